@@ -1,0 +1,37 @@
+"""The errors a user can mend. Each message is one sentence about what is wrong and one about the remedy.
+
+- `NaturalMujocoError`: base class; the command line prints its message and never a traceback.
+- `InvalidArgument`: an argument that cannot be meant (also a `ValueError`).
+- `VideoSetError`: a video set that is missing, incomplete, unreadable or not what its manifest says.
+- `RenderingError`: no usable OpenGL, or a context used where it cannot be.
+- `WorkerError`: a worker of the vector environment died, hung or raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class NaturalMujocoError(Exception):
+    """Base of every error of this package that the user can mend."""
+
+
+class InvalidArgument(NaturalMujocoError, ValueError):
+    """An argument with a value that cannot be meant."""
+
+
+class VideoSetError(NaturalMujocoError, RuntimeError):
+    """A video set, clip or cache that cannot be used as it is."""
+
+
+class RenderingError(NaturalMujocoError, RuntimeError):
+    """OpenGL is missing, broken, or used in a process that does not own it."""
+
+
+class WorkerError(NaturalMujocoError, RuntimeError):
+    """A worker process of the vector environment failed."""
+
+
+def unknown(what: str, value: object, valid: Iterable[str]) -> InvalidArgument:
+    """The error for a `value` that is none of the `valid` ones, all of which the message lists."""
+    return InvalidArgument(f"Unknown {what} {value!r}. Valid: {', '.join(valid)}.")
