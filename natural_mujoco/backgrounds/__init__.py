@@ -1,0 +1,15 @@
+"""Video sets: manifests, the cache of prepared frames, and how clips get there."""
+
+from natural_mujoco.backgrounds.clip_file import frames_sha256
+from natural_mujoco.backgrounds.library import EmbeddedVideosWarning, VideoLibrary, open_videos
+from natural_mujoco.backgrounds.manifest import Manifest, Video, load_manifest
+
+__all__ = [
+    "EmbeddedVideosWarning",
+    "Manifest",
+    "Video",
+    "VideoLibrary",
+    "frames_sha256",
+    "load_manifest",
+    "open_videos",
+]

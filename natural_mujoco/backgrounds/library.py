@@ -1,0 +1,276 @@
+"""A video set ready to play: which clips it has, and their frames, prepared when they are first asked for.
+
+- `open_videos`: what an environment's `videos` argument means, resolved once.
+- `VideoLibrary`: one set's ids and frames.
+- `EmbeddedVideosWarning`: `"auto"` fell back to the embedded clips.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from natural_mujoco.backgrounds.cache import Cache
+from natural_mujoco.backgrounds.clip_file import (
+    FileIdentity,
+    Frames,
+    frames_sha256,
+    map_clip,
+    read_check,
+    record_check,
+    write_clip,
+)
+from natural_mujoco.backgrounds.decode import read_squares
+from natural_mujoco.backgrounds.folder import folder_manifest
+from natural_mujoco.backgrounds.manifest import (
+    MAX_SIZE,
+    FolderSource,
+    GeneratedSource,
+    HubSource,
+    LocalSource,
+    Manifest,
+    Video,
+    load_manifest,
+    shipped_names,
+)
+from natural_mujoco.backgrounds.pins import LockFile
+from natural_mujoco.backgrounds.sources import find_source
+from natural_mujoco.errors import InvalidArgument, VideoSetError
+
+AUTO_SET = "ilsvrc-vid"
+
+# One mapping per clip file and process, however many environments play it.
+_mapped: weakref.WeakValueDictionary[tuple[str, FileIdentity], Frames] = weakref.WeakValueDictionary()
+
+
+class EmbeddedVideosWarning(UserWarning):
+    """`videos="auto"` plays the embedded clips because `ilsvrc-vid` is not prepared on this machine."""
+
+
+_warned = False
+
+
+def open_videos(videos: str | os.PathLike[str] = "auto") -> VideoLibrary:
+    """The library that an environment's `videos` argument names.
+
+    `videos` is a set's name, a manifest file, a folder of videos, or `"auto"`: `ilsvrc-vid` if all its
+    clips are on this machine, else `embedded`, with one `EmbeddedVideosWarning` per process.
+
+    Raises `InvalidArgument` for a name that is none of these, `VideoSetError` for a faulty manifest or folder.
+    """
+    cache = Cache()
+    if isinstance(videos, str) and videos == "auto":
+        library = VideoLibrary(load_manifest(AUTO_SET), cache)
+        if library.is_available():
+            return library
+        _warn_once()
+        return VideoLibrary(load_manifest("embedded"), cache)
+    if not isinstance(videos, (str, os.PathLike)) or not os.fspath(videos):
+        raise InvalidArgument(f"videos={videos!r} is neither a set's name nor a path.")
+    if isinstance(videos, str) and videos in shipped_names():
+        return VideoLibrary(load_manifest(videos), cache)
+    path = Path(videos).expanduser()
+    if path.is_dir():
+        return VideoLibrary(folder_manifest(path, cache), cache)
+    if path.is_file() and path.suffix.lower() != ".json":
+        raise InvalidArgument(
+            f"videos={str(videos)!r} is one file: give the folder of videos, or a manifest (.json)."
+        )
+    return VideoLibrary(load_manifest(videos), cache)
+
+
+def _warn_once() -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"Playing the embedded videos: {AUTO_SET} is not on this machine. "
+            f"`natural-mujoco videos download {AUTO_SET}` prepares it; videos='embedded' silences this.",
+            EmbeddedVideosWarning,
+            stacklevel=3,
+        )
+
+
+class VideoLibrary:
+    """The clips of one video set. Holds no frames itself, costs little to make, and pickles."""
+
+    def __init__(self, manifest: Manifest, cache: Cache | None = None) -> None:
+        self.manifest = manifest
+        self.name = manifest.name
+        self.content_hash = manifest.content_hash
+        self.cache = cache if cache is not None else Cache()
+        self.pins = LockFile(self.cache, manifest.collection)
+        self._videos = {video.id: video for video in manifest.videos}
+        self._open: dict[tuple[str, int], Frames] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"manifest": self.manifest, "cache": self.cache}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__init__(state["manifest"], state["cache"])  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"VideoLibrary({self.name!r}, {len(self._videos)} clips, {self.content_hash[:8]})"
+
+    def ids(self, split: str) -> tuple[str, ...]:
+        """The sorted ids of one half.
+
+        Raises `InvalidArgument` for an unknown split, `VideoSetError` if the set has no clips in it.
+        """
+        ids = self.manifest.ids(split)
+        if not ids:
+            raise VideoSetError(
+                f"The video set {self.name} has no {split} clips. "
+                "Add videos (their names decide the split), or write a manifest that says which is which."
+            )
+        return ids
+
+    def frames(self, clip_id: str, size: int) -> Frames:
+        """The frames of one clip: uint8 `[n, size, size, 3]`, n ≥ 2, read-only, shared through a memory map.
+
+        Prepared now if they were not before: generated, decoded from the user's folder, or decoded from the
+        downloaded or imported video. The file is hashed once, when it is written or replaced; later openings
+        compare its size, time and inode with what was hashed.
+
+        Raises `InvalidArgument` for an unknown clip or an absurd size, and `VideoSetError` if the clip's video
+        is not on this machine, cannot be decoded, cannot be written, or is not what was recorded.
+        """
+        known = self._open.get((clip_id, size))
+        if known is not None:
+            return known
+        video = self.video(clip_id)
+        _check_size(size)
+        frames = self._open_prepared(video, size)
+        if frames is None:
+            self.prepare_clip(clip_id, size)
+            frames = self._open_prepared(video, size)
+            assert frames is not None
+        self._open[clip_id, size] = frames
+        return frames
+
+    def video(self, clip_id: str) -> Video:
+        """The manifest's entry of a clip. Raises `InvalidArgument` if there is none."""
+        try:
+            return self._videos[clip_id]
+        except KeyError:
+            raise InvalidArgument(f"The video set {self.name} has no clip {clip_id!r}.") from None
+
+    def is_available(self) -> bool:
+        """Whether every clip can be played without fetching anything, at some size at least."""
+        if isinstance(self.manifest.source, (GeneratedSource, FolderSource)):
+            return True
+        found = set()
+        clips = self.cache.home / "clips" / self.manifest.collection
+        folders = [self.cache.sources(self.manifest.collection), *_subfolders(clips)]
+        for folder in folders:
+            if folder.is_dir():
+                found |= {entry.name.rsplit(".", 1)[0] for entry in os.scandir(folder)}
+        return found.issuperset(self._key(video) for video in self.manifest.videos)
+
+    def is_prepared(self, clip_id: str, size: int) -> bool:
+        """Whether the clip's frames lie in the cache at this size."""
+        return self.clip_path(self.video(clip_id), size).is_file()
+
+    def clip_path(self, video: Video, size: int) -> Path:
+        """Where the clip's prepared frames lie, or will."""
+        return self.cache.clip(self.manifest.collection, size, self._key(video))
+
+    def prepare_clip(self, clip_id: str, size: int) -> None:
+        """Prepare one clip at one size unless it is prepared; any number of processes may call this at once.
+
+        Raises as `frames` does.
+        """
+        video = self.video(clip_id)
+        _check_size(size)
+        path = self.clip_path(video, size)
+        if path.is_file():
+            return
+        key = self._key(video)
+        with self.cache.lock(self.manifest.collection, str(size), key):
+            if path.is_file():  # another process was faster
+                return
+            digest, _ = write_clip(
+                path, self._source_frames(video, size), size, lambda sha, n: self._hold_to(video, size, sha)
+            )
+            record_check(path, digest, FileIdentity.of(path))
+
+    def _key(self, video: Video) -> str:
+        return video.file_sha256 or video.id
+
+    def _hold_to(self, video: Video, size: int, sha256: str) -> None:
+        expected = self.pinned(video, size) or self.pins.record(self._key(video), size, sha256)
+        if sha256 != expected:
+            raise VideoSetError(
+                f"Preparing {video.id} at {size} px gives other frames ({sha256[:12]}…) than recorded "
+                f"({expected[:12]}…): its video is not the one the set was made from, or is damaged. "
+                f"Get it anew, or, to trust it, remove its entry from {self.pins.path}."
+            )
+
+    def pinned(self, video: Video, size: int) -> str | None:
+        """The hash the clip's frames must have, by the manifest, else the lock file; None if never prepared."""
+        return video.sha256.get(size) or self.pins.get(self._key(video), size)
+
+    def _open_prepared(self, video: Video, size: int) -> Frames | None:
+        path = self.clip_path(video, size)
+        try:
+            identity = FileIdentity.of(path)
+            frames = _mapped.get((str(path), identity))
+            if frames is not None:
+                return frames
+            frames = map_clip(path, size)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise VideoSetError(f"Cannot read {path}: {error.strerror}.") from error
+        expected = self.pinned(video, size)
+        if expected is None or read_check(path) != expected:
+            found = frames_sha256(frames)
+            expected = expected or self.pins.record(self._key(video), size, found)
+            if found != expected:
+                raise VideoSetError(
+                    f"The prepared frames of {video.id} at {size} px are not what was recorded (sha256 "
+                    f"{found[:12]}…, not {expected[:12]}…). "
+                    f"`natural-mujoco videos verify {self.name}` remakes them."
+                )
+            record_check(path, found, identity)
+        _mapped[str(path), identity] = frames
+        return frames
+
+    def _source_frames(self, video: Video, size: int) -> Iterator[Frames]:
+        source = self.manifest.source
+        if isinstance(source, GeneratedSource):
+            from natural_mujoco.backgrounds.generate import generate_clip
+
+            return iter([generate_clip(video.id, size)])
+        path = find_source(self.manifest, video, self.cache)
+        if path is None:
+            raise VideoSetError(missing_clips_message(self.manifest, [video.id]))
+        return read_squares(path, size)
+
+
+def missing_clips_message(manifest: Manifest, clip_ids: list[str]) -> str:
+    """One sentence naming up to three clips that are not on this machine and how to get them."""
+    named = ", ".join(clip_ids[:3]) + (f" and {len(clip_ids) - 3} more" if len(clip_ids) > 3 else "")
+    if isinstance(manifest.source, HubSource):
+        remedy = f"`natural-mujoco videos download {manifest.name}` gets them."
+    elif isinstance(manifest.source, LocalSource):
+        remedy = (
+            f"{manifest.source.obtain} Then run `natural-mujoco videos import {manifest.name} --from DIR`."
+        )
+    else:
+        remedy = "Put them back, or open the folder again."
+    return f"Clips of {manifest.name} are not on this machine: {named}. {remedy}"
+
+
+def _check_size(size: int) -> None:
+    if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or not 1 <= size <= MAX_SIZE:
+        raise InvalidArgument(f"size={size!r} is no frame size: give whole pixels from 1 to {MAX_SIZE}.")
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
