@@ -1,0 +1,91 @@
+"""Which clip runs behind an episode, and which of its frames is due.
+
+- `PLAYBACKS`: the ways of playing a clip.
+- `frame_at`: the frame number due after some steps.
+- `Playback`: the video of one environment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidArgument
+from .library import VideoLibrary
+
+PLAYBACKS = ("loop", "pingpong", "still")
+
+
+def frame_at(playback: str, start: int, steps: int, frames: int) -> int:
+    """The number of the frame due `steps` agent steps after frame `start` of a clip of `frames` frames.
+
+    `"loop"` (the paper's) starts over after the last frame, `"pingpong"` turns round at both ends, `"still"` stays.
+
+    >>> [frame_at("loop", 1, step, 3) for step in range(5)]
+    [1, 2, 0, 1, 2]
+    >>> [frame_at("pingpong", 1, step, 3) for step in range(5)]
+    [1, 2, 1, 0, 1]
+    """
+    if playback == "still":
+        return start
+    if playback == "loop":
+        return (start + steps) % frames
+    position = (start + steps) % (2 * (frames - 1))
+    return min(position, 2 * (frames - 1) - position)
+
+
+class Playback:
+    """The video behind one environment: `start` an episode, then `advance` once an agent step.
+
+    Frames are views into the clip's memory map: nothing is decoded, copied or allocated on the way.
+    """
+
+    def __init__(self, library: VideoLibrary, split: str, playback: str, size: int) -> None:
+        self.library = library
+        self.split = split
+        self.playback = playback
+        self.size = size
+        self.videos = library.ids(split)
+        self.video = ""
+        self.number = 0
+        """Number of the frame shown now."""
+        self._start = 0
+        self._steps = 0
+        self._clip: npt.NDArray[np.uint8] | None = None
+
+    def start(self, rng: np.random.Generator, video: str | None = None, frame: int | None = None) -> None:
+        """Begins an episode on a clip and frame drawn from `rng`, or on those given.
+
+        The draws are made either way, so that pinning one episode leaves the later ones as they were.
+        Raises `InvalidArgument` for a video that is not in this split or a frame that it does not have.
+        """
+        position, offset = rng.random(2)
+        if video is not None and video not in self.videos:
+            raise InvalidArgument(
+                f"No video {video!r} in the {self.split} split of {self.library.name!r}. It has {len(self.videos)}: "
+                f"{', '.join(self.videos[:3])}, … (all: `natural-mujoco videos list {self.library.name}`)."
+            )
+        video = self.videos[int(position * len(self.videos))] if video is None else video
+        clip = self._clip if video == self.video and self._clip is not None else None
+        clip = self.library.frames(video, self.size) if clip is None else clip
+        if frame is not None and not 0 <= frame < len(clip):
+            raise InvalidArgument(f"Video {video!r} has no frame {frame}: it has frames 0 to {len(clip) - 1}.")
+        self._clip = clip
+        self.video = video
+        self._start = int(offset * len(clip)) if frame is None else int(frame)
+        self._steps = 0
+        self.number = self._start
+
+    def advance(self) -> None:
+        """Moves on by one frame."""
+        self._steps += 1
+        self.number = frame_at(self.playback, self._start, self._steps, len(self._require_clip()))
+
+    def frame(self) -> npt.NDArray[np.uint8]:
+        """The frame due now, `uint8[size, size, 3]`, read-only."""
+        return self._require_clip()[self.number]
+
+    def _require_clip(self) -> npt.NDArray[np.uint8]:
+        if self._clip is None:
+            raise RuntimeError("Playback has not started.")
+        return self._clip

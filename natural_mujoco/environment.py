@@ -1,0 +1,311 @@
+"""The environment: one of the ten tasks, seen in 64×64 pixels, standard or in front of video.
+
+- `NaturalMujocoEnv`: behind all twenty ids.
+- `EPISODE_CONTROL_STEPS`: how long an episode is.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import cv2
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from .backgrounds.library import VideoLibrary, open_videos
+from .backgrounds.playback import PLAYBACKS, Playback
+from .errors import InvalidArgument, NaturalMujocoError, unknown
+from .rendering.matting import Pixels
+from .rendering.views import NaturalView, View, make_view
+from .tasks import find_task
+
+EPISODE_CONTROL_STEPS = 1000
+"""Control steps in an episode of each of the ten tasks, after which dm_control truncates it."""
+
+SPLITS = ("train", "test")
+MATTES = ("semantic", "paper")
+RENDERINGS = ("reference", "fast")
+RENDER_MODES = (None, "rgb_array")
+MAX_SIZE = 1024
+MAX_RENDER_SIZE = 2048
+
+
+class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
+    """A DeepMind Control task in pixels, as dm_control draws it or in front of natural video.
+
+    Use it through `gymnasium.make`; an id and its keyword arguments name one environment and nothing else does.
+
+    >>> import gymnasium as gym, natural_mujoco
+    >>> env = gym.make("NaturalMujoco/WalkerWalk-v0", videos="embedded")
+    >>> observation, info = env.reset(seed=0)
+    >>> observation.shape, sorted(info["background"])
+    ((64, 64, 3), ['frame', 'set', 'video'])
+
+    **Observation** `uint8[size, size, 3]`, RGB. **Action** `float32[n]` in [-1, 1]; values outside are clipped, NaN
+    raises. **Reward** the sum over `action_repeat` control steps. **Episode** 1000 control steps, then
+    `truncated`; `terminated` follows dm_control's discount.
+
+    **info**: `control_steps` (since the reset) and, on natural ids, `background`: `{"set", "video", "frame"}` of what
+    this observation shows.
+
+    **Seeding**: `reset(seed=s)` spawns two streams from `np.random.SeedSequence(s)`. The first seeds dm_control's
+    `RandomState` (with `generate_state(1)[0]`), the second draws the background; neither moves the other, and
+    a standard environment has the very physics of a natural one with the same seed. Later resets without a
+    seed go on in both streams.
+
+    **reset options** (natural ids): `{"video": id, "frame": number}`, either or both, pin the background of
+    this episode.
+
+    Args:
+        task: one of the ten, by id name or the paper's name (`"WalkerWalk"`, `"walker-walk"`).
+        natural: whether video replaces background and floor.
+        split: `"train"` or `"test"` videos (natural only).
+        videos: a set's name, a manifest file, a folder of videos, or `"auto"`: `ilsvrc-vid` if it is prepared on this
+            machine, else `embedded` with a warning. Resolved once, here, and reported in `info` (natural only).
+        playback: `"loop"`, `"pingpong"` or `"still"` (natural only).
+        matte: `"semantic"`, or `"paper"`, the released code's red > 100 on the full render (natural only).
+        size: height and width of observations in pixels, 1 to 1024.
+        action_repeat: control steps per agent step, 1 to 1000.
+        rendering: `"reference"`, dm_control's own quality (a standard observation is bit-identical to
+            `physics.render(size, size, camera_id)`), or `"fast"`, without shadows and reflections. By default `"fast"`
+            where the foreground is drawn alone, `"reference"` where the full render is shown or thresholded.
+        render_mode: `None` or `"rgb_array"`.
+        render_size: height and width of `render()`'s picture in pixels, 1 to 2048.
+
+    Raises:
+        InvalidArgument: an argument that cannot be meant; the message lists the valid ones.
+        VideoSetError: the videos cannot be used as they are.
+        RenderingError: OpenGL is missing.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 25}  # noqa: RUF012  (Gymnasium's protocol)
+
+    def __init__(
+        self,
+        task: str,
+        natural: bool = True,
+        *,
+        split: str | None = None,
+        videos: str | os.PathLike[str] | None = None,
+        playback: str | None = None,
+        matte: str | None = None,
+        size: int = 64,
+        action_repeat: int = 2,
+        rendering: str | None = None,
+        render_mode: str | None = None,
+        render_size: int = 480,
+    ) -> None:
+        self.task = find_task(task)
+        self.natural = natural
+        if natural:
+            split = _one_of("split", split, SPLITS)
+            playback = _one_of("playback", playback, PLAYBACKS)
+            matte = _one_of("matte", matte, MATTES)
+        else:
+            _refuse_video_arguments(
+                self.task.natural_id, split=split, videos=videos, playback=playback, matte=matte
+            )
+        full_render = not natural or matte == "paper"
+        rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
+        self.size = _integer("size", size, 1, MAX_SIZE)
+        self.action_repeat = _integer("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
+        self.render_size = _integer("render_size", render_size, 1, MAX_RENDER_SIZE)
+        if render_mode not in RENDER_MODES:
+            raise unknown("render_mode", render_mode, map(repr, RENDER_MODES))
+        self.render_mode = render_mode
+
+        self.playback: Playback | None = None
+        """The video behind the environment; `None` on standard ids."""
+        if natural:
+            library = open_videos("auto" if videos is None else videos)
+            self.playback = Playback(library, str(split), str(playback), self.size)
+
+        from .conversion import ConvertedTask
+
+        self._converted = ConvertedTask(self.task)
+        self.dm_control_env = self._converted.dm_control_env
+        """The `dm_control.rl.control.Environment` underneath, physics and all."""
+        self._look = {"natural": natural, "rendering": rendering, "matte": matte or "semantic"}
+        physics = self.dm_control_env.physics
+        if full_render or render_mode is not None:
+            # dm_control sizes its framebuffer once, at its first render.
+            buffer, largest = physics.model.vis.global_, max(self.size, self.render_size)
+            buffer.offwidth, buffer.offheight = max(buffer.offwidth, largest), max(buffer.offheight, largest)
+        self._view: View = make_view(physics, self.task, size=self.size, **self._look)
+        self._people_view: View | None = None
+
+        self.metadata = {**type(self).metadata, "render_fps": self._converted.metadata["render_fps"] / action_repeat}
+        self.observation_space = gym.spaces.Box(0, 255, (self.size, self.size, 3), np.uint8)
+        self.action_space = gym.spaces.Box(-1, 1, self._converted.action_space.shape, np.float32)
+        self._background_rng: np.random.Generator | None = None
+        self._control_steps = 0
+        self._running = False
+        self._closed = False
+
+    @property
+    def video_library(self) -> VideoLibrary | None:
+        """The video set that `videos` was resolved to; `None` on standard ids."""
+        return self.playback.library if self.playback else None
+
+    @property
+    def matte(self) -> Pixels:
+        """Coverage of the foreground in the last observation: `uint8[size, size]`, 255 where it covers a pixel fully.
+
+        On a standard id, and with `rendering="fast"` there, it is drawn when it is asked for.
+        """
+        self._require_open()
+        return self._view.matte()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Pixels, dict[str, Any]]:
+        """Begins an episode. Returns the first observation `uint8[size, size, 3]` and `info`.
+
+        Raises `InvalidArgument` for unknown options, videos or frames; the running episode goes on then.
+        """
+        self._require_open()
+        pinned = self._parse_options(options or {})
+        super().reset(seed=seed)
+        first = self._background_rng is None
+        if seed is not None or first:
+            physics_stream, background_stream = _spawn_streams(self.np_random)
+            self._background_rng = np.random.default_rng(background_stream)
+            physics_seed: int | None = int(physics_stream.generate_state(1)[0])
+        else:
+            physics_seed = None
+        if self.playback is not None:
+            assert self._background_rng is not None
+            self.playback.start(self._background_rng, **pinned)
+        self._converted.reset(seed=physics_seed)
+        self._control_steps = 0
+        self._running = True
+        return self._observe(), self._info()
+
+    def step(
+        self, action: npt.NDArray[np.float32]
+    ) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
+        """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps, or to the episode's end.
+
+        Raises `InvalidArgument` for a wrong shape or NaN, `NaturalMujocoError` before `reset` and after the end.
+        """
+        if not self._running:
+            self._require_open()
+            raise NaturalMujocoError("This episode has not begun or is over. Call reset() before step().")
+        control = self._parse_action(action)
+        total, terminated, truncated = 0.0, False, False
+        for _ in range(self.action_repeat):
+            _, reward, terminated, truncated, _ = self._converted.step(control)
+            total += float(reward)
+            self._control_steps += 1
+            if terminated or truncated:
+                self._running = False
+                break
+        if self.playback is not None:
+            self.playback.advance()
+        return self._observe(), total, terminated, truncated, self._info()
+
+    def render(self) -> Pixels | None:  # type: ignore[override]
+        """The last observation's scene for people: `uint8[render_size, render_size, 3]`; `None` without a render mode.
+
+        Behind a natural scene stands the very video frame of the observation, enlarged.
+        """
+        self._require_open()
+        if self.render_mode is None:
+            return None
+        if not self._control_steps and not self._running:
+            raise NaturalMujocoError("There is nothing to render yet. Call reset() before render().")
+        physics = self.dm_control_env.physics
+        if self._people_view is None:
+            if self.natural and self._look["matte"] == "semantic":
+                self._people_view = NaturalView(
+                    physics, self.task, self.render_size, "reference", supersampling=2
+                )
+            else:
+                self._people_view = make_view(physics, self.task, size=self.render_size, **self._look)
+        video = None
+        if self.playback is not None:
+            side = (self.render_size, self.render_size)
+            video = cv2.resize(self.playback.frame(), side, interpolation=cv2.INTER_CUBIC)
+        return self._people_view.draw(video)
+
+    def close(self) -> None:
+        """Frees the physics and the GL contexts. May be called again; the environment cannot be used afterwards."""
+        if self._closed:
+            return
+        self._closed = True
+        self._running = False
+        self._view.close()
+        if self._people_view is not None:
+            self._people_view.close()
+        self._converted.close()
+
+    def _observe(self) -> Pixels:
+        return self._view.draw(self.playback.frame() if self.playback is not None else None)
+
+    def _info(self) -> dict[str, Any]:
+        info: dict[str, Any] = {"control_steps": self._control_steps}
+        if self.playback is not None:
+            info["background"] = {
+                "set": self.playback.library.name,
+                "video": self.playback.video,
+                "frame": self.playback.number,
+            }
+        return info
+
+    def _parse_action(self, action: Any) -> npt.NDArray[np.float64]:
+        control = np.asarray(action, dtype=np.float64)
+        if control.shape != self.action_space.shape:
+            raise InvalidArgument(
+                f"action has shape {control.shape}; {self.task.name} takes shape {self.action_space.shape}."
+            )
+        if np.isnan(control).any():
+            raise InvalidArgument(f"action holds NaN: {action!r}. Check the policy's output.")
+        return np.clip(control, -1.0, 1.0)
+
+    def _parse_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        valid = ("video", "frame") if self.playback is not None else ()
+        for key in options:
+            if key not in valid:
+                raise unknown("reset option", key, valid or ("none on a standard environment",))
+        frame = options.get("frame")
+        if frame is not None and (isinstance(frame, bool) or not isinstance(frame, int | np.integer)):
+            raise InvalidArgument(f"reset option frame is {frame!r}; it must be a frame number.")
+        return options
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise NaturalMujocoError("This environment is closed. Create a new one.")
+
+
+def _spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
+    """The physics and the background stream of a freshly seeded `rng`: its seed sequence's first two children."""
+    seed_sequence = rng.bit_generator.seed_seq
+    assert isinstance(seed_sequence, np.random.SeedSequence)
+    physics, background = seed_sequence.spawn(2)
+    return physics, background
+
+
+def _one_of(name: str, value: str | None, valid: tuple[str, ...]) -> str:
+    """`value`, or the first of `valid` for `None`."""
+    if value is None:
+        return valid[0]
+    if value not in valid:
+        raise unknown(name, value, valid)
+    return value
+
+
+def _integer(name: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise InvalidArgument(f"{name} is {value!r}; it must be a whole number from {low} to {high}.")
+    return int(value)
+
+
+def _refuse_video_arguments(natural_id: str, **arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise InvalidArgument(
+                f"{name}={value!r} means nothing on a standard environment, which shows no video. "
+                f"Use {natural_id!r} or leave it out."
+            )

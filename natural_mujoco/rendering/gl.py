@@ -1,0 +1,171 @@
+"""OpenGL: which backend dm_control is imported with, and contexts of one's own.
+
+- `choose_backend`: sets `MUJOCO_GL` where the user did not; must run before dm_control is imported.
+- `import_dm_control`: imports dm_control's suite, or says what is missing.
+- `Canvas`: an off-screen framebuffer for one model, of a size and quality of its own.
+- `describe_driver`: which driver draws, for `doctor` and for evaluation records.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from ..errors import RenderingError
+
+INSTALL_HINT = (
+    "Install Mesa's software driver (Debian, Ubuntu: `sudo apt-get install libegl1 libgl1-mesa-dri`; Fedora: "
+    "`sudo dnf install mesa-libEGL mesa-dri-drivers`; conda: `conda install -c conda-forge libegl mesalib`) or a "
+    "GPU driver with EGL."
+)
+SOFTWARE_DRIVERS = ("llvmpipe", "softpipe", "swrast", "SwiftShader")
+
+
+def choose_backend() -> None:
+    """Makes `MUJOCO_GL` say `egl` on Linux unless the user chose a backend, and keeps Mesa to one thread a context.
+
+    EGL draws with and without a display. Where its library is missing, OSMesa is taken if it is there, and
+    GLFW where there is a display. dm_control and MuJoCo read the variable once, when they are imported.
+
+    Frames of this size take Mesa's software driver longer to hand to its threads than to draw
+    (measured: 64×64 walker foreground 1.7 times as fast without), so `LP_NUM_THREADS` is 0 unless it is set. The
+    pixels are the same.
+    """
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    if "MUJOCO_GL" in os.environ or not sys.platform.startswith("linux"):
+        return
+    if ctypes.util.find_library("EGL"):
+        os.environ["MUJOCO_GL"] = "egl"
+    elif ctypes.util.find_library("OSMesa"):
+        os.environ["MUJOCO_GL"] = "osmesa"
+    elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        os.environ["MUJOCO_GL"] = "glfw"
+    else:
+        raise RenderingError(f"No OpenGL: this machine has no EGL library and no display. {INSTALL_HINT}")
+
+
+def import_dm_control() -> ModuleType:
+    """`dm_control.suite`, imported with the backend of `choose_backend`.
+
+    Raises `RenderingError` with the remedy where the OpenGL backend does not start.
+    """
+    choose_backend()
+    try:
+        from dm_control import suite
+    except (ImportError, AttributeError, RuntimeError) as error:
+        # PyOpenGL reports a missing libEGL as an AttributeError on None.
+        backend = os.environ.get("MUJOCO_GL", "glfw")
+        raise RenderingError(
+            f"OpenGL does not start with MUJOCO_GL={backend} ({error or type(error).__name__}). {INSTALL_HINT}"
+        ) from error
+    return suite  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How finely a `Canvas` draws. All of it is fixed when the context is created."""
+
+    slices: int
+    """Segments around a sphere, cylinder or capsule (dm_control: 28)."""
+    stacks: int
+    """Segments along them (dm_control: 16)."""
+    shadow_map: int
+    """Edge of the shadow map in texels, 0 for no shadows (dm_control: 2048)."""
+
+
+class Canvas:
+    """A square off-screen framebuffer of `resolution` pixels for `model`, without multisampling.
+
+    It belongs to the process that created it: drawing after a fork raises `RenderingError`, since a GL context
+    cannot be shared with a child.
+    """
+
+    def __init__(self, model: Any, resolution: int, quality: Quality) -> None:
+        import mujoco
+        from dm_control import _render
+        from OpenGL.error import GLError
+
+        self.resolution = resolution
+        self._owner = os.getpid()
+        self._gl: Any = None
+        try:
+            gl = _render.Renderer(resolution, resolution)
+            with gl.make_current() as executor, _visual_settings(model, resolution, quality):
+                self.context = executor.call(
+                    mujoco.MjrContext, model, mujoco.mjtFontScale.mjFONTSCALE_100.value
+                )
+                executor.call(
+                    mujoco.mjr_setBuffer, mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context
+                )
+        except (RuntimeError, mujoco.FatalError, GLError) as error:
+            raise RenderingError(
+                f"No OpenGL context of {resolution}x{resolution} pixels could be created "
+                f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). {INSTALL_HINT}"
+            ) from error
+        self._gl = gl
+
+    @contextmanager
+    def current(self) -> Iterator[Any]:
+        """Makes the context current; yields dm_control's executor, whose `call(f, ...)` runs `f` on its thread."""
+        if self._gl is None:
+            raise RenderingError("This environment is closed. Create a new one.")
+        if os.getpid() != self._owner:
+            raise RenderingError(
+                "This environment was used before the process forked, and an OpenGL context does not survive that. "
+                "Create environments in the worker that uses them, or start workers with `spawn` or `forkserver`."
+            )
+        with self._gl.make_current() as executor:
+            yield executor
+
+    def close(self) -> None:
+        """Frees the context. May be called again; does nothing in a forked child, which does not own it."""
+        gl, self._gl = self._gl, None
+        if gl is None or os.getpid() != self._owner:
+            return
+        with gl.make_current() as executor:
+            executor.call(self.context.free)
+        gl.free()
+
+
+@contextmanager
+def _visual_settings(model: Any, resolution: int, quality: Quality) -> Iterator[None]:
+    """`model.vis` as a new MuJoCo context should read it, and as it was afterwards."""
+    vis_global, vis_quality = model.vis.global_, model.vis.quality
+    wanted = (
+        (vis_global, "offwidth", resolution),
+        (vis_global, "offheight", resolution),
+        (vis_quality, "offsamples", 0),
+        (vis_quality, "numslices", quality.slices),
+        (vis_quality, "numstacks", quality.stacks),
+        (vis_quality, "shadowsize", quality.shadow_map),
+    )
+    before = [getattr(section, field) for section, field, _ in wanted]
+    try:
+        for section, field, value in wanted:
+            setattr(section, field, value)
+        yield
+    finally:
+        for (section, field, _), value in zip(wanted, before, strict=True):
+            setattr(section, field, value)
+
+
+def describe_driver(canvas: Canvas) -> dict[str, str]:
+    """`{"backend", "vendor", "renderer", "version"}` of the driver behind `canvas`.
+
+    `renderer` is the GL renderer string, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`.
+    """
+    from dm_control import _render
+    from OpenGL import GL
+
+    def strings() -> list[str]:
+        return [(GL.glGetString(name) or b"?").decode() for name in (GL.GL_VENDOR, GL.GL_RENDERER, GL.GL_VERSION)]
+
+    with canvas.current() as executor:
+        vendor, renderer, version = executor.call(strings)
+    return {"backend": str(_render.BACKEND), "vendor": vendor, "renderer": renderer, "version": version}

@@ -1,0 +1,111 @@
+"""Draws a physics state, whole or its foreground alone, at a multiple of the wanted resolution.
+
+- `FAST`, `REFERENCE`: the two qualities. They are part of what `v0` means: changing them changes pixels.
+- `SceneRenderer`: an RGBA drawer for one physics and camera.
+
+How the numbers were chosen is in `docs/rendering.md`; `benchmarks/rendering.py` measures them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .gl import Canvas, Quality
+from .matting import Pixels, downsample
+
+FAST = Quality(slices=12, stacks=6, shadow_map=0)
+"""12 segments around a limb: finer ones change coverage by less than .005 and cost twice the time."""
+REFERENCE = Quality(slices=28, stacks=16, shadow_map=2048)
+"""dm_control's own tessellation and shadow map."""
+
+SUPERSAMPLING = 4
+"""Samples a pixel in each direction: 16 coverage levels and a string thinner than a pixel that does not flicker."""
+
+# Group 2 is shown by default and used by none of the ten models, so that moving the scenery there and hiding the
+# group in this renderer alone leaves every other picture of the physics as it was.
+_SCENERY_GROUP = 2
+
+
+class SceneRenderer:
+    """Draws `physics` from the fixed camera `camera_id` in `size`×`size` pixels.
+
+    With `scenery` (names of geoms) these and the sky are left out and the result's alpha is the coverage of what
+    remains; without, the scene is drawn whole and alpha means nothing. Shadows need a `quality` with a
+    shadow map; reflections are never drawn.
+    """
+
+    def __init__(
+        self,
+        physics: Any,
+        camera_id: int,
+        size: int,
+        quality: Quality,
+        scenery: Collection[str] | None = None,
+        supersampling: int = SUPERSAMPLING,
+    ) -> None:
+        import mujoco
+        from OpenGL import GL
+
+        self._mujoco = mujoco
+        self._gl = GL
+        # dm_control's wrappers own these; they live as long as the physics does.
+        self._model, self._data = physics.model.ptr, physics.data.ptr
+        self._supersampling = supersampling
+        self._option = mujoco.MjvOption()
+        self._perturb = mujoco.MjvPerturb()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._camera.fixedcamid = camera_id
+        self._scene = mujoco.MjvScene(self._model, maxgeom=_scene_capacity(self._model))
+        flag = mujoco.mjtRndFlag
+        hidden = {flag.mjRND_REFLECTION}
+        if not quality.shadow_map:
+            hidden.add(flag.mjRND_SHADOW)
+        if scenery is not None:
+            hidden |= {flag.mjRND_SKYBOX, flag.mjRND_FOG, flag.mjRND_HAZE}
+            for name in scenery:
+                self._model.geom_group[physics.model.name2id(name, "geom")] = _SCENERY_GROUP
+            self._option.geomgroup[_SCENERY_GROUP] = 0
+        for index in hidden:
+            self._scene.flags[index] = 0
+
+        resolution = size * supersampling
+        self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
+        self._samples: Pixels = np.empty((resolution, resolution, 4), np.uint8)
+        self.canvas = Canvas(self._model, resolution, quality)
+
+    def draw(self) -> Pixels:
+        """The current state as premultiplied RGBA, `uint8[size, size, 4]`, top row first; a new array."""
+        self._mujoco.mjv_updateScene(
+            self._model,
+            self._data,
+            self._option,
+            self._perturb,
+            self._camera,
+            self._mujoco.mjtCatBit.mjCAT_ALL.value,
+            self._scene,
+        )
+        with self.canvas.current() as executor:
+            executor.call(self._draw_samples)
+        # OpenGL's first row is the bottom one.
+        return cv2.flip(downsample(self._samples, self._supersampling), 0)
+
+    def _draw_samples(self) -> None:
+        self._mujoco.mjr_render(self._viewport, self._scene, self.canvas.context)
+        side = self.canvas.resolution
+        # mjr_readPixels has no alpha; MuJoCo leaves its off-screen buffer bound for reading.
+        self._gl.glReadPixels(0, 0, side, side, self._gl.GL_RGBA, self._gl.GL_UNSIGNED_BYTE, self._samples)
+
+    def close(self) -> None:
+        """Frees the GL context. May be called again."""
+        self.canvas.close()
+
+
+def _scene_capacity(model: Any) -> int:
+    """An upper bound on the geoms of a scene: MuJoCo silently drops what does not fit."""
+    tendon_segments = model.nwrap * 32
+    return int(100 + 2 * model.ngeom + 2 * model.nsite + tendon_segments + 4 * model.nbody)

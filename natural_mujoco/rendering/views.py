@@ -1,0 +1,142 @@
+"""What an environment shows: one class for each way of turning a physics state into an observation.
+
+- `View`: what they have in common.
+- `ReferenceView`: dm_control's own picture, bit for bit.
+- `FastView`: the whole scene without shadows and reflections.
+- `NaturalView`: the foreground over a video frame, soft edges.
+- `PaperView`: the released code's rule on the full render.
+- `make_view`: picks the one that an environment's arguments name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from ..tasks import Task
+from .matting import Pixels, composite, paper_matte
+from .scene import FAST, REFERENCE, SUPERSAMPLING, SceneRenderer
+
+
+class View(Protocol):
+    """Draws observations of one physics in one size."""
+
+    def draw(self, video: Pixels | None) -> Pixels:
+        """The current state, over `video` where the view has one: `uint8[size, size, 3]`, a new array."""
+
+    def matte(self) -> Pixels:
+        """Coverage of the foreground in the state drawn last: `uint8[size, size]`, a new array."""
+
+    def close(self) -> None:
+        """Frees what the view holds on the GPU. May be called again."""
+
+
+class ReferenceView:
+    """`physics.render(size, size, camera_id)`, bit for bit; scene and buffers are kept from frame to frame."""
+
+    def __init__(self, physics: Any, task: Task, size: int) -> None:
+        from dm_control.mujoco.engine import Camera
+
+        # dm_control reads the off-screen buffer's size once, when it creates its context.
+        buffer = physics.model.vis.global_
+        buffer.offwidth, buffer.offheight = max(buffer.offwidth, size), max(buffer.offheight, size)
+        self._camera = Camera(physics, height=size, width=size, camera_id=task.camera_id)
+        self._foreground = _LazyForeground(physics, task, size)
+
+    def draw(self, video: Pixels | None) -> Pixels:
+        return np.array(self._camera.render())
+
+    def matte(self) -> Pixels:
+        return self._foreground.matte()
+
+    def close(self) -> None:
+        # The camera draws in the physics' own context, which goes with the physics.
+        self._foreground.close()
+
+
+class FastView:
+    """The whole scene without shadows, reflections and multisampling, supersampled instead."""
+
+    def __init__(self, physics: Any, task: Task, size: int) -> None:
+        self._scene = SceneRenderer(physics, task.camera_id, size, FAST, supersampling=2)
+        self._foreground = _LazyForeground(physics, task, size)
+
+    def draw(self, video: Pixels | None) -> Pixels:
+        return cv2.cvtColor(self._scene.draw(), cv2.COLOR_RGBA2RGB)
+
+    def matte(self) -> Pixels:
+        return self._foreground.matte()
+
+    def close(self) -> None:
+        self._scene.close()
+        self._foreground.close()
+
+
+class NaturalView:
+    """The foreground drawn alone, in one pass that gives colour and coverage, over the video frame."""
+
+    def __init__(
+        self, physics: Any, task: Task, size: int, rendering: str, supersampling: int = SUPERSAMPLING
+    ) -> None:
+        quality = FAST if rendering == "fast" else REFERENCE
+        self._scene = SceneRenderer(physics, task.camera_id, size, quality, task.scenery, supersampling)
+        self._drawn: Pixels = np.zeros((size, size, 4), np.uint8)
+
+    def draw(self, video: Pixels | None) -> Pixels:
+        assert video is not None
+        self._drawn = self._scene.draw()
+        return composite(self._drawn, video)
+
+    def matte(self) -> Pixels:
+        return self._drawn[..., 3].copy()
+
+    def close(self) -> None:
+        self._scene.close()
+
+
+class PaperView:
+    """A pixel of the full render stays iff its red exceeds 100; video everywhere else, no blending."""
+
+    def __init__(self, full: ReferenceView | FastView, size: int) -> None:
+        self._full = full
+        self._matte: Pixels = np.zeros((size, size), np.uint8)
+
+    def draw(self, video: Pixels | None) -> Pixels:
+        image = self._full.draw(None)
+        self._matte = paper_matte(image)
+        return np.where(self._matte[..., None], image, video)
+
+    def matte(self) -> Pixels:
+        return self._matte.copy()
+
+    def close(self) -> None:
+        self._full.close()
+
+
+class _LazyForeground:
+    """The matte of a view that does not need one to draw: nothing is created before it is asked for."""
+
+    def __init__(self, physics: Any, task: Task, size: int) -> None:
+        self._arguments = (physics, task.camera_id, size, FAST, task.scenery)
+        self._scene: SceneRenderer | None = None
+
+    def matte(self) -> Pixels:
+        if self._scene is None:
+            self._scene = SceneRenderer(*self._arguments)
+        return self._scene.draw()[..., 3].copy()
+
+    def close(self) -> None:
+        if self._scene is not None:
+            self._scene.close()
+
+
+def make_view(
+    physics: Any, task: Task, *, natural: bool, size: int, rendering: str, matte: str = "semantic"
+) -> View:
+    """The view for an environment's `rendering` (`"reference"`, `"fast"`) and `matte` (`"semantic"`, `"paper"`)."""
+    if natural and matte == "semantic":
+        return NaturalView(physics, task, size, rendering)
+    full = (ReferenceView if rendering == "reference" else FastView)(physics, task, size)
+    return PaperView(full, size) if natural else full

@@ -1,0 +1,88 @@
+"""The ten tasks: what dm_control calls them, which camera looks on, and what counts as scenery.
+
+- `Task`: one row of the table.
+- `TASKS`: the table, keyed by the name used in environment ids (`"WalkerWalk"`).
+- `find_task`: looks a task up under any of its names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import unknown
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the benchmark.
+
+    `scenery` is the matte's table: it names the geoms (MuJoCo names) that are *not* foreground. What remains, geoms,
+    sites and tendons alike, is the robot and the task's own objects: the cup, its string and the ball, the
+    spinner, targets, wherever in the kinematic tree they hang. Only things bolted to the world are ever scenery: the
+    floor, the walls of the reacher's arena and the rails on which the cart runs, decoration that neither
+    moves nor is acted upon.
+    """
+
+    id_name: str
+    """The name in environment ids, e.g. `BallInCupCatch`."""
+    name: str
+    """The paper's name and the command line's, e.g. `ball-in-cup-catch`."""
+    domain: str
+    """dm_control's domain, e.g. `ball_in_cup`."""
+    task: str
+    """dm_control's task, e.g. `catch`."""
+    scenery: frozenset[str]
+    """Names of the geoms that video replaces."""
+    camera_id: int = 0
+    """The camera of observations: 0, but 2 for the quadruped, whose camera 0 does not follow it (as in the paper's code)."""
+
+    @property
+    def natural_id(self) -> str:
+        """The id of the natural variant: video in place of background and floor."""
+        return f"NaturalMujoco/{self.id_name}-v0"
+
+    @property
+    def standard_id(self) -> str:
+        """The id of the standard variant: as dm_control draws it."""
+        return f"NaturalMujoco/{self.id_name}Standard-v0"
+
+
+_FLOOR = frozenset({"floor"})
+_GROUND = frozenset({"ground"})
+_RAILS = frozenset({"rail1", "rail2"})
+_WALLS = frozenset({"wall_x", "wall_y", "wall_neg_x", "wall_neg_y"})
+
+TASKS: dict[str, Task] = {
+    task.id_name: task
+    for task in (
+        Task("WalkerWalk", "walker-walk", "walker", "walk", _FLOOR),
+        Task("WalkerRun", "walker-run", "walker", "run", _FLOOR),
+        Task("CheetahRun", "cheetah-run", "cheetah", "run", _GROUND),
+        Task("FingerSpin", "finger-spin", "finger", "spin", _GROUND),
+        Task("CartpoleBalance", "cartpole-balance", "cartpole", "balance", _FLOOR | _RAILS),
+        Task("CartpoleSwingup", "cartpole-swingup", "cartpole", "swingup", _FLOOR | _RAILS),
+        Task("BallInCupCatch", "ball-in-cup-catch", "ball_in_cup", "catch", _GROUND),
+        Task("ReacherEasy", "reacher-easy", "reacher", "easy", _GROUND | _WALLS),
+        Task("QuadrupedWalk", "quadruped-walk", "quadruped", "walk", _FLOOR, camera_id=2),
+        Task("PendulumSwingup", "pendulum-swingup", "pendulum", "swingup", _FLOOR),
+    )
+}
+
+# The paper's tables also write these.
+_ALIASES = {"cup-catch": "BallInCupCatch", "ball_in_cup-catch": "BallInCupCatch", "catpole-swingup": "CartpoleSwingup"}
+
+
+def find_task(name: str) -> Task:
+    """The task called `name`: the id's name, the paper's name, or a full environment id.
+
+    Raises `InvalidArgument` for any other name and lists the ten.
+
+    >>> find_task("walker-walk") is find_task("NaturalMujoco/WalkerWalk-v0") is TASKS["WalkerWalk"]
+    True
+    """
+    for task in TASKS.values():
+        if name in (task.id_name, task.name, task.natural_id, task.standard_id):
+            return task
+    if name in _ALIASES:
+        return TASKS[_ALIASES[name]]
+    raise unknown("task", name, (task.name for task in TASKS.values()))
