@@ -136,11 +136,15 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self._view: View = make_view(physics, self.task, size=self.size, **self._look)
         self._people_view: View | None = None
 
-        self.metadata = {**type(self).metadata, "render_fps": self._converted.metadata["render_fps"] / action_repeat}
+        self.metadata = {
+            **type(self).metadata,
+            "render_fps": self._converted.metadata["render_fps"] / action_repeat,
+        }
         self.observation_space = gym.spaces.Box(0, 255, (self.size, self.size, 3), np.uint8)
         self.action_space = gym.spaces.Box(-1, 1, self._converted.action_space.shape, np.float32)
         self._background_rng: np.random.Generator | None = None
-        self._control_steps = 0
+        self.control_steps = 0
+        """Control steps since the reset."""
         self._running = False
         self._closed = False
 
@@ -179,13 +183,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             assert self._background_rng is not None
             self.playback.start(self._background_rng, **pinned)
         self._converted.reset(seed=physics_seed)
-        self._control_steps = 0
+        self.control_steps = 0
         self._running = True
         return self._observe(), self._info()
 
-    def step(
-        self, action: npt.NDArray[np.float32]
-    ) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
         """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps, or to the episode's end.
 
         Raises `InvalidArgument` for a wrong shape or NaN, `NaturalMujocoError` before `reset` and after the end.
@@ -198,7 +200,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         for _ in range(self.action_repeat):
             _, reward, terminated, truncated, _ = self._converted.step(control)
             total += float(reward)
-            self._control_steps += 1
+            self.control_steps += 1
             if terminated or truncated:
                 self._running = False
                 break
@@ -214,7 +216,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self._require_open()
         if self.render_mode is None:
             return None
-        if not self._control_steps and not self._running:
+        if not self.control_steps and not self._running:
             raise NaturalMujocoError("There is nothing to render yet. Call reset() before render().")
         physics = self.dm_control_env.physics
         if self._people_view is None:
@@ -245,7 +247,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         return self._view.draw(self.playback.frame() if self.playback is not None else None)
 
     def _info(self) -> dict[str, Any]:
-        info: dict[str, Any] = {"control_steps": self._control_steps}
+        info: dict[str, Any] = {"control_steps": self.control_steps}
         if self.playback is not None:
             info["background"] = {
                 "set": self.playback.library.name,

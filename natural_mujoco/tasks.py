@@ -69,7 +69,11 @@ TASKS: dict[str, Task] = {
 }
 
 # The paper's tables also write these.
-_ALIASES = {"cup-catch": "BallInCupCatch", "ball_in_cup-catch": "BallInCupCatch", "catpole-swingup": "CartpoleSwingup"}
+_ALIASES = {
+    "cup-catch": "BallInCupCatch",
+    "ball_in_cup-catch": "BallInCupCatch",
+    "catpole-swingup": "CartpoleSwingup",
+}
 
 
 def find_task(name: str) -> Task:

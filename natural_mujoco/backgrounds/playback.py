@@ -46,7 +46,8 @@ class Playback:
         self.playback = playback
         self.size = size
         self.videos = library.ids(split)
-        self.video = ""
+        self.position = 0
+        """Position of the video shown now among `videos`."""
         self.number = 0
         """Number of the frame shown now."""
         self._start = 0
@@ -65,16 +66,24 @@ class Playback:
                 f"No video {video!r} in the {self.split} split of {self.library.name!r}. It has {len(self.videos)}: "
                 f"{', '.join(self.videos[:3])}, … (all: `natural-mujoco videos list {self.library.name}`)."
             )
-        video = self.videos[int(position * len(self.videos))] if video is None else video
-        clip = self._clip if video == self.video and self._clip is not None else None
-        clip = self.library.frames(video, self.size) if clip is None else clip
+        index = int(position * len(self.videos)) if video is None else self.videos.index(video)
+        reusable = self._clip is not None and index == self.position
+        clip = self._clip if reusable else self.library.frames(self.videos[index], self.size)
+        assert clip is not None
         if frame is not None and not 0 <= frame < len(clip):
-            raise InvalidArgument(f"Video {video!r} has no frame {frame}: it has frames 0 to {len(clip) - 1}.")
+            raise InvalidArgument(
+                f"Video {self.videos[index]!r} has no frame {frame}: it has frames 0 to {len(clip) - 1}."
+            )
         self._clip = clip
-        self.video = video
+        self.position = index
         self._start = int(offset * len(clip)) if frame is None else int(frame)
         self._steps = 0
         self.number = self._start
+
+    @property
+    def video(self) -> str:
+        """Id of the video shown now."""
+        return self.videos[self.position]
 
     def advance(self) -> None:
         """Moves on by one frame."""

@@ -100,9 +100,7 @@ class Canvas:
                 self.context = executor.call(
                     mujoco.MjrContext, model, mujoco.mjtFontScale.mjFONTSCALE_100.value
                 )
-                executor.call(
-                    mujoco.mjr_setBuffer, mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context
-                )
+                executor.call(mujoco.mjr_setBuffer, mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context)
         except (RuntimeError, mujoco.FatalError, GLError) as error:
             raise RenderingError(
                 f"No OpenGL context of {resolution}x{resolution} pixels could be created "
@@ -164,7 +162,9 @@ def describe_driver(canvas: Canvas) -> dict[str, str]:
     from OpenGL import GL
 
     def strings() -> list[str]:
-        return [(GL.glGetString(name) or b"?").decode() for name in (GL.GL_VENDOR, GL.GL_RENDERER, GL.GL_VERSION)]
+        return [
+            (GL.glGetString(name) or b"?").decode() for name in (GL.GL_VENDOR, GL.GL_RENDERER, GL.GL_VERSION)
+        ]
 
     with canvas.current() as executor:
         vendor, renderer, version = executor.call(strings)

@@ -1,0 +1,163 @@
+"""A worker process of the vector environment: some sub-environments, stepped one after the other.
+
+- `run_worker`: the process' main function.
+- `Worker`: what it does for each command.
+
+Every command `(name, arguments)` on the pipe is answered by `(result, None)` or `(None, Failure)`.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from .environment import NaturalMujocoEnv
+from .errors import NaturalMujocoError
+from .shared_block import SharedBlock
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a worker: the user's mistake as it was raised, or the traceback of anything else."""
+
+    mistake: NaturalMujocoError | None
+    traceback: str
+
+
+class Worker:
+    """The sub-environments `rows` of a vector environment, and their rows of its shared block."""
+
+    def __init__(self, rows: range, autoreset: AutoresetMode, env_kwargs: dict[str, Any]) -> None:
+        self.rows = rows
+        self.autoreset = autoreset
+        self.envs = [NaturalMujocoEnv(**env_kwargs) for _ in rows]
+        self.over = [False for _ in rows]
+        self.block: SharedBlock | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """What the vector environment must know of its sub-environments."""
+        env = self.envs[0]
+        return {
+            "observation_space": env.observation_space,
+            "action_space": env.action_space,
+            "metadata": env.metadata,
+            "videos": env.playback.videos if env.playback is not None else (),
+            "set": env.playback.library.name if env.playback is not None else "",
+        }
+
+    def attach(self, path: str, num_envs: int) -> None:
+        """Maps the shared block."""
+        action_shape = self.envs[0].action_space.shape
+        assert action_shape is not None
+        self.block = SharedBlock(path, num_envs, self.envs[0].size, action_shape)
+
+    def reset(
+        self, seeds: list[int | None], options: dict[str, Any] | None, mask: npt.NDArray[np.bool_]
+    ) -> None:
+        """Resets the sub-environments that `mask` selects."""
+        for local, row in enumerate(self.rows):
+            if mask[row]:
+                self._reset_one(local, row, seeds[local], options)
+
+    def step(self) -> list[tuple[int, npt.NDArray[np.uint8], dict[str, Any]]]:
+        """Steps every sub-environment with its action in the block.
+
+        Returns the final observations and infos of those that ended and were reset in this step (`SAME_STEP`).
+        """
+        assert self.block is not None
+        block, finals = self.block, []
+        for local, row in enumerate(self.rows):
+            if self.over[local] and self.autoreset is AutoresetMode.NEXT_STEP:
+                self._reset_one(local, row)
+                continue
+            observation, reward, terminated, truncated, info = self.envs[local].step(block.actions[row])
+            self.over[local] = terminated or truncated
+            if self.over[local] and self.autoreset is AutoresetMode.SAME_STEP:
+                finals.append((row, observation, info))
+                self._reset_one(local, row)
+            else:
+                self._write(local, row, observation)
+            block.rewards[row] = reward
+            block.terminated[row] = terminated
+            block.truncated[row] = truncated
+        return finals
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The attribute `name` of each sub-environment, called if it can be."""
+        values = [getattr(env, name) for env in self.envs]
+        return [value(*args, **kwargs) if callable(value) else value for value in values]
+
+    def set_attr(self, name: str, values: list[Any]) -> None:
+        """Sets an attribute of each sub-environment to its value."""
+        for env, value in zip(self.envs, values, strict=True):
+            setattr(env, name, value)
+
+    def close(self) -> None:
+        """Closes the sub-environments."""
+        for env in self.envs:
+            env.close()
+
+    def _reset_one(
+        self, local: int, row: int, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> None:
+        assert self.block is not None
+        observation, _ = self.envs[local].reset(seed=seed, options=options)
+        self.over[local] = False
+        self._write(local, row, observation)
+        self.block.rewards[row] = 0.0
+        self.block.terminated[row] = False
+        self.block.truncated[row] = False
+
+    def _write(self, local: int, row: int, observation: npt.NDArray[np.uint8]) -> None:
+        assert self.block is not None
+        env, block = self.envs[local], self.block
+        block.observations[row] = observation
+        block.control_steps[row] = env.control_steps
+        if env.playback is not None:
+            block.video[row] = env.playback.position
+            block.frame[row] = env.playback.number
+
+
+def run_worker(
+    pipe: Connection,
+    rows: range,
+    autoreset: AutoresetMode,
+    env_kwargs: dict[str, Any],
+    environ: dict[str, str],
+) -> None:
+    """Answers commands from `pipe` until `close` or the other end is gone."""
+    os.environ.update(environ)
+    cv2.setNumThreads(1)  # one core a worker
+    worker: Worker | None = None
+    name = ""
+    try:
+        while name != "close":
+            try:
+                name, arguments = pipe.recv()
+            except (EOFError, KeyboardInterrupt):
+                break
+            try:
+                if name == "create":
+                    worker, result = Worker(rows, autoreset, env_kwargs), None
+                else:
+                    assert worker is not None
+                    result = getattr(worker, name)(*arguments)
+                answer: tuple[Any, Failure | None] = (result, None)
+            except NaturalMujocoError as mistake:
+                answer = (None, Failure(mistake, traceback.format_exc()))
+            except Exception:
+                answer = (None, Failure(None, traceback.format_exc()))
+            pipe.send(answer)
+    except (BrokenPipeError, KeyboardInterrupt):
+        pass  # the parent is gone, or closing: nobody is left to tell
+    finally:
+        if worker is not None:
+            worker.close()
