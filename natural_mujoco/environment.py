@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import cv2
@@ -18,7 +19,7 @@ from .backgrounds.library import VideoLibrary, open_videos
 from .backgrounds.playback import PLAYBACKS, Playback
 from .errors import InvalidArgument, NaturalMujocoError, unknown
 from .rendering.matting import Pixels
-from .rendering.views import NaturalView, View, make_view
+from .rendering.views import View, make_view
 from .tasks import find_task
 
 EPISODE_CONTROL_STEPS = 1000
@@ -47,8 +48,8 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     raises. **Reward** the sum over `action_repeat` control steps. **Episode** 1000 control steps, then
     `truncated`; `terminated` follows dm_control's discount.
 
-    **info**: `control_steps` (since the reset) and, on natural ids, `background`: `{"set", "video", "frame"}` of what
-    this observation shows.
+    **info**: `control_steps` (since the reset) and, on natural ids, `background`: `{"set", "video", "frame"}` of
+    what this observation shows.
 
     **Seeding**: `reset(seed=s)` spawns two streams from `np.random.SeedSequence(s)`. The first seeds dm_control's
     `RandomState` (with `generate_state(1)[0]`), the second draws the background; neither moves the other, and
@@ -127,13 +128,20 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self._converted = ConvertedTask(self.task)
         self.dm_control_env = self._converted.dm_control_env
         """The `dm_control.rl.control.Environment` underneath, physics and all."""
-        self._look = {"natural": natural, "rendering": rendering, "matte": matte or "semantic"}
+        self._make_view = partial(
+            make_view,
+            self.dm_control_env.physics,
+            self.task,
+            natural=natural,
+            rendering=rendering,
+            matte=matte,
+        )
         physics = self.dm_control_env.physics
         if full_render or render_mode is not None:
             # dm_control sizes its framebuffer once, at its first render.
             buffer, largest = physics.model.vis.global_, max(self.size, self.render_size)
             buffer.offwidth, buffer.offheight = max(buffer.offwidth, largest), max(buffer.offheight, largest)
-        self._view: View = make_view(physics, self.task, size=self.size, **self._look)
+        self._view: View = self._make_view(size=self.size)
         self._people_view: View | None = None
 
         self.metadata = {
@@ -188,7 +196,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         return self._observe(), self._info()
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
-        """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps, or to the episode's end.
+        """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps, or to the end.
 
         Raises `InvalidArgument` for a wrong shape or NaN, `NaturalMujocoError` before `reset` and after the end.
         """
@@ -208,7 +216,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             self.playback.advance()
         return self._observe(), total, terminated, truncated, self._info()
 
-    def render(self) -> Pixels | None:  # type: ignore[override]
+    def render(self) -> Pixels | None:
         """The last observation's scene for people: `uint8[render_size, render_size, 3]`; `None` without a render mode.
 
         Behind a natural scene stands the very video frame of the observation, enlarged.
@@ -218,14 +226,9 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             return None
         if not self.control_steps and not self._running:
             raise NaturalMujocoError("There is nothing to render yet. Call reset() before render().")
-        physics = self.dm_control_env.physics
         if self._people_view is None:
-            if self.natural and self._look["matte"] == "semantic":
-                self._people_view = NaturalView(
-                    physics, self.task, self.render_size, "reference", supersampling=2
-                )
-            else:
-                self._people_view = make_view(physics, self.task, size=self.render_size, **self._look)
+            # People look at one frame at a time: no need to be fast.
+            self._people_view = self._make_view(size=self.render_size, rendering="reference")
         video = None
         if self.playback is not None:
             side = (self.render_size, self.render_size)

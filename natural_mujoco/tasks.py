@@ -34,7 +34,7 @@ class Task:
     scenery: frozenset[str]
     """Names of the geoms that video replaces."""
     camera_id: int = 0
-    """The camera of observations: 0, but 2 for the quadruped, whose camera 0 does not follow it (as in the paper's code)."""
+    """The camera of observations: 0, but 2 for the quadruped, as is the convention since PlaNet."""
 
     @property
     def natural_id(self) -> str:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -34,8 +35,8 @@ class NaturalMujocoVectorEnv(
     """`num_envs` environments of one id, spread over worker processes.
 
     Workers are started afresh (not forked, which GL contexts do not survive; nor do they import the
-    main module, so that scripts need no `if __name__ == "__main__"`), each with an even share of the sub-environments. Observations,
-    actions, rewards and the numbers of `info` travel through shared memory.
+    main module, so that scripts need no `if __name__ == "__main__"`), each with an even share of the
+    sub-environments. Observations, actions, rewards and the numbers of `info` travel through shared memory.
 
     Seeding, rewards, observations and backgrounds are those of `num_envs` single environments: `reset(seed=s)` seeds
     sub-environment i with s + i, `reset(seed=[...])` each with its own.
@@ -162,7 +163,7 @@ class NaturalMujocoVectorEnv(
             infos,
         )
 
-    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """One picture `uint8[render_size, render_size, 3]` a sub-environment; `None` without a render mode."""
         return None if self.render_mode is None else self.call("render")
 
@@ -207,7 +208,7 @@ class NaturalMujocoVectorEnv(
         environ = {key: os.environ[key] for key in ("MUJOCO_GL", "LP_NUM_THREADS") if key in os.environ}
         bounds = np.linspace(0, self.num_envs, workers + 1).round().astype(int)
         with _unimported_main():
-            for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+            for first, end in pairwise(bounds):
                 here, there = context.Pipe()
                 rows = range(int(first), int(end))
                 process = context.Process(
@@ -259,12 +260,13 @@ class NaturalMujocoVectorEnv(
         died = "" if process.exitcode is None else f" (exit code {process.exitcode})"
         self.close()
         raise WorkerError(
-            f"Worker {index} (sub-environments {rows.start} to {rows.stop - 1}) {what}{died}. The vector environment is "
-            f"closed; create a new one.{chr(10) + trace if trace else ''}"
+            f"Worker {index} (sub-environments {rows.start} to {rows.stop - 1}) {what}{died}. The vector "
+            f"environment is closed; create a new one.{chr(10) + trace if trace else ''}"
         )
 
     def _observations(self) -> npt.NDArray[np.uint8]:
-        return self._require_block().observations.copy()
+        observations: npt.NDArray[np.uint8] = self._require_block().observations.copy()
+        return observations
 
     def _infos(self, mask: npt.NDArray[np.bool_], finals: Sequence[Any] = ()) -> dict[str, Any]:
         """Infos as Gymnasium batches them, with the masks under `_name`."""
@@ -275,10 +277,14 @@ class NaturalMujocoVectorEnv(
         infos["control_steps"] = block.control_steps * mask
         infos["_control_steps"] = mask.copy()
         if len(self._videos):
+            names = np.full(self.num_envs, None, dtype=object)
+            names[mask] = self._set_name
+            videos = np.full(self.num_envs, None, dtype=object)
+            videos[mask] = self._videos[block.video[mask]]
             infos["background"] = {
-                "set": np.where(mask, self._set_name, None),
+                "set": names,
                 "_set": mask.copy(),
-                "video": np.where(mask, self._videos[block.video], None),
+                "video": videos,
                 "_video": mask.copy(),
                 "frame": block.frame * mask,
                 "_frame": mask.copy(),
@@ -289,12 +295,12 @@ class NaturalMujocoVectorEnv(
     def _parse_mask(self, mask: Any) -> npt.NDArray[np.bool_]:
         if mask is None:
             return np.ones(self.num_envs, np.bool_)
-        mask = np.asarray(mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+        chosen: npt.NDArray[np.bool_] = np.asarray(mask)
+        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_ or not chosen.any():
             raise InvalidArgument(
                 f"reset_mask must be bool[{self.num_envs}] with at least one True, not {mask!r}."
             )
-        return mask
+        return chosen
 
     def _require_block(self) -> SharedBlock:
         if self._block is None or not self._workers:

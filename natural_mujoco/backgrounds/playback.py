@@ -63,8 +63,8 @@ class Playback:
         position, offset = rng.random(2)
         if video is not None and video not in self.videos:
             raise InvalidArgument(
-                f"No video {video!r} in the {self.split} split of {self.library.name!r}. It has {len(self.videos)}: "
-                f"{', '.join(self.videos[:3])}, … (all: `natural-mujoco videos list {self.library.name}`)."
+                f"No video {video!r} in the {self.split} split of {self.library.name!r}. It has "
+                f"{len(self.videos)}: {', '.join(self.videos[:3])}, …; `env.unwrapped.playback.videos` holds all."
             )
         index = int(position * len(self.videos)) if video is None else self.videos.index(video)
         reusable = self._clip is not None and index == self.position
@@ -92,7 +92,8 @@ class Playback:
 
     def frame(self) -> npt.NDArray[np.uint8]:
         """The frame due now, `uint8[size, size, 3]`, read-only."""
-        return self._require_clip()[self.number]
+        image: npt.NDArray[np.uint8] = self._require_clip()[self.number]
+        return image
 
     def _require_clip(self) -> npt.NDArray[np.uint8]:
         if self._clip is None:

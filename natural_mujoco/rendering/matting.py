@@ -23,9 +23,9 @@ RED_THRESHOLD = 100
 
 
 def downsample(samples: Pixels, factor: int) -> Pixels:
-    """Mean over blocks of `factor`×`factor` samples (a power of two): `uint8[h, w, c]` → `uint8[h/factor, w/factor, c]`.
+    """Mean over blocks of `factor`×`factor` samples: `uint8[h, w, c]` → `uint8[h/factor, w/factor, c]`.
 
-    Halving again and again is several times as fast as one area resize, and within two grey levels of it.
+    `factor` is a power of two. Halving again and again is several times as fast as one area resize, and within two grey levels of it.
     """
     while factor > 1:
         samples = cv2.resize(
@@ -39,9 +39,10 @@ def composite(foreground: Pixels, video: Pixels) -> Pixels:
     """`foreground`, premultiplied RGBA `uint8[h, w, 4]`, over `video`, RGB `uint8[h, w, 3]`: RGB `uint8[h, w, 3]`."""
     uncovered = cv2.bitwise_not(cv2.extractChannel(foreground, 3))
     visible = cv2.multiply(video, cv2.cvtColor(uncovered, cv2.COLOR_GRAY2RGB), scale=1 / 255)
-    return cv2.add(visible, cv2.cvtColor(foreground, cv2.COLOR_RGBA2RGB))
+    image: Pixels = cv2.add(visible, cv2.cvtColor(foreground, cv2.COLOR_RGBA2RGB))
+    return image
 
 
 def paper_matte(image: Pixels) -> Pixels:
     """The released code's matte of a full render `uint8[h, w, 3]`: 255 where red > 100, else 0; `uint8[h, w]`."""
-    return np.where(image[..., 0] > RED_THRESHOLD, np.uint8(255), np.uint8(0))
+    return (image[..., 0] > RED_THRESHOLD).astype(np.uint8) * np.uint8(255)

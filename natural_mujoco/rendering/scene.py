@@ -92,7 +92,8 @@ class SceneRenderer:
         with self.canvas.current() as executor:
             executor.call(self._draw_samples)
         # OpenGL's first row is the bottom one.
-        return cv2.flip(downsample(self._samples, self._supersampling), 0)
+        image: Pixels = cv2.flip(downsample(self._samples, self._supersampling), 0)
+        return image
 
     def _draw_samples(self) -> None:
         self._mujoco.mjr_render(self._viewport, self._scene, self.canvas.context)

@@ -64,7 +64,8 @@ class FastView:
         self._foreground = _LazyForeground(physics, task, size)
 
     def draw(self, video: Pixels | None) -> Pixels:
-        return cv2.cvtColor(self._scene.draw(), cv2.COLOR_RGBA2RGB)
+        image: Pixels = cv2.cvtColor(self._scene.draw(), cv2.COLOR_RGBA2RGB)
+        return image
 
     def matte(self) -> Pixels:
         return self._foreground.matte()
@@ -90,7 +91,8 @@ class NaturalView:
         return composite(self._drawn, video)
 
     def matte(self) -> Pixels:
-        return self._drawn[..., 3].copy()
+        coverage: Pixels = self._drawn[..., 3].copy()
+        return coverage
 
     def close(self) -> None:
         self._scene.close()
@@ -104,9 +106,11 @@ class PaperView:
         self._matte: Pixels = np.zeros((size, size), np.uint8)
 
     def draw(self, video: Pixels | None) -> Pixels:
+        assert video is not None
         image = self._full.draw(None)
         self._matte = paper_matte(image)
-        return np.where(self._matte[..., None], image, video)
+        shown: Pixels = np.where(self._matte[..., None], image, video)
+        return shown
 
     def matte(self) -> Pixels:
         return self._matte.copy()
@@ -125,7 +129,8 @@ class _LazyForeground:
     def matte(self) -> Pixels:
         if self._scene is None:
             self._scene = SceneRenderer(*self._arguments)
-        return self._scene.draw()[..., 3].copy()
+        coverage: Pixels = self._scene.draw()[..., 3].copy()
+        return coverage
 
     def close(self) -> None:
         if self._scene is not None:
@@ -133,10 +138,13 @@ class _LazyForeground:
 
 
 def make_view(
-    physics: Any, task: Task, *, natural: bool, size: int, rendering: str, matte: str = "semantic"
+    physics: Any, task: Task, *, natural: bool, size: int, rendering: str, matte: str | None = None
 ) -> View:
-    """The view for an environment's `rendering` (`"reference"`, `"fast"`) and `matte` (`"semantic"`, `"paper"`)."""
-    if natural and matte == "semantic":
+    """The view for an environment's `rendering` (`"reference"`, `"fast"`) and `matte` (`"semantic"`, `"paper"`).
+
+    `matte` has a meaning only where `natural` is true.
+    """
+    if natural and matte != "paper":
         return NaturalView(physics, task, size, rendering)
     full = (ReferenceView if rendering == "reference" else FastView)(physics, task, size)
     return PaperView(full, size) if natural else full
