@@ -1,0 +1,60 @@
+# What people do daily. `make demo` and `make test` set up everything they need on the way.
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
+
+.PHONY: demo test lint type format docs bench leaderboard wheel clean help
+
+help:
+	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
+	@echo "make test         the whole test suite"
+	@echo "make lint type    ruff, mypy"
+	@echo "make format       rewrite the code as ruff formats it"
+	@echo "make bench        the benchmarks, as ratios within one run"
+	@echo "make wheel        build the wheel and try it in a fresh environment"
+	@echo "make clean        remove the virtual environment and everything built"
+
+# The suite alone, with OpenGL.
+$(VENV)/suite.stamp: pyproject.toml $(CONSTRAINTS) tools/system_packages.sh
+	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing natural-mujoco"
+	@$(PIP) -e .
+	@sh tools/system_packages.sh gl $(BIN)/python
+	@touch $@
+
+# And what the tests, linters and agents need.
+$(VENV)/dev.stamp: $(VENV)/suite.stamp
+	@echo "Installing what the tests need (PyTorch among it: this takes some minutes)"
+	@$(PIP) -e ".[dev]"
+	@sh tools/system_packages.sh browser
+	@touch $@
+
+demo: $(VENV)/suite.stamp
+	@$(BIN)/python tools/demo.py
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+lint: $(VENV)/dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/dev.stamp
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+type: $(VENV)/dev.stamp
+	@$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+wheel: $(VENV)/dev.stamp
+	@CONSTRAINTS=$(CONSTRAINTS) sh tools/check_wheel.sh $(BIN)/python
+
+clean:
+	rm -rf $(VENV) build dist demo site .pytest_cache .mypy_cache .ruff_cache

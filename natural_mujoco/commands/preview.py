@@ -1,0 +1,57 @@
+"""`natural-mujoco preview TASK --out FILE`: what a task looks like, as a picture or a film."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..backgrounds.playback import PLAYBACKS
+from ..tasks import find_task
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declares `preview`."""
+    parser = subparsers.add_parser("preview", help="write a picture, GIF or MP4 of a task")
+    parser.add_argument("task", metavar="TASK", help="a task, e.g. walker-walk, or an environment id")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="FILE.png, FILE.gif or FILE.mp4"
+    )
+    parser.add_argument("--variant", choices=("natural", "standard"), default="natural")
+    parser.add_argument("--videos", default="auto", help="video set, manifest file or folder (default: auto)")
+    parser.add_argument("--split", choices=("train", "test"), default="train")
+    parser.add_argument("--playback", choices=PLAYBACKS, default="loop")
+    parser.add_argument("--matte", choices=("semantic", "paper"), default="semantic")
+    parser.add_argument("--size", type=int, default=64, help="pixels the agent sees (default: 64)")
+    parser.add_argument("--render-size", type=int, default=480, help="pixels of the picture (default: 480)")
+    parser.add_argument("--observations", action="store_true", help="show the agent's own pixels, enlarged")
+    parser.add_argument("--steps", type=int, default=100, help="agent steps (default: 100)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Rolls the task out and writes the file."""
+    import cv2
+    import gymnasium as gym
+
+    from ..recording import check_format, roll_out, write_pictures
+
+    check_format(args.out)  # before the work, not after it
+    task = find_task(args.task)
+    options = {"size": args.size, "render_mode": "rgb_array", "render_size": args.render_size}
+    if args.variant == "natural" and args.task != task.standard_id:
+        env_id = task.natural_id
+        for name in ("videos", "split", "playback", "matte"):
+            options[name] = getattr(args, name)
+    else:
+        env_id = task.standard_id
+    env = gym.make(env_id, **options)
+    frames = roll_out(env, args.steps, args.seed, "observation" if args.observations else "render")
+    if args.observations:
+        side = (args.render_size, args.render_size)
+        frames = [cv2.resize(frame, side, interpolation=cv2.INTER_NEAREST) for frame in frames]
+    write_pictures(args.out, frames, env.metadata["render_fps"])
+    env.close()
+    print(f"{args.out}: {env_id}, {len(frames)} steps")
+    return 0

@@ -1,0 +1,53 @@
+"""`make demo`: a walker in front of a moving natural background, and a picture of all ten tasks."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import gymnasium as gym
+import imageio.v3 as iio
+
+import natural_mujoco  # noqa: F401  (registers the environments)
+from natural_mujoco.recording import contact_sheet, roll_out, write_pictures
+
+OUT = Path("demo")
+ENV_ID = "NaturalMujoco/WalkerWalk-v0"
+STEPS = 500
+
+
+def main() -> None:
+    """Runs an episode as a training loop would, then writes the pictures."""
+    OUT.mkdir(exist_ok=True)
+    start = time.perf_counter()
+    env = gym.make(ENV_ID, videos="embedded")
+    _, info = env.reset(seed=0)
+    print(f"{ENV_ID}: made and reset in {time.perf_counter() - start:.1f} s")
+
+    print(f"Rolling out one episode of {STEPS} agent steps under random actions …")
+    env.action_space.seed(0)
+    start, total, steps, over = time.perf_counter(), 0.0, 0, False
+    while not over:
+        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        total, steps, over = total + float(reward), steps + 1, terminated or truncated
+    rate = steps / (time.perf_counter() - start)
+    background = info["background"]
+    print(
+        f"{steps} agent steps ({info['control_steps']} control steps), return {total:.1f}, {rate:.0f} agent steps/s\n"
+        f"background: clip {background['video']} of the set {background['set']!r}, at frame {background['frame']}"
+    )
+    env.close()
+
+    print("Writing pictures …")
+    env = gym.make(ENV_ID, videos="embedded", size=128, render_mode="rgb_array", render_size=320)
+    frames = roll_out(env, 150, seed=2)
+    write_pictures(OUT / "walker-walk.mp4", frames, env.metadata["render_fps"])
+    write_pictures(OUT / "walker-walk.gif", frames[:80], env.metadata["render_fps"])
+    env.close()
+    iio.imwrite(OUT / "contact-sheet.png", contact_sheet("embedded"))
+    for path in sorted(OUT.iterdir()):
+        print(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+if __name__ == "__main__":
+    main()
