@@ -1,0 +1,43 @@
+#!/bin/sh
+# Builds the wheel, installs it in a fresh environment and uses it there, away from the checkout: the suite, the
+# command line and one agent. usage: CONSTRAINTS=FILE tools/check_wheel.sh PYTHON
+set -eu
+
+python=$1
+here=$(pwd)
+constraints=$(cd "$(dirname "$CONSTRAINTS")" && pwd)/$(basename "$CONSTRAINTS")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$python" -m build --wheel --outdir "$work" . >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+wheel=$(ls "$work"/natural_mujoco-*.whl)
+"$python" - "$wheel" <<'PY'
+import sys, zipfile
+names = zipfile.ZipFile(sys.argv[1]).namelist()
+top = {name.split("/")[0] for name in names}
+packages = {name for name in top if not name.endswith(".dist-info")}
+assert packages == {"natural_mujoco"}, f"the wheel installs {packages}"
+for needed in ("natural_mujoco/agents/__init__.py", "natural_mujoco/video_manifests/embedded.json", "natural_mujoco/py.typed"):
+    assert needed in names, f"{needed} is not in the wheel"
+PY
+echo "Installing $(basename "$wheel") in a fresh environment"
+"$python" -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check -c "$constraints" "$wheel[agents]"
+cd "$work"
+"$work/venv/bin/python" - "$here" <<'PY'
+import sys
+import gymnasium as gym, natural_mujoco
+assert not natural_mujoco.__file__.startswith(sys.argv[1]), "the checkout was imported, not the wheel"
+for task in natural_mujoco.TASKS.values():
+    env = gym.make(task.natural_id, videos="embedded")
+    env.reset(seed=0)
+    observation, *_ = env.step(env.action_space.sample())
+    assert observation.shape == (64, 64, 3)
+    env.close()
+envs = gym.make_vec(natural_mujoco.TASKS["WalkerWalk"].natural_id, num_envs=2, videos="embedded", split="test")
+envs.reset(seed=0)
+envs.step(envs.action_space.sample())
+envs.close()
+print("the suite works from the wheel")
+PY
+"$work/venv/bin/natural-mujoco" doctor
