@@ -1,0 +1,132 @@
+"""What the trainer asks of an agent, and what all three share.
+
+An agent is one `nn.Module` with its optimisers and two streams of random numbers. It sees uint8 frames, acts for any
+number of environments at once, and learns from batches that it draws itself from the replay.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from natural_mujoco import InvalidArgument
+
+from .config import RunConfig
+from .networks import precision
+from .optimiser import Optimiser
+from .replay import Replay
+
+Metrics = dict[str, Tensor]
+BatchT = TypeVar("BatchT", bound=NamedTuple)
+Memory = dict[str, Tensor]  # what an agent carries from step to step, each [num_envs, …]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; `"auto"` is a GPU where there is one. Raises InvalidArgument where it is absent."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InvalidArgument(f"Unknown device {name!r}. Valid: auto, cpu, cuda, cuda:0, ….") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InvalidArgument(f"--device {name}: PyTorch sees no CUDA GPU here. Use --device cpu or auto.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InvalidArgument(
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA GPUs, from cuda:0."
+        )
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """`"auto"` resolved: bfloat16 where the hardware multiplies it natively, else float32."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if native else "float32"
+
+
+class Agent(nn.Module, Generic[BatchT]):
+    """Base of CVRL, Dreamer and pixel SAC.
+
+    Args:
+        config: the run's; the agent reads its own sections.
+        action_size: A.
+        device: where parameters live.
+    """
+
+    def __init__(self, config: RunConfig, action_size: int, device: torch.device) -> None:
+        super().__init__()
+        self.device, self.action_size = device, action_size
+        self.precision = choose_precision(config.training.precision, device)
+        self.optimisers: dict[str, Optimiser] = {}
+        # Streams of their own: what is drawn for updates moves no action, and the other way round.
+        seeds = np.random.SeedSequence([config.seed, 1]).generate_state(2)
+        self.update_noise = torch.Generator(device).manual_seed(int(seeds[0]))
+        self.acting_noise = torch.Generator(device).manual_seed(int(seeds[1]))
+
+    def autocast(self):  # type: ignore[no-untyped-def]
+        """The context that forward passes run in."""
+        return precision(self.precision, self.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers for an update."""
+        return torch.randn(*shape, generator=self.update_noise, device=self.device)
+
+    @abstractmethod
+    def draw(self, replay: Replay, rng: np.random.Generator) -> BatchT:
+        """A batch to learn from, on the agent's device."""
+
+    @abstractmethod
+    def update(self, batch: BatchT) -> Metrics:
+        """One step of every optimiser; returns what to log, as scalars that are still on the device."""
+
+    def warm_up(self, batch: BatchT) -> Metrics:
+        """One step of what should be learned before there is a behaviour worth learning; by default all."""
+        return self.update(batch)
+
+    @abstractmethod
+    def begin(self, num_envs: int) -> Memory:
+        """The memory before any observation."""
+
+    @abstractmethod
+    def act(
+        self, frames: Tensor, memory: Memory, generator: torch.Generator, exploring: bool
+    ) -> tuple[Tensor, Memory]:
+        """Actions for uint8 frames [N, height, width, C]: [N, A] in [−1, 1], and the memory for the next call."""
+
+    def forget(self, memory: Memory, first: Tensor) -> Memory:
+        """Start afresh in the environments where `first` [N] is true."""
+        fresh = self.begin(len(first))
+        return {k: torch.where(first.view(-1, *[1] * (v.dim() - 1)), fresh[k], v) for k, v in memory.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a resumed run needs: parameters, optimisers, random streams."""
+        result = {f"parameters.{k}": v for k, v in self.state_dict().items()}
+        for name, optimiser in self.optimisers.items():
+            result |= {f"optimiser.{name}.{k}": v for k, v in optimiser.state().items()}
+        result["random.update"] = self.update_noise.get_state()
+        result["random.acting"] = self.acting_noise.get_state()
+        return result
+
+    def load_parameters(self, tensors: dict[str, Tensor]) -> None:
+        """Take the parameters alone, for acting."""
+        self.load_state_dict(_under(tensors, "parameters."))
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `tensors` gave."""
+        self.load_parameters(tensors)
+        for name, optimiser in self.optimisers.items():
+            optimiser.load(_under(tensors, f"optimiser.{name}."))
+        self.update_noise.set_state(tensors["random.update"].cpu())
+        self.acting_noise.set_state(tensors["random.acting"].cpu())
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,139 @@
+"""What Dreamer and CVRL have in common: a world model, an actor and a value over its latents, and acting with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .actor_critic import Actor, Imagination, imagine
+from .agent import Agent, Memory, Metrics
+from .config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
+from .networks import MLP
+from .optimiser import Optimiser
+from .planning import Planner, planned_in
+from .replay import Batch, Replay
+from .rssm import Latent
+from .world_model import ModelLoss, WorldModel
+
+
+class LatentAgent(Agent[Batch]):
+    """A recurrent agent: it remembers its posterior latent and its last action.
+
+    Args:
+        observation_model: see world_model.py.
+        contrastive: eq. 5's sizes, where it is contrastive.
+        planning: A.3's settings; None for an agent that never plans.
+    """
+
+    def __init__(
+        self,
+        config: DreamerConfig,
+        action_size: int,
+        device: torch.device,
+        observation_model: ObservationModel,
+        contrastive: ContrastiveConfig | None = None,
+        planning: PlanningConfig | None = None,
+    ) -> None:
+        super().__init__(config, action_size, device)
+        self.config, self.behaviour, self.planning = config, config.behaviour, planning
+        b, fast = config.behaviour, config.training.fast
+        self.world_model = WorldModel(
+            action_size, observation_model, config.model, contrastive, config.environment.size, fast
+        )
+        features = self.world_model.rssm.feature_size
+        self.actor = Actor(
+            features, action_size, b.actor_units, b.actor_layers, b.initial_std, b.mean_scale, b.min_std
+        )
+        self.value = MLP(features, b.value_units, b.value_layers, 1)
+        self.to(device)
+        self.optimisers = {
+            "model": Optimiser(
+                "model", self.world_model.parameters(), config.model.learning_rate, config.model.gradient_clip
+            ),
+            "actor": Optimiser("actor", self.actor.parameters(), b.actor_learning_rate, b.gradient_clip),
+            "value": Optimiser("value", self.value.parameters(), b.value_learning_rate, b.gradient_clip),
+        }
+
+    def draw(self, replay: Replay, rng: np.random.Generator) -> Batch:
+        """B sequences of T steps, each within one episode."""
+        t = self.config.training
+        batch = replay.sample(t.batch_size, t.batch_length, rng, self.config.replay.edge_windows)
+        return batch.to(self.device)
+
+    def model_loss(self, batch: Batch) -> ModelLoss:
+        """The world model's loss with fresh noise."""
+        return self.world_model.loss(
+            batch, self.normal(*batch.rewards.shape, self.world_model.rssm.stochastic_size)
+        )
+
+    def warm_up(self, batch: Batch) -> Metrics:
+        """A step of the world model alone."""
+        with self.autocast():
+            model = self.model_loss(batch)
+        norm = self.optimisers["model"].differentiate(model.loss)
+        self.optimisers["model"].step()
+        return model.metrics | {"model/gradient_norm": norm}
+
+    def imagine_from(self, posterior: Latent) -> Imagination:
+        """Appendix A.1 from every posterior state of the batch, or from as many as configured: [B, T, ·] → N starts."""
+        start = posterior.detach().flatten()
+        count = self.behaviour.imagination_starts
+        if 0 < count < len(start.stochastic):
+            chosen = torch.randperm(len(start.stochastic), generator=self.update_noise, device=self.device)[
+                :count
+            ]
+            start = Latent(*(x[chosen] for x in start))
+        n, horizon = len(start.stochastic), self.behaviour.horizon
+        return imagine(
+            self.world_model,
+            self.actor,
+            start,
+            self.normal(horizon, n, self.action_size),
+            self.normal(horizon, n, start.stochastic.shape[-1]),
+        )
+
+    def behaviour_metrics(self, imagined: Imagination, returns: Tensor, values: Tensor) -> Metrics:
+        """How the imagination looks: its returns, and whether the actor still moves."""
+        actions = imagined.actions.detach()
+        return {
+            "behaviour/imagined_return": returns.detach().mean(),
+            "behaviour/value": values.detach().mean(),
+            "behaviour/entropy": imagined.entropy().detach(),
+            "behaviour/policy_std": imagined.policy.std.detach().mean(),
+            "behaviour/saturated_actions": (actions.abs() > 0.99).float().mean(),
+        }
+
+    def begin(self, num_envs: int) -> Memory:
+        latent = self.world_model.rssm.initial(num_envs)
+        return latent._asdict() | {"action": torch.zeros(num_envs, self.action_size, device=self.device)}
+
+    def act(
+        self, frames: Tensor, memory: Memory, generator: torch.Generator, exploring: bool
+    ) -> tuple[Tensor, Memory]:
+        """Infer the posterior, then act on it: with the planner where configured, else with the actor.
+
+        While exploring the actor's samples are taken and N(0, `exploration_noise`²) is added; in evaluation its modes.
+        """
+        sampled = exploring or self.behaviour.evaluate_with == "samples"
+        previous = Latent(*(memory[k] for k in Latent._fields))
+        n, size = previous.stochastic.shape
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, device=self.device)
+
+        with torch.no_grad(), self.autocast():
+            embedding = self.world_model.encoder(frames)
+            latent, _ = self.world_model.rssm.observe_step(
+                previous, memory["action"], embedding, normal(n, size)
+            )
+            if self.planning is not None and planned_in(self.planning, exploring):
+                planner = Planner(self.world_model, self.actor, self.value, self.behaviour, self.planning)
+                action = planner(latent, generator, sampled)
+            else:
+                policy = self.actor(latent.features)
+                action = policy.sample(normal(n, self.action_size))[0] if sampled else policy.mode()
+            if exploring:
+                action = action + self.behaviour.exploration_noise * normal(n, self.action_size)
+            action = action.clamp(-1, 1)
+        return action, latent._asdict() | {"action": action}
