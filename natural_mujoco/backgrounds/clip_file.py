@@ -45,8 +45,8 @@ def _header(frames: int, size: int) -> bytes:
 
 def write_clip(
     path: Path, batches: Iterable[Frames], size: int, before_rename: Callable[[str, int], None]
-) -> tuple[str, int]:
-    """Write `batches` of uint8 `[n, size, size, 3]` as one clip and return its sha256 and frame count.
+) -> str:
+    """Write `batches` of uint8 `[n, size, size, 3]` as one clip and return the sha256 of its frames.
 
     Frames go to disk as they come, so memory holds one batch. `before_rename(sha256, frames)` runs when all
     is written but nothing is visible yet; if it raises, nothing ever is. The caller holds the clip's lock.
@@ -70,7 +70,7 @@ def write_clip(
         file.seek(0)
         file.write(_header(count, size))
         before_rename(digest.hexdigest(), count)
-    return digest.hexdigest(), count
+    return digest.hexdigest()
 
 
 def map_clip(path: Path, size: int) -> Frames:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,22 +22,19 @@ from natural_mujoco.backgrounds.clip_file import (
     map_clip,
     read_check,
     record_check,
-    write_clip,
 )
-from natural_mujoco.backgrounds.decode import read_squares
 from natural_mujoco.backgrounds.folder import folder_manifest
 from natural_mujoco.backgrounds.manifest import (
     MAX_SIZE,
     FolderSource,
     GeneratedSource,
-    HubSource,
-    LocalSource,
     Manifest,
     Video,
     load_manifest,
     shipped_names,
 )
 from natural_mujoco.backgrounds.pins import LockFile
+from natural_mujoco.backgrounds.preparation import prepare_apart
 from natural_mujoco.backgrounds.sources import find_source
 from natural_mujoco.errors import InvalidArgument, VideoSetError
 
@@ -147,9 +143,10 @@ class VideoLibrary:
         _check_size(size)
         frames = self._open_prepared(video, size)
         if frames is None:
-            self.prepare_clip(clip_id, size)
+            prepare_apart(self, clip_id, size)
             frames = self._open_prepared(video, size)
-            assert frames is not None
+            if frames is None:
+                raise VideoSetError(f"{self.clip_path(video, size)} was removed while it was being prepared.")
         self._open[clip_id, size] = frames
         return frames
 
@@ -164,13 +161,20 @@ class VideoLibrary:
         """Whether every clip can be played without fetching anything, at some size at least."""
         if isinstance(self.manifest.source, (GeneratedSource, FolderSource)):
             return True
-        found = set()
-        clips = self.cache.home / "clips" / self.manifest.collection
-        folders = [self.cache.sources(self.manifest.collection), *_subfolders(clips)]
-        for folder in folders:
-            if folder.is_dir():
-                found |= {entry.name.rsplit(".", 1)[0] for entry in os.scandir(folder)}
-        return found.issuperset(self._key(video) for video in self.manifest.videos)
+        return not self.missing()
+
+    def missing(self) -> list[str]:
+        """The clips that are on this machine neither as videos nor as prepared frames, in order of their ids."""
+        if isinstance(self.manifest.source, GeneratedSource):
+            return []
+        names: set[str] = set()
+        for folder in _subfolders(self.cache.home / "clips" / self.manifest.collection):
+            names |= {entry.name for entry in os.scandir(folder)}
+        return [
+            video.id
+            for video in self.manifest.videos
+            if f"{self.key(video)}.npy" not in names and find_source(self.manifest, video, self.cache) is None
+        ]
 
     def is_prepared(self, clip_id: str, size: int) -> bool:
         """Whether the clip's frames lie in the cache at this size."""
@@ -178,42 +182,15 @@ class VideoLibrary:
 
     def clip_path(self, video: Video, size: int) -> Path:
         """Where the clip's prepared frames lie, or will."""
-        return self.cache.clip(self.manifest.collection, size, self._key(video))
+        return self.cache.clip(self.manifest.collection, size, self.key(video))
 
-    def prepare_clip(self, clip_id: str, size: int) -> None:
-        """Prepare one clip at one size unless it is prepared; any number of processes may call this at once.
-
-        Raises as `frames` does.
-        """
-        video = self.video(clip_id)
-        _check_size(size)
-        path = self.clip_path(video, size)
-        if path.is_file():
-            return
-        key = self._key(video)
-        with self.cache.lock(self.manifest.collection, str(size), key):
-            if path.is_file():  # another process was faster
-                return
-            digest, _ = write_clip(
-                path, self._source_frames(video, size), size, lambda sha, n: self._hold_to(video, size, sha)
-            )
-            record_check(path, digest, FileIdentity.of(path))
-
-    def _key(self, video: Video) -> str:
+    def key(self, video: Video) -> str:
+        """The clip's name in the cache: the hash of a user's file, which may be renamed, else its id."""
         return video.file_sha256 or video.id
-
-    def _hold_to(self, video: Video, size: int, sha256: str) -> None:
-        expected = self.pinned(video, size) or self.pins.record(self._key(video), size, sha256)
-        if sha256 != expected:
-            raise VideoSetError(
-                f"Preparing {video.id} at {size} px gives other frames ({sha256[:12]}…) than recorded "
-                f"({expected[:12]}…): its video is not the one the set was made from, or is damaged. "
-                f"Get it anew, or, to trust it, remove its entry from {self.pins.path}."
-            )
 
     def pinned(self, video: Video, size: int) -> str | None:
         """The hash the clip's frames must have, by the manifest, else the lock file; None if never prepared."""
-        return video.sha256.get(size) or self.pins.get(self._key(video), size)
+        return video.sha256.get(size) or self.pins.get(self.key(video), size)
 
     def _open_prepared(self, video: Video, size: int) -> Frames | None:
         path = self.clip_path(video, size)
@@ -227,44 +204,25 @@ class VideoLibrary:
             return None
         except OSError as error:
             raise VideoSetError(f"Cannot read {path}: {error.strerror}.") from error
+        except VideoSetError as error:
+            raise VideoSetError(f"{error} {self._remedy()}") from error
         expected = self.pinned(video, size)
         if expected is None or read_check(path) != expected:
             found = frames_sha256(frames)
-            expected = expected or self.pins.record(self._key(video), size, found)
+            expected = expected or self.pins.record(self.key(video), size, found)
             if found != expected:
                 raise VideoSetError(
                     f"The prepared frames of {video.id} at {size} px are not what was recorded (sha256 "
-                    f"{found[:12]}…, not {expected[:12]}…). "
-                    f"`natural-mujoco videos verify {self.name}` remakes them."
+                    f"{found[:12]}…, not {expected[:12]}…). {self._remedy()}"
                 )
             record_check(path, found, identity)
         _mapped[str(path), identity] = frames
         return frames
 
-    def _source_frames(self, video: Video, size: int) -> Iterator[Frames]:
+    def _remedy(self) -> str:
         source = self.manifest.source
-        if isinstance(source, GeneratedSource):
-            from natural_mujoco.backgrounds.generate import generate_clip
-
-            return iter([generate_clip(video.id, size)])
-        path = find_source(self.manifest, video, self.cache)
-        if path is None:
-            raise VideoSetError(missing_clips_message(self.manifest, [video.id]))
-        return read_squares(path, size)
-
-
-def missing_clips_message(manifest: Manifest, clip_ids: list[str]) -> str:
-    """One sentence naming up to three clips that are not on this machine and how to get them."""
-    named = ", ".join(clip_ids[:3]) + (f" and {len(clip_ids) - 3} more" if len(clip_ids) > 3 else "")
-    if isinstance(manifest.source, HubSource):
-        remedy = f"`natural-mujoco videos download {manifest.name}` gets them."
-    elif isinstance(manifest.source, LocalSource):
-        remedy = (
-            f"{manifest.source.obtain} Then run `natural-mujoco videos import {manifest.name} --from DIR`."
-        )
-    else:
-        remedy = "Put them back, or open the folder again."
-    return f"Clips of {manifest.name} are not on this machine: {named}. {remedy}"
+        name = source.path if isinstance(source, FolderSource) else self.name
+        return f"`natural-mujoco videos verify {name}` remakes them."
 
 
 def _check_size(size: int) -> None:

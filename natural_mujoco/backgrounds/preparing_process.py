@@ -1,0 +1,219 @@
+"""A process of its own for decoding: a damaged video can take a decoder down, and must not take the user's work.
+
+`PreparingProcess` starts `python -m natural_mujoco.backgrounds.preparing_process`, which reads one job a line from
+its input and answers in lines of JSON. It is started afresh rather than forked, because decoders hang in forks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from natural_mujoco.backgrounds.cache import LOCK_TIMEOUT_S, Cache
+from natural_mujoco.errors import NaturalMujocoError, VideoSetError
+
+if TYPE_CHECKING:
+    from natural_mujoco.backgrounds.library import VideoLibrary
+
+SILENCE_S = 120.0
+"""A decoder that says nothing for so long hangs."""
+
+
+class PreparingProcess:
+    """One process that prepares clip after clip. Starts with the first job, and anew after a crash."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._killed = False
+
+    def __enter__(self) -> PreparingProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.kill()
+
+    def prepare(
+        self,
+        library: VideoLibrary,
+        clip_id: str,
+        size: int,
+        replace: bool = False,
+        on_frames: Callable[[int], None] | None = None,
+    ) -> None:
+        """`preparation.prepare_here` over there. Raises `VideoSetError` as it does, and if the decoder dies."""
+        manifest = library.manifest
+        job = {
+            "job": "prepare",
+            "home": str(library.cache.home),
+            "manifest": manifest.model_copy(update={"videos": (library.video(clip_id),)}).model_dump(
+                mode="json"
+            ),
+            "clip": clip_id,
+            "size": int(size),
+            "replace": replace,
+        }
+        self._do(job, f"{clip_id} of {manifest.name}", on_frames)
+
+    def count_first_frames(self, path: Path) -> int:
+        """`decode.count_first_frames` over there. Raises `VideoSetError` as it does, and if the decoder dies."""
+        return int(self._do({"job": "probe", "path": str(path)}, str(path), None))
+
+    def close(self) -> None:
+        """End the process, which has no job now."""
+        if self._child is not None:
+            assert self._child.stdin is not None
+            self._child.stdin.close()
+            try:
+                self._child.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+            self._forget()
+
+    def kill(self) -> None:
+        """End the process whatever it does. What it was writing is discarded, what it had finished stays."""
+        self._killed = True
+        if self._child is not None:
+            self._child.kill()
+
+    def _do(self, job: dict[str, object], what: str, on_frames: Callable[[int], None] | None) -> Any:
+        child = self._start()
+        assert child.stdin is not None
+        try:
+            child.stdin.write(json.dumps(job) + "\n")
+            child.stdin.flush()
+        except OSError:
+            raise self._died(what) from None
+        patience = LOCK_TIMEOUT_S + SILENCE_S  # until it holds the clip's lock, others may be preparing it
+        while True:
+            try:
+                line = self._lines.get(timeout=patience)
+            except queue.Empty:
+                child.kill()
+                child.wait()
+                self._forget()
+                raise VideoSetError(
+                    f"The decoder hangs on {what}: its video is damaged. Replace it."
+                ) from None
+            if line is None:
+                raise self._died(what)
+            answer = json.loads(line)
+            if "done" in answer:
+                return answer["done"]
+            if "refused" in answer:
+                raise VideoSetError(answer["refused"])
+            if "failed" in answer:
+                raise RuntimeError(f"preparing {what} failed:\n{answer['failed']}")
+            patience = SILENCE_S
+            if on_frames is not None:
+                on_frames(answer["frames"])
+
+    def _start(self) -> subprocess.Popen[str]:
+        if self._killed:
+            raise VideoSetError("Preparing was stopped.")
+        if self._child is None:
+            package_root = str(Path(__file__).resolve().parents[2])
+            search_path = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
+            environment = dict(os.environ, PYTHONPATH=search_path, OPENCV_IO_MAX_IMAGE_PIXELS=str(2**24))
+            self._lines = queue.Queue()
+            # Decoders chatter on stderr about every damaged block.
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "natural_mujoco.backgrounds.preparing_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+                env=environment,
+            )
+            assert self._child.stdout is not None
+            threading.Thread(target=_collect, args=(self._child.stdout, self._lines), daemon=True).start()
+        return self._child
+
+    def _died(self, what: str) -> VideoSetError:
+        assert self._child is not None
+        status = self._child.wait()
+        self._forget()
+        if self._killed:
+            return VideoSetError("Preparing was stopped.")
+        cause = signal.Signals(-status).name if status < 0 else f"status {status}"
+        hint = "memory may have run out, or its video is" if status == -9 else "its video is probably"
+        return VideoSetError(
+            f"The decoder ended ({cause}) on {what}: {hint} damaged. Replace it and try again."
+        )
+
+    def _forget(self) -> None:
+        if self._child is not None and self._child.stdout is not None and self._child.stdin is not None:
+            try:
+                self._child.stdin.close()
+            except OSError:
+                self._child.stdin = None  # the other end is gone, and so is what was not flushed
+        self._child = None
+
+
+def _collect(stream: TextIO, lines: queue.Queue[str | None]) -> None:
+    with stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
+
+
+def _serve() -> None:
+    # Libraries that print must not write into the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    import cv2
+
+    cv2.setNumThreads(1)
+
+    def answer(**message: object) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    for line in sys.stdin:
+        try:
+            answer(done=_work(json.loads(line), answer))
+        except NaturalMujocoError as error:
+            answer(refused=str(error))
+        except Exception:
+            answer(failed=traceback.format_exc())
+
+
+def _work(job: dict[str, Any], answer: Callable[..., None]) -> object:
+    from natural_mujoco.backgrounds.decode import count_first_frames
+    from natural_mujoco.backgrounds.library import VideoLibrary
+    from natural_mujoco.backgrounds.manifest import Manifest
+    from natural_mujoco.backgrounds.preparation import prepare_here
+
+    if job["job"] == "probe":
+        answer(frames=0)
+        return count_first_frames(Path(job["path"]))
+    library = VideoLibrary(Manifest.model_validate(job["manifest"]), Cache(Path(job["home"])))
+    answered = 0.0
+
+    def on_frames(count: int) -> None:
+        nonlocal answered
+        if count == 0 or time.monotonic() - answered > 0.1:
+            answered = time.monotonic()
+            answer(frames=count)
+
+    prepare_here(library, job["clip"], job["size"], job["replace"], on_frames)
+    return None
+
+
+if __name__ == "__main__":
+    _serve()
