@@ -1,11 +1,12 @@
-"""The `embedded` video set: 48 procedural clips with the statistics of natural video, the same bytes everywhere.
+"""The `embedded` video set: 48 procedural clips with the statistics of natural video, the same bytes anywhere.
 
-- `embedded_ids`: the clips of one split, sorted.
+- `embedded_ids`: the clips of one split, sorted. `embedded_family`: the kind of scene a clip shows.
 - `generate_clip`: a whole clip at a size; `generate_frames`: some of its frames.
 
-Clip `embedded-train-07` is scene 7 of the train half. Its number decides the kind of scene (eight, in turn) and the
-light (four); everything else comes from a seed that no other clip has. The scenes are drawn on a raster of 128 × 128
-pixels and resized from there by `resize`. From seed to bytes there is integer arithmetic only: see `procedural`.
+Clip `embedded-train-07` is scene 7 of the train half. Its number decides the kind of scene (eight, in turn) and
+the light (four); everything else comes from a seed that no other clip has. Scenes are drawn on a raster of
+128 × 128 pixels and resized from there by `resize`. From seed to bytes there is integer arithmetic only, on
+integer types that are spelled out: see `procedural`. Whatever changes there changes the set's hashes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from natural_mujoco.backgrounds.procedural.families import FAMILIES, Studio
+from natural_mujoco.backgrounds.procedural.families import FAMILIES
 from natural_mujoco.backgrounds.procedural.integer_noise import Stream
 from natural_mujoco.backgrounds.procedural.palettes import MOODS
 from natural_mujoco.backgrounds.procedural.scene import FRAMES, RASTER, Scene
+from natural_mujoco.backgrounds.procedural.studio import Studio
 from natural_mujoco.errors import InvalidArgument, unknown
 
 EMBEDDED_FRAMES = FRAMES
@@ -54,18 +56,20 @@ def generate_clip(clip_id: str, size: int) -> Frames:
 def generate_frames(clip_id: str, size: int, indices: Sequence[int]) -> Frames:
     """Some frames of a clip, in the order asked for: `uint8[len(indices), size, size, 3]`, RGB.
 
-    Drawing the scene takes some 0.3 s, each frame some 0.7 ms. Raises `InvalidArgument` for an unknown id, a size
-    outside 1 to 1024 or an index outside 0 to 499.
+    Setting up the scene takes some 0.3 s, each frame some 0.7 ms. Raises `InvalidArgument` for an unknown id, a
+    size outside 1 to 1024 or an index outside 0 to 499.
     """
-    scene = _scene(clip_id)
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= MAX_SIZE:
-        raise InvalidArgument(f"size must be a whole number from 1 to {MAX_SIZE}, not {size!r}.")
-    frames = np.empty((len(indices), size, size, 3), np.uint8)
-    for frame, index in zip(frames, indices, strict=True):
+        raise InvalidArgument(f"size must be a whole number of pixels from 1 to {MAX_SIZE}, not {size!r}.")
+    for index in indices:
         if not 0 <= index < EMBEDDED_FRAMES:
             raise InvalidArgument(
                 f"Frames are numbered 0 to {EMBEDDED_FRAMES - 1}; there is no frame {index}."
             )
+    size = int(size)
+    scene = _scene(clip_id)
+    frames = np.empty((len(indices), size, size, 3), np.uint8)
+    for frame, index in zip(frames, indices, strict=True):
         packed = scene.render(index)
         if size == RASTER:
             _unpack(packed, frame)
@@ -79,9 +83,10 @@ def generate_frames(clip_id: str, size: int, indices: Sequence[int]) -> Frames:
 
 
 def resize(frame: Frames, size: int) -> Frames:
-    """Resize a square frame `uint8[n, n, 3]` to `uint8[size, size, 3]` exactly: rational weights, halves rounded up.
+    """Resize a square frame `uint8[n, n, 3]` to `uint8[size, size, 3]`: rational weights, halves rounded up.
 
-    Smaller sizes average the area that a pixel covers, larger ones interpolate between pixel centres (bilinear).
+    Smaller sizes average the area that a pixel covers (64 is the mean of two by two pixels of 128), larger ones
+    interpolate between pixel centres (bilinear).
     """
     index, weight, total = _taps(frame.shape[0], size)
     rows = np.zeros((size, *frame.shape[1:]), np.uint32)
@@ -96,7 +101,7 @@ def resize(frame: Frames, size: int) -> Frames:
 
 
 def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint32], int]:
-    """Which source pixels make a target pixel: indices and weights `[taps, target]`, and what the weights sum to."""
+    """Which source pixels make a target pixel: indices and weights `[taps, target]`, and the sum of the weights."""
     pixel = np.arange(target, dtype=np.int64)
     if target < source:
         # In units of 1/target source pixels, target pixel i covers [i·source, (i+1)·source).
@@ -115,14 +120,15 @@ def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint3
 
 
 def _halve(packed: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The mean of each two by two pixels, halves rounded up: what `resize` does, on two channels at a time."""
+    """The mean of each two by two pixels, halves rounded up: what `resize` does, two channels at a time."""
     lanes, half = np.uint32(0x00FF00FF), np.uint32(0x00020002)
     even, odd = packed & lanes, (packed >> np.uint32(8)) & lanes
     means = []
     for lane in (even, odd):
         rows = lane[0::2] + lane[1::2]
         means.append(((rows[:, 0::2] + rows[:, 1::2] + half) >> np.uint32(2)) & lanes)
-    return means[0] | (means[1] << np.uint32(8))
+    halved: NDArray[np.uint32] = means[0] | (means[1] << np.uint32(8))
+    return halved
 
 
 def _unpack(packed: NDArray[np.uint32], out: Frames) -> None:
@@ -135,11 +141,8 @@ def _parse(clip_id: str) -> tuple[str, int]:
         ids = embedded_ids(split)
         if clip_id in ids:
             return split, ids.index(clip_id)
-    first, last = embedded_ids("train")[0], embedded_ids("test")[-1]
-    raise InvalidArgument(
-        f"Unknown clip {clip_id!r} of the embedded set. Valid: {first} to {embedded_ids('train')[-1]} and "
-        f"{embedded_ids('test')[0]} to {last}."
-    )
+    valid = " and ".join(f"{ids[0]} to {ids[-1]}" for ids in map(embedded_ids, EMBEDDED_CLIPS))
+    raise InvalidArgument(f"Unknown clip {clip_id!r} of the embedded set. Valid: {valid}.")
 
 
 def _scene(clip_id: str) -> Scene:

@@ -1,7 +1,7 @@
 """What moves by itself: small figures put together from silhouettes, and the ways they go.
 
-- `FIGURES`: the parts of a bird, a fish, a butterfly, a car, a boat, a person, a dog, a falling leaf, a balloon.
-- `cast`: an actor with a figure, colours and a path drawn from a stream.
+- `FIGURES`: the parts of a bird, a fish, a butterfly, a car, a boat, a person, a dog, a leaf and a balloon.
+- `figure`: one of them, painted; `cast`: an actor with a figure, colours and a path drawn from a stream.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from natural_mujoco.backgrounds.procedural.scene import (
 )
 from natural_mujoco.backgrounds.procedural.shapes import silhouette
 
-# Shape, centre, half length (in 1/64 of the figure's radius), angle (in 1/64 turns), place on the colour ramp.
-# Figures face right; later parts lie over earlier ones.
+# Shape, centre x and y and half length (in 1/64 of the figure's radius), angle (in 1/64 turns), place on the
+# colour ramp. Figures face right; later parts lie over earlier ones.
 Part = tuple[str, int, int, int, int, int]
 
 FIGURES: dict[str, tuple[Part, ...]] = {
@@ -80,19 +80,20 @@ FIGURES: dict[str, tuple[Part, ...]] = {
         ("pebble", 0, -4, 30, 16, 140),
         ("plank", 12, 0, 22, 12, 170),
         ("plank", -12, 0, 22, 20, 110),
-        ("disc", 0, -44, 14, 0, 225),
-        ("pebble", -2, -52, 13, 0, 10),
+        ("disc", 0, -44, 13, 0, 225),
+        ("pebble", -2, -51, 12, 0, 10),
     ),
     "dog": (
-        ("plank", -26, 26, 20, 15, 60),
-        ("plank", 22, 26, 20, 17, 60),
-        ("plank", -18, 26, 20, 18, 110),
-        ("plank", 30, 26, 20, 14, 110),
+        ("plank", -26, 24, 22, 15, 60),
+        ("plank", 22, 24, 22, 17, 60),
+        ("plank", -18, 24, 22, 18, 120),
+        ("plank", 30, 24, 22, 14, 120),
         ("blade", -46, -12, 20, 54, 150),
-        ("pebble", 0, 2, 38, 0, 140),
-        ("ellipse", 40, -16, 20, 8, 160),
-        ("leaf", 32, -24, 14, 20, 40),
-        ("disc", 56, -9, 4, 0, 0),
+        ("ellipse", 0, 2, 40, 0, 140),
+        ("leaf", 30, -8, 22, 52, 140),
+        ("ellipse", 42, -18, 18, 6, 160),
+        ("leaf", 34, -24, 13, 20, 40),
+        ("disc", 57, -13, 4, 0, 0),
     ),
     "leaf": (("leaf", 0, 0, 56, 0, 150), ("plank", 0, 0, 50, 0, 220)),
     "balloon": (
@@ -105,18 +106,18 @@ FIGURES: dict[str, tuple[Part, ...]] = {
 
 
 def figure(stream: Stream, name: str, colours: IntArray, radius: int) -> Canvas:
-    """Paint a figure that reaches about `radius` texels from the centre of a square canvas with a side of 2**n ≥ 3 radii."""
+    """Paint a figure that reaches about `radius` texels from the centre of a square canvas of 2**n texels."""
     side = 1 << (3 * radius + 2).bit_length()
     rgb = np.zeros((side, side, 3), np.int32)
     opaque = np.zeros((side, side), np.bool_)
-    grain = fractal_noise(stream, side, side, coarsest=16, gain=16) >> 2
+    grain = fractal_noise(stream, side, side, coarsest=16, gain=16) >> 3
     y = np.arange(side, dtype=np.int32)[:, None] - np.int32(side // 2)
     for shape, x_part, y_part, length, angle, place in FIGURES[name]:
         mask = silhouette(shape, max(1, length * radius // 64), angle * TURN // 64)
         half = mask.shape[0] // 2
         row, column = side // 2 + y_part * radius // 64 - half, side // 2 + x_part * radius // 64 - half
         at = (slice(row, row + mask.shape[0]), slice(column, column + mask.shape[1]))
-        level = 140 - 40 * y[at[0]] // radius + grain[at]
+        level = 132 - 52 * (y[at[0]] - np.int32(y_part * radius // 64)) // radius + grain[at]
         colour = colours[place]
         rgb[at] = np.where(mask[..., None], np.clip(colour * level[..., None] >> 7, 0, 255), rgb[at])
         opaque[at] |= mask
@@ -130,7 +131,7 @@ def cast(
     *,
     radius: int,
     parallax: int,
-    row: int = 256,
+    row: int = HEIGHT // 2,
     reach: tuple[int, int] = (60, 40),
     wraps: tuple[int, int] = (0, 0),
     gait: tuple[int, int] = (0, 0),
@@ -138,27 +139,26 @@ def cast(
     flap: bool = False,
     followed: bool = False,
 ) -> Actor:
-    """An actor about `row` texels from the top, `radius` texels in size, anywhere along the torus.
+    """An actor about `row` texels from the top of the torus, `radius` texels in size, anywhere along it.
 
-    `reach`: how far it strays across and up and down, in texels. `wraps`: times it goes around the torus in a clip.
-    `gait`: steps a clip and their height in texels. `spin`: turns a clip. `flap`: whether it beats its wings.
-    `followed`: the camera keeps it in view.
+    `reach`: how far it strays across and up and down, in texels. `wraps`: times it goes around the torus in a
+    clip, to the right and down. `gait`: steps a clip and their height in texels. `spin`: turns a clip. `flap`:
+    whether it beats its wings. `followed`: the camera stays abreast of it.
     """
-    start_x = 0 if followed else stream.integer(0, WIDTH - 1)
-    start_y = 0 if followed else row - HEIGHT // 2
-    x = wander(stream, reach[0]) + travel(wraps[0], WIDTH) + start_x * UNIT
-    y = wander(stream, reach[1]) + travel(wraps[1], HEIGHT) + start_y * UNIT
+    start = 0 if followed else stream.integer(0, WIDTH - 1)
+    x = wander(stream, reach[0]) + travel(wraps[0], WIDTH) + start * UNIT
+    y = wander(stream, reach[1]) + travel(wraps[1], HEIGHT) + (row - HEIGHT // 2) * UNIT
     steps, height = gait
     y = y - abs(harmonic(steps, stream.integer(0, TURN - 1))) * (height * UNIT // ONE)
     # Turning round is a smooth change of width through a narrow, never empty, figure.
-    speed = (np.roll(x, -4) - np.roll(x, 4)) % (WIDTH * UNIT)
-    speed = (speed + WIDTH * UNIT // 2) % (WIDTH * UNIT) - WIDTH * UNIT // 2
-    facing = np.clip(speed * 160 // UNIT, -256, 256)
+    ahead = (np.roll(x, -4) - np.roll(x, 4) + WIDTH * UNIT // 2) % (WIDTH * UNIT) - WIDTH * UNIT // 2
+    facing = np.clip(ahead * 160 // UNIT, -256, 256)
     facing = np.where(abs(facing) < 64, np.where(facing < 0, -64, 64), facing)
-    still = np.full(FRAMES, 256, np.int64)
+    tall = np.full(FRAMES, 256, np.int64)
     if flap:
         beat = harmonic(stream.integer(36, 60), stream.integer(0, TURN - 1)) * 80 // ONE
-        still = still - 80 + beat
-    turning = np.arange(FRAMES, dtype=np.int64) * (spin * TURN) // FRAMES
-    turning = turning + stream.integer(0, TURN - 1) if spin else turning
-    return Actor(figure(stream, name, colours, radius), parallax, x, y, facing, still, turning, followed)
+        tall += beat - 80
+    turning = np.zeros(FRAMES, np.int64)
+    if spin:
+        turning += np.arange(FRAMES, dtype=np.int64) * (spin * TURN) // FRAMES + stream.integer(0, TURN - 1)
+    return Actor(figure(stream, name, colours, radius), parallax, x, y, facing, tall, turning, followed)

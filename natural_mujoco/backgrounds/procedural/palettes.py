@@ -30,7 +30,7 @@ MOODS = (
     Mood(138, 134, 126, 132),  # noon
     Mood(156, 124, 92, 140),  # golden hour
     Mood(118, 122, 128, 74),  # overcast
-    Mood(82, 80, 106, 112),  # dusk
+    Mood(94, 94, 116, 100),  # dusk
 )
 
 PALETTES: dict[str, tuple[Anchors, ...]] = {
@@ -94,8 +94,27 @@ PALETTES: dict[str, tuple[Anchors, ...]] = {
         (0x1C140E, 0x7A4A24, 0x4A8A4A, 0xE8D070, 0xD84A5A),
     ),
     "snow": (
-        (0x4A5668, 0x8A98AC, 0xC2CCD8, 0xEEF2F6),
-        (0x565064, 0x9C94A8, 0xD2CAD4, 0xF8F2F0),
+        (0x76869E, 0xB0BECE, 0xDCE4EC, 0xFAFCFC),
+        (0x807C8C, 0xBCBCC8, 0xE4E4EA, 0xFEFCF8),
+    ),
+    "fur": (
+        (0x140E0A, 0x6A4426, 0xB88A56),
+        (0x0E0E10, 0x2E2A2A, 0x8A8078),
+        (0x3A2A1C, 0xB89468, 0xF2E6D2),
+        (0x1C1C1E, 0x86827E, 0xE8E6E2),
+    ),
+    "plumage": (
+        (0x0A0A0E, 0x26262E, 0x7A7A84),
+        (0x2A2018, 0x7C624A, 0xE2D2B8),
+        (0x30363C, 0xB8BEC4, 0xFCFCFA),
+        (0x10202E, 0x2C6AA0, 0xF0D890),
+        (0x200A08, 0xB8382A, 0xF2C8A0),
+    ),
+    "wings": (
+        (0x140C08, 0xE07A1C, 0xFCE8B0),
+        (0x0A0E1C, 0x3A6AC8, 0xD6E8FA),
+        (0x1C1A10, 0xF0D848, 0xFFFCE4),
+        (0x180A10, 0xC03A4A, 0xF8D8C8),
     ),
     "coats": (
         (0x201814, 0x8A3A22, 0xE0A25A),
@@ -109,7 +128,7 @@ PALETTES: dict[str, tuple[Anchors, ...]] = {
 
 
 def choose(stream: Stream, name: str) -> Anchors:
-    """One of the palettes called `name`, each of its anchors a little off, so that no two clips share it exactly."""
+    """One of the palettes called `name`, its anchors a little off, so that no two clips share it exactly."""
     palettes = PALETTES[name]
     anchors = palettes[stream.integer(0, len(palettes) - 1)]
     cast = stream.integers(-14, 14, 3)
@@ -126,7 +145,7 @@ def choose(stream: Stream, name: str) -> Anchors:
 
 def ramp(anchors: Anchors, mood: Mood) -> IntArray:
     """`int32[256, 3]`: colours through equally spaced anchors, under the light of `mood`."""
-    rgb = np.array([[a >> 16, a >> 8 & 255, a & 255] for a in anchors], np.int32)
+    rgb: IntArray = np.array([[a >> 16, a >> 8 & 255, a & 255] for a in anchors], np.int32)
     grey = (rgb[:, :1] * 77 + rgb[:, 1:2] * 151 + rgb[:, 2:] * 28) >> 8
     rgb = grey + ((rgb - grey) * np.int32(mood.saturation) >> 7)
     rgb = np.clip(rgb * np.array([mood.red, mood.green, mood.blue], np.int32) >> 7, 0, 255)

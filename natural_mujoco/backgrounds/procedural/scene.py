@@ -1,7 +1,7 @@
 """From layers to frames: a camera that drifts over layers at several depths, with actors moving between them.
 
-Positions are in texels (two to a pixel at zoom 1) with 16 fractional bits, on a torus of `HEIGHT` × `WIDTH` texels.
-Every path closes after `FRAMES` frames, so a clip that is played in a loop never jumps.
+Positions are in texels (two to a pixel at zoom 1) with 16 fractional bits, on a torus of `HEIGHT` × `WIDTH`
+texels. Every path closes after `FRAMES` frames, so a clip that is played in a loop never jumps.
 
 - `Layer`: a canvas that the camera moves past; `Actor`: a small canvas with a path of its own.
 - `Scene.render`: one frame as packed `uint32`.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from natural_mujoco.backgrounds.procedural.dead_leaves import Canvas
+from natural_mujoco.backgrounds.procedural.dead_leaves import Canvas, lay_over
 from natural_mujoco.backgrounds.procedural.integer_noise import ONE, TURN, Stream, cosine, sine
 
 FRAMES = 500
@@ -27,7 +27,7 @@ Path = NDArray[np.int64]  # [FRAMES]
 
 
 def harmonic(cycles: int, phase: int) -> Path:
-    """A sine of `cycles` whole cycles a clip: `int64[FRAMES]`, amplitude `ONE`. `phase` is in turns of `TURN`."""
+    """A sine of `cycles` whole cycles a clip, amplitude `ONE`: `int64[FRAMES]`. `phase` in turns of `TURN`."""
     time = np.arange(FRAMES, dtype=np.int32)
     return sine(time * np.int32(cycles * TURN) // np.int32(FRAMES) + np.int32(phase)).astype(np.int64)
 
@@ -48,7 +48,7 @@ def travel(wraps: int, circumference: int) -> Path:
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the camera looks: `x`, `y` in `UNIT`s at the nearest depth, `zoom` in 1/65536, `roll` in turns of `TURN`."""
+    """Where the camera looks: `x`, `y` in `UNIT`s at parallax 256, `zoom` in 1/65536, `roll` in turns of `TURN`."""
 
     x: Path
     y: Path
@@ -58,7 +58,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Sway:
-    """A travelling wave that shifts rows sideways (wind) or columns up and down (water), `reach` in texels."""
+    """A travelling wave that shifts rows sideways (wind) or columns up and down (water), by `reach` texels."""
 
     reach: int
     waves: int  # along the torus
@@ -74,7 +74,11 @@ class Sway:
 
 @dataclass(frozen=True)
 class Layer:
-    """A canvas `uint32[HEIGHT, WIDTH]`; `parallax` in 1/256 of the camera's motion, `wraps` its own steady motion."""
+    """A canvas `uint32[HEIGHT, WIDTH]` that the camera moves past.
+
+    `parallax` is its share of the camera's motion in 1/256 (what is near has more), `wraps` how many times around
+    the torus it moves by itself in a clip, to the left and up.
+    """
 
     canvas: Canvas
     parallax: int
@@ -104,15 +108,16 @@ class Layer:
         v &= HEIGHT - 1
         v *= WIDTH
         v += u
-        _over(frame, self.canvas.ravel().take(v))
+        lay_over(frame, self.canvas.ravel().take(v))
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Something that moves by itself: a square canvas with its picture within a third of the side from its centre.
+    """Something that moves by itself: a square canvas with its figure within a third of the side from its centre.
 
-    `x`, `y` are in `UNIT`s on the torus, or about the middle of the frame where `followed` (the camera moves along).
-    `stretch_x` (its sign is where it faces) and `stretch_y` are in 1/256 and never 0, `spin` in turns of `TURN`.
+    `x`, `y` are in `UNIT`s on the torus; where `followed`, the camera keeps abreast: `x` is about the middle of the
+    frame. `stretch_x` (its sign is where it faces) and `stretch_y` are in 1/256 and never 0, `spin` in turns of
+    `TURN`.
     """
 
     canvas: Canvas
@@ -130,7 +135,7 @@ class Actor:
         dx, dy = int(self.x[time]), int(self.y[time])
         if not self.followed:
             dx = _around(dx - (self.parallax * int(camera.x[time]) >> 8), WIDTH * UNIT)
-            dy = _around(dy - (self.parallax * int(camera.y[time]) >> 8), HEIGHT * UNIT)
+        dy = _around(dy - (self.parallax * int(camera.y[time]) >> 8), HEIGHT * UNIT)
         squared = along * along + across * across
         # Centre in 1/256 pixels from the middle of the frame: the inverse of the camera's turn and zoom.
         centre_x = (dx * along + dy * across) * 256 // squared
@@ -151,12 +156,12 @@ class Actor:
         v = ((c * y >> 8)[:, None] - (s * x >> 8)[None, :]) * 256 // int(self.stretch_y[time])
         u = np.clip((u >> 16) + side // 2, 0, side - 1)
         v = np.clip((v >> 16) + side // 2, 0, side - 1)
-        _over(frame[upper:lower, left:right], self.canvas[v, u])
+        lay_over(frame[upper:lower, left:right], self.canvas[v, u])
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole clip before it is rendered: a camera and what it sees, from back to front. The first hides all behind."""
+    """A whole clip before it is rendered: a camera and what it sees, from back to front; the first is opaque."""
 
     camera: Camera
     contents: tuple[Layer | Actor, ...]
@@ -180,20 +185,3 @@ def _axes(camera: Camera, parallax: int, time: int) -> tuple[int, int]:
 def _around(position: int, circumference: int) -> int:
     """`position` on a torus, as its nearest image to 0."""
     return (position + circumference // 2) % circumference - circumference // 2
-
-
-def _over(frame: Canvas, above: Canvas) -> None:
-    """Lay premultiplied `above` over `frame`, in place: red and blue, and green and alpha, two at a time."""
-    alpha = above >> np.uint32(24)
-    keep = np.uint32(256) - alpha - (alpha >> np.uint32(7))  # 256 at alpha 0, 0 at alpha 255
-    lanes = np.uint32(0x00FF00FF)
-    even = frame & lanes
-    even *= keep
-    even >>= np.uint32(8)
-    even &= lanes
-    odd = frame >> np.uint32(8)
-    odd &= lanes
-    odd *= keep
-    odd &= ~lanes
-    np.add(above, even, out=frame)
-    frame += odd

@@ -24,6 +24,7 @@ SHAPES: dict[str, Inside] = {
     "blade": lambda u, v, r: (7 * abs(v) * r <= r * r - u * u) & (abs(u) <= r),
     "petal": lambda u, v, r: 4 * abs(v) * r * r <= (r + u) * (r * r - u * u),
     "square": lambda u, v, r: np.maximum(abs(u), abs(v)) * 10 <= r * 8,
+    "wave": lambda u, v, r: u * u + 40 * v * v <= r * r,
     "slab": lambda u, v, r: (abs(u) <= r) & (5 * abs(v) <= 2 * r),
     "plank": lambda u, v, r: (abs(u) <= r) & (9 * abs(v) <= r),
     "triangle": lambda u, v, r: (u <= r) & (2 * abs(v) <= r + u) & (u >= -r),
