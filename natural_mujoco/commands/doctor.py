@@ -98,8 +98,8 @@ def opengl() -> list[Finding]:
     findings = [Finding("opengl", seen)]
     if any(name.lower() in driver["renderer"].lower() for name in SOFTWARE_DRIVERS):
         note = (
-            "software driver: the processor draws, one core a context. Natural frames are made for that; full renders "
-            "(standard ids) are some twenty times slower than on a GPU driver with EGL"
+            "software driver: the processor draws, since no GPU driver with EGL was found. Natural frames are made for "
+            "that; a full render (standard ids) takes it some 20 ms"
         )
         findings.append(Finding("driver", note))
     return findings

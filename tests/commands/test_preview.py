@@ -1,0 +1,85 @@
+"""`natural-mujoco preview`: files that really are what their ending says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from natural_mujoco.cli import main
+
+SMALL = ["--videos", "embedded", "--render-size", "64", "--steps", "6"]
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "mp4"])
+def test_writes_what_the_ending_says(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / "new" / f"walker.{ending}"
+    assert main(["preview", "walker-walk", "--out", str(out), *SMALL]) == 0
+    pictures = iio.imread(out)
+    if ending == "png":
+        assert pictures.shape == (64, 64, 3)
+    else:
+        assert pictures.shape[:3] == (6, 64, 64)
+        assert (pictures[0] != pictures[-1]).mean() > 0.3, "the video behind the walker should move"
+
+
+def test_standard_and_natural_differ_in_the_background_only_by_name(tmp_path: Path) -> None:
+    for variant in ("standard", "natural"):
+        out = str(tmp_path / f"{variant}.png")
+        assert main(["preview", "finger-spin", "--variant", variant, "--out", out, *SMALL]) == 0
+    standard, natural = (iio.imread(tmp_path / f"{name}.png") for name in ("standard", "natural"))
+    assert (standard != natural).any(axis=-1).mean() > 0.5
+
+
+def test_observations_are_the_agents_pixels_enlarged(tmp_path: Path) -> None:
+    out = tmp_path / "seen.png"
+    command = [
+        "preview",
+        "reacher-easy",
+        "--out",
+        str(out),
+        "--observations",
+        "--videos",
+        "embedded",
+        "--steps",
+        "1",
+    ]
+    assert main([*command, "--render-size", "128"]) == 0
+    picture = iio.imread(out)
+    assert np.array_equal(picture, picture[::2, ::2].repeat(2, 0).repeat(2, 1))
+
+
+def test_an_unknown_ending_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preview", "walker-walk", "--out", str(tmp_path / "walker.bmp")]) == 2
+    error = capsys.readouterr().err
+    assert ".bmp" in error
+    assert ".mp4" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_task_lists_the_ten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "walker-fly", "--out", str(tmp_path / "x.png")]) == 2
+    error = capsys.readouterr().err
+    assert "walker-fly" in error
+    assert "quadruped-walk" in error
+
+
+def test_no_steps_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "x.gif"
+    assert main(["preview", "walker-walk", "--out", str(out), "--videos", "embedded", "--steps", "0"]) == 2
+    assert "at least one step" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main(["preview", "pendulum-swingup", "--out", str(tmp_path / "file" / "x.png"), *SMALL]) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert str(tmp_path / "file") in error
