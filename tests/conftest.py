@@ -1,0 +1,33 @@
+"""What all test folders share: a cache of their own, and folders of videos to play."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from .clips import write_footage, write_plain_clips
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the whole test run, workers of xdist included, one empty cache, unless the caller chose one."""
+    if "NATURAL_MUJOCO_HOME" not in os.environ:
+        home = tempfile.mkdtemp(prefix="natural-mujoco-tests-")
+        os.environ["NATURAL_MUJOCO_HOME"] = home
+        config.add_cleanup(functools.partial(shutil.rmtree, home, ignore_errors=True))
+
+
+@pytest.fixture(scope="session")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder of real videos: two train clips and two test clips."""
+    return write_footage(tmp_path_factory.mktemp("videos") / "footage")
+
+
+@pytest.fixture(scope="session")
+def plain_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of clips of one colour each: train `black`, `blue`, `green`, `red`, `white`, test `grey`."""
+    return write_plain_clips(tmp_path_factory.mktemp("plain"))
