@@ -1,0 +1,40 @@
+"""The reference agents of the benchmark: CVRL, Dreamer and SAC from pixels, in PyTorch.
+
+- `python -m agents.cvrl`, `agents.dreamer`, `agents.sac`: train. (From an installed wheel: `natural_mujoco.agents.cvrl`
+  and so on.)
+- `load`: the policy of a run directory.
+- `python -m agents.probe`: what a world model knows. `agents.sweep`: many runs. `agents.open_loop`: figure 3.
+
+They use the suite through Gymnasium alone. agents/README.md maps the paper's equations to functions.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .loading import TrainedPolicy
+
+__all__ = ["load"]
+
+
+def load(run: str | os.PathLike[str], device: str = "auto") -> TrainedPolicy:
+    """The trained policy in a run directory: an object with `reset(num_envs)` and `act(observations)`.
+
+    Args:
+        run: a run directory of `agents.cvrl`, `agents.dreamer` or `agents.sac`.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`, …, or `"auto"`; whatever it was trained on.
+
+    Raises:
+        NaturalMujocoError: no run directory, no checkpoint yet, only damaged ones, or PyTorch is not installed.
+    """
+    try:
+        from .loading import load as load_run
+    except ModuleNotFoundError as error:
+        from natural_mujoco import NaturalMujocoError
+
+        raise NaturalMujocoError(
+            f"The agents need {error.name}: pip install 'natural-mujoco[agents]'."
+        ) from error
+    return load_run(run, device)

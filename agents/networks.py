@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from typing import ContextManager, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,7 @@ def preprocess(frames: Tensor) -> Tensor:
     return frames.to(torch.float32).div_(255).sub_(0.5)
 
 
-def precision(name: str, device: torch.device) -> ContextManager[object]:
+def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """The context to compute in: `"bfloat16"` autocasts matrix products and convolutions, `"float32"` does nothing."""
     if name == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)

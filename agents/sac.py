@@ -1,0 +1,165 @@
+"""SAC from pixels: the model-free baseline of the paper. Run with `python -m agents.sac`.
+
+The encoder of the other agents over a stack of frames, trained by the Q loss alone; actor and Q networks read a
+normalised projection of it. Their sizes and the update are those of the hybrid actor-critic.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .actor_critic import Actor
+from .agent import Agent, Memory, Metrics
+from .config import PixelSACConfig
+from .networks import Encoder
+from .optimiser import Optimiser
+from .replay import Replay
+from .soft_actor_critic import SoftCritic, Transitions
+
+
+class StackedBatch(NamedTuple):
+    """Transitions between stacks of frames, oldest first."""
+
+    frames: Tensor  # [B, stack, height, width, C] uint8
+    next_frames: Tensor  # [B, stack, height, width, C] uint8
+    actions: Tensor  # [B, A]
+    rewards: Tensor  # [B]
+    terminals: Tensor  # [B]
+
+
+class PixelEncoder(nn.Module):
+    """Stacks of frames → features: uint8 [N, stack, height, width, C] → [N, latent], each within (−1, 1)."""
+
+    def __init__(self, size: int, stack: int, depth: int, latent: int) -> None:
+        super().__init__()
+        self.convolutions = Encoder(size, channels=3 * stack, depth=depth)
+        self.projection = nn.Linear(self.convolutions.size, latent)
+        self.norm = nn.LayerNorm(latent)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        stacked = frames.permute(0, 2, 3, 1, 4).flatten(3)  # N height width stack·C
+        return torch.tanh(self.norm(self.projection(self.convolutions(stacked)).float()))
+
+
+def random_shift(frames: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """Every stack [N, stack, height, width, C] moved by up to `pixels` either way, the edge repeated outside."""
+    n, _, height, width, _ = frames.shape
+    padded = F.pad(frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float(), [pixels] * 4, mode="replicate")
+    offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device)
+    rows = (offset[0] + torch.arange(height, device=frames.device))[:, None, :, None]
+    columns = (offset[1] + torch.arange(width, device=frames.device))[:, None, None, :]
+    channels = torch.arange(padded.shape[1], device=frames.device)[None, :, None, None]
+    batch = torch.arange(n, device=frames.device)[:, None, None, None]
+    moved = padded[batch, channels, rows, columns].to(torch.uint8)  # N stack·C height width
+    return moved.unflatten(1, (frames.shape[1], -1)).permute(0, 1, 3, 4, 2)
+
+
+class PixelSAC(Agent[StackedBatch]):
+    """See Agent; the memory is the last frames."""
+
+    def __init__(self, config: PixelSACConfig, action_size: int, device: torch.device) -> None:
+        super().__init__(config, action_size, device)
+        self.config, c = config, config
+        self.encoder = PixelEncoder(c.environment.size, c.frame_stack, c.encoder_depth, c.latent)
+        # A policy that is not saturated at the start: without a model no gradient reaches through the tanh.
+        self.actor = Actor(c.latent, action_size, c.units, c.layers, initial_std=1.0)
+        self.critic = SoftCritic(
+            c.latent, action_size, c.units, c.layers, c.discount, c.target_rate, c.initial_temperature
+        )
+        self.target_encoder = PixelEncoder(
+            c.environment.size, c.frame_stack, c.encoder_depth, c.latent
+        ).requires_grad_(False)
+        self.target_encoder.load_state_dict(self.encoder.state_dict())
+        self.to(device)
+        q_parameters = itertools.chain(self.encoder.parameters(), self.critic.q.parameters())
+        self.optimisers = {
+            "q": Optimiser("q", q_parameters, c.learning_rate, c.gradient_clip),
+            "actor": Optimiser("actor", self.actor.parameters(), c.learning_rate, c.gradient_clip),
+            "temperature": Optimiser(
+                "temperature", [self.critic.log_temperature], c.temperature_learning_rate
+            ),
+        }
+
+    def draw(self, replay: Replay, rng: np.random.Generator) -> StackedBatch:
+        """B transitions with stacked frames."""
+        frames, following, row = replay.sample_stacked(
+            self.config.training.batch_size, self.config.frame_stack, rng
+        )
+        batch = StackedBatch(frames, following, row.actions[:, 0], row.rewards[:, 0], row.terminals[:, 0])
+        return StackedBatch(*(x.to(self.device, non_blocking=True) for x in batch))
+
+    def update(self, batch: StackedBatch) -> Metrics:
+        """Qs with the encoder, actor and temperature on one batch; N = B."""
+        frames, following = batch.frames, batch.next_frames
+        if self.config.random_shift:
+            frames = random_shift(frames, self.config.random_shift, self.update_noise)
+            following = random_shift(following, self.config.random_shift, self.update_noise)
+        noise = self.normal(2, *batch.actions.shape)
+        with self.autocast():
+            features = self.encoder(frames)  # [N, latent]
+            with torch.no_grad():
+                next_policy = self.actor(self.encoder(following))
+                target_features = self.target_encoder(following)
+            t = Transitions(features, batch.actions, batch.rewards, batch.terminals, target_features)
+            targets = self.critic.targets(t, next_policy, noise[0])
+            q = self.critic.q_loss(t, targets)
+            # The Q loss alone shapes the encoder.
+            actor, log_prob = self.critic.actor_loss(
+                features.detach(), self.actor(features.detach()), noise[1]
+            )
+        norms = {
+            "q": self.optimisers["q"].differentiate(q),
+            "actor": self.optimisers["actor"].differentiate(actor),
+            "temperature": self.optimisers["temperature"].differentiate(
+                self.critic.temperature_loss(log_prob)
+            ),
+        }
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        self.critic.update_targets()
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.target_encoder.parameters()),
+                list(self.encoder.parameters()),
+                self.config.target_rate,
+            )
+        return {f"{name}/gradient_norm": norm for name, norm in norms.items()} | {
+            "sac/q_loss": q.detach(),
+            "sac/actor_loss": actor.detach(),
+            "sac/q_target": targets.mean(),
+            "sac/temperature": self.critic.temperature.detach(),
+            "sac/entropy": -log_prob.detach(),
+        }
+
+    def begin(self, num_envs: int) -> Memory:
+        size, stack = self.config.environment.size, self.config.frame_stack
+        frames = torch.zeros(num_envs, stack, size, size, 3, dtype=torch.uint8, device=self.device)
+        return {"frames": frames, "empty": torch.ones(num_envs, dtype=torch.bool, device=self.device)}
+
+    def act(
+        self, frames: Tensor, memory: Memory, generator: torch.Generator, exploring: bool
+    ) -> tuple[Tensor, Memory]:
+        """A sample of the policy while exploring, its mode in evaluation."""
+        stack = torch.cat([memory["frames"][:, 1:], frames[:, None]], 1)
+        repeated = frames[:, None].expand_as(stack)
+        stack = torch.where(memory["empty"].view(-1, 1, 1, 1, 1), repeated, stack)
+        with torch.no_grad(), self.autocast():
+            policy = self.actor(self.encoder(stack))
+            action = policy.mode()
+            if exploring:
+                noise = torch.randn(action.shape, generator=generator, device=self.device)
+                action, _ = policy.sample(noise)
+        return action, {"frames": stack, "empty": torch.zeros_like(memory["empty"])}
+
+
+if __name__ == "__main__":
+    from .trainer import main
+
+    sys.exit(main("sac"))
