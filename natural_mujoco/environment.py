@@ -14,6 +14,7 @@ import cv2
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.utils import seeding
 
 from .backgrounds.library import VideoLibrary, open_videos
 from .backgrounds.playback import PLAYBACKS, Playback
@@ -179,17 +180,17 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         """
         self._require_open()
         pinned = self._parse_options(options or {})
-        super().reset(seed=seed)
-        first = self._background_rng is None
-        if seed is not None or first:
-            physics_stream, background_stream = _spawn_streams(self.np_random)
-            self._background_rng = np.random.default_rng(background_stream)
-            physics_seed: int | None = int(physics_stream.generate_state(1)[0])
-        else:
-            physics_seed = None
+        background_rng, physics_seed = self._background_rng, None
+        if seed is not None or background_rng is None:
+            fresh = self.np_random if seed is None else seeding.np_random(seed)[0]
+            physics_stream, background_stream = _spawn_streams(fresh)
+            background_rng = np.random.default_rng(background_stream)
+            physics_seed = int(physics_stream.generate_state(1)[0])
         if self.playback is not None:
-            assert self._background_rng is not None
-            self.playback.start(self._background_rng, **pinned)
+            self.playback.start(background_rng, **pinned)
+        # Nothing is refused from here on, and nothing of the running episode was touched before.
+        super().reset(seed=seed)
+        self._background_rng = background_rng
         self._converted.reset(seed=physics_seed)
         self.control_steps = 0
         self._running = True

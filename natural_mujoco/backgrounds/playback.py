@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, NaturalMujocoError
 from .library import VideoLibrary
 
 PLAYBACKS = ("loop", "pingpong", "still")
@@ -58,22 +58,23 @@ class Playback:
         """Begins an episode on a clip and frame drawn from `rng`, or on those given.
 
         The draws are made either way, so that pinning one episode leaves the later ones as they were.
-        Raises `InvalidArgument` for a video that is not in this split or a frame that it does not have.
+        Raises `InvalidArgument` for a video that is not in this split or a frame that it does not have, and
+        `VideoSetError` for a clip that cannot be read; the running episode and `rng` are then as they were.
         """
-        position, offset = rng.random(2)
-        if video is not None and video not in self.videos:
-            raise InvalidArgument(
-                f"No video {video!r} in the {self.split} split of {self.library.name!r}. It has "
-                f"{len(self.videos)}: {', '.join(self.videos[:3])}, …; `env.unwrapped.playback.videos` holds all."
-            )
-        index = int(position * len(self.videos)) if video is None else self.videos.index(video)
-        reusable = self._clip is not None and index == self.position
-        clip = self._clip if reusable else self.library.frames(self.videos[index], self.size)
-        assert clip is not None
-        if frame is not None and not 0 <= frame < len(clip):
-            raise InvalidArgument(
-                f"Video {self.videos[index]!r} has no frame {frame}: it has frames 0 to {len(clip) - 1}."
-            )
+        before = rng.bit_generator.state
+        try:
+            position, offset = rng.random(2)
+            index = int(position * len(self.videos)) if video is None else self._index(video)
+            reusable = self._clip is not None and index == self.position
+            clip = self._clip if reusable else self.library.frames(self.videos[index], self.size)
+            assert clip is not None
+            if frame is not None and not 0 <= frame < len(clip):
+                raise InvalidArgument(
+                    f"Video {self.videos[index]!r} has no frame {frame}: it has frames 0 to {len(clip) - 1}."
+                )
+        except NaturalMujocoError:
+            rng.bit_generator.state = before
+            raise
         self._clip = clip
         self.position = index
         self._start = int(offset * len(clip)) if frame is None else int(frame)
@@ -94,6 +95,14 @@ class Playback:
         """The frame due now, `uint8[size, size, 3]`, read-only."""
         image: npt.NDArray[np.uint8] = self._require_clip()[self.number]
         return image
+
+    def _index(self, video: str) -> int:
+        if video not in self.videos:
+            raise InvalidArgument(
+                f"No video {video!r} in the {self.split} split of {self.library.name!r}. It has "
+                f"{len(self.videos)}: {', '.join(self.videos[:3])}, …; `env.unwrapped.playback.videos` holds all."
+            )
+        return self.videos.index(video)
 
     def _require_clip(self) -> npt.NDArray[np.uint8]:
         if self._clip is None:
