@@ -5,6 +5,8 @@
 - `VideoSetError`: a video set that is missing, incomplete, unreadable or not what its manifest says.
 - `RenderingError`: no usable OpenGL, or a context used where it cannot be.
 - `WorkerError`: a worker of the vector environment died, hung or raised.
+- `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
+- `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,14 @@ class RenderingError(NaturalMujocoError, RuntimeError):
 
 class WorkerError(NaturalMujocoError, RuntimeError):
     """A worker process of the vector environment failed."""
+
+
+class PolicyError(NaturalMujocoError, RuntimeError):
+    """A policy that cannot be loaded, raised, hung, or returned something that is no batch of actions."""
+
+
+class ResultsError(NaturalMujocoError, ValueError):
+    """A results file that cannot be trusted; the message names the file and the record."""
 
 
 def unknown(what: str, value: object, valid: Iterable[str]) -> InvalidArgument:

@@ -1,0 +1,123 @@
+"""What `natural-mujoco evaluate` shows: a bar on a terminal, a line a block elsewhere, and the table at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import rich.console
+import rich.progress
+import rich.table
+from rich.text import Text
+
+from ..evaluation.conditions import CONDITIONS, TASK_NAMES
+from ..evaluation.evaluate import Progress
+from ..evaluation.records import Episode, Results
+from ..evaluation.references import reference_means
+from ..evaluation.rollout import Block
+from ..evaluation.scores import EntryScores
+from ..evaluation.statistics import task_estimates
+
+
+class EvaluationProgress(Progress):
+    """Shows the progress of an evaluation on standard error."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.done = 0
+        self._started = time.monotonic()
+        self._console = rich.console.Console(file=sys.stderr, soft_wrap=True)
+        self._bar: rich.progress.Progress | None = None
+        self._task: rich.progress.TaskID | None = None
+
+    def __enter__(self) -> EvaluationProgress:
+        if self._console.is_terminal:
+            self._bar = rich.progress.Progress(
+                rich.progress.TextColumn("{task.description}"),
+                rich.progress.BarColumn(),
+                rich.progress.TextColumn("{task.fields[episodes]}"),
+                rich.progress.TimeElapsedColumn(),
+                rich.progress.TextColumn("left"),
+                rich.progress.TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Removes the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def begin(self, episodes: int, finished: int) -> None:
+        """Draws the empty bar, or says what there is to do."""
+        self.asked, self.done = episodes, finished
+        if self._bar is not None:
+            self._task = self._bar.add_task(
+                "evaluating", total=episodes, completed=finished, episodes=self._count()
+            )
+        else:
+            already = f", {finished} of them finished before" if finished else ""
+            self._console.print(f"evaluating {episodes} episodes{already}", highlight=False)
+
+    def played(self, steps: int) -> None:
+        """Moves the bar within blocks; 500 agent steps are an episode."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=min(self.asked, self.done + steps / 500))
+
+    def finished(self, block: Block, episodes: Sequence[Episode]) -> None:
+        """Counts a block's episodes."""
+        self.done += len(episodes)
+        mean = sum(episode.return_ for episode in episodes) / len(episodes)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self.done, episodes=self._count(), description=str(block))
+        else:
+            seconds = time.monotonic() - self._started
+            self._console.print(
+                Text(f"{self._count()}  {block}: mean return {mean:.1f}  ({seconds:.0f} s)"), highlight=False
+            )
+
+    def _count(self) -> str:
+        return f"{self.done}/{self.asked} episodes"
+
+
+def print_results(results: Results, out: Path) -> None:
+    """The means of every task beside those of the policies that do not look."""
+    scores = EntryScores(results.episodes)
+    conditions = [c for c in CONDITIONS if c in scores.returns]
+    table = rich.table.Table("task", box=None, header_style="bold")
+    for condition in conditions:
+        table.add_column(condition, justify="right")
+    references = reference_means()
+    for name in references:
+        table.add_column(name, justify="right", style="dim")
+    for task in TASK_NAMES:
+        cells = []
+        for condition in conditions:
+            units = scores.units(condition, task)
+            if len(units) == 0:
+                cells.append("")
+                continue
+            mean = task_estimates([units])[0].mean
+            cells.append(
+                f"{mean.point:.1f} [{mean.low:.0f}, {mean.high:.0f}]"
+                if mean.has_interval
+                else f"{mean.point:.1f}"
+            )
+        if any(cells):
+            table.add_row(task, *map(Text, cells), *(f"{means[task]:.0f}" for means in references.values()))
+    console = rich.console.Console(soft_wrap=True)
+    console.print(Text(f"{results.entry.name}: mean return [95 % interval over {scores.over}]"))
+    console.print(table)
+    videos = f", natural conditions on {results.video_set.name}" if results.video_set else ""
+    console.print(Text(f"{len(results.episodes)} episodes in {out}{videos}"), highlight=False)

@@ -1,0 +1,221 @@
+"""Whether a results file can be believed: complete, consistent, true to the protocol and to the video set.
+
+- `check_results`: every fault of a parsed file, and remarks that are no faults.
+- `load_entry`: a file, read and checked; raises at the first fault.
+
+A file cannot prove that its returns were earned. What can be recomputed is: which episodes there must be, which
+clip and frame each seed leads to, every aggregate. What does not agree is refused with the record's name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+from ..backgrounds.manifest import MAX_FRAMES, Manifest, load_manifest, manifest_folders
+from ..errors import ResultsError
+from .conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds, expected_background, split_of
+from .records import REFERENCES, Results, Run, read_results
+from .scores import summarise
+
+_MOST_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: `faults` for which the file is refused (at most twenty), `remarks` that are worth knowing."""
+
+    faults: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def load_entry(path: str | os.PathLike[str]) -> Results:
+    """The results file at `path`, checked. Raises `ResultsError` with the file's name and its first fault."""
+    results = read_results(path)
+    verdict = check_results(results)
+    if verdict.faults:
+        raise ResultsError(f"{path}: {verdict.faults[0]}")
+    return results
+
+
+def check_results(results: Results) -> Verdict:
+    """Every way in which `results` contradicts itself, its protocol or its video set."""
+    faults = list(islice(_faults(results), _MOST_FAULTS))
+    return Verdict(tuple(faults), tuple(_remarks(results)))
+
+
+def _faults(results: Results) -> Iterator[str]:
+    yield from _run_faults(results)
+    yield from _record_faults(results)
+    yield from _missing_records(results)
+    yield from _video_faults(results)
+    yield from _summary_faults(results)
+    yield from _extra_faults(results)
+
+
+def _run_faults(results: Results) -> Iterator[str]:
+    claimed: dict[tuple[str, Condition, int], int] = {}
+    for number, run in enumerate(results.runs):
+        for task in run.tasks:
+            if task not in TASK_NAMES:
+                yield f"run {number} ({run.policy}): unknown task {task!r}; valid: {', '.join(TASK_NAMES)}"
+        for key in _cells(run):
+            if key in claimed:
+                yield (
+                    f"run {number} ({run.policy}): {key[0]}, {key[1]}, training seed {key[2]} is claimed by run "
+                    f"{claimed[key]} as well"
+                )
+            claimed[key] = number
+    if results.entry.name in REFERENCES and not results.is_reference:
+        yield f"the entry's name {results.entry.name!r} is reserved for the policy of that name"
+    if results.video_set is None and any(set(run.conditions) - {"standard"} for run in results.runs):
+        yield "natural conditions without a video set in the header"
+
+
+def _record_faults(results: Results) -> Iterator[str]:
+    covered = {cell for run in results.runs for cell in _cells(run)}
+    seeds = set(_seeds(results))
+    for key, times in Counter(episode.key for episode in results.episodes).items():
+        if times > 1:
+            yield f"{_name(key)}: this episode is there {times} times"
+    for number, episode in enumerate(results.episodes):
+        here = f"episode record {number} ({episode})"
+        if (episode.task, episode.condition, episode.training_seed) not in covered:
+            yield f"{here}: no run in the header claims it"
+        if episode.episode_seed not in seeds:
+            yield f"{here}: not one of the protocol's episode seeds, {min(seeds)} to {max(seeds)}"
+        if episode.return_ > episode.length:
+            yield (
+                f"{here}: return {episode.return_:g} is out of range for {episode.length} control steps, each of "
+                "which pays 1 at most"
+            )
+        if episode.machine >= len(results.machines):
+            yield f"{here}: machine {episode.machine} is not in the header"
+        standard = episode.condition == "standard"
+        if standard != (episode.video is None) or standard != (episode.frame is None):
+            yield f"{here}: {'a video in the standard condition' if standard else 'no video or frame'}"
+
+
+def _missing_records(results: Results) -> Iterator[str]:
+    present = {episode.key for episode in results.episodes}
+    for run in results.runs:
+        for cell in _cells(run):
+            missing = [seed for seed in _seeds(results) if (*cell, seed) not in present]
+            if missing:
+                wanted = results.protocol.episodes
+                yield (
+                    f"{cell[0]}, {cell[1]}, training seed {cell[2]}: {len(missing)} of {wanted} episodes are missing, "
+                    f"the first is episode seed {missing[0]} (`natural-mujoco evaluate` with the same --out runs them)"
+                )
+
+
+def _video_faults(results: Results) -> Iterator[str]:
+    if results.video_set is None:
+        return
+    manifest = shipped_manifest(results.video_set.name)
+    if manifest is None:
+        return
+    if manifest.content_hash != results.video_set.manifest_hash:
+        yield (
+            f"video set {results.video_set.name}: manifest hash {results.video_set.manifest_hash[:12]}… is not that of "
+            f"the set ({manifest.content_hash[:12]}…): evaluated on other videos, or another version of the set"
+        )
+        return
+    frames = {video.id: min(video.frames or MAX_FRAMES, MAX_FRAMES) for video in manifest.videos}
+    expected: dict[tuple[Condition, int], tuple[str, int | None]] = {}
+    for number, episode in enumerate(results.episodes):
+        if split_of(episode.condition) is None or episode.video is None or episode.frame is None:
+            continue
+        key = (episode.condition, episode.episode_seed)
+        if key not in expected:
+            expected[key] = expected_background(manifest, *key)
+        video, frame = expected[key]
+        if episode.video != video or (frame is not None and episode.frame != frame):
+            shown = video if frame is None else f"{video} from frame {frame}"
+            yield (
+                f"episode record {number} ({episode}): shows {episode.video} from frame {episode.frame}, but this seed "
+                f"leads to {shown}"
+            )
+        elif episode.frame >= frames[video]:
+            yield f"episode record {number} ({episode}): {video} has no frame {episode.frame}"
+
+
+def _summary_faults(results: Results) -> Iterator[str]:
+    if not results.summary:
+        return
+    actual = summarise(results)
+    for condition in CONDITIONS:
+        said, true = results.summary.get(condition), actual.get(condition)
+        if said is None or true is None:
+            if said is not true:
+                yield f"summary of {condition}: {'no records are behind it' if said else 'it is missing'}"
+            continue
+        for task in sorted({*said.tasks, *true.tasks}):
+            if not _close(said.tasks.get(task), true.tasks.get(task), 1e-3):
+                yield (
+                    f"summary of {condition}, {task}: says {said.tasks.get(task)}, the records' mean is "
+                    f"{true.tasks.get(task)}"
+                )
+        if not _close(said.iqm, true.iqm, 1e-6):
+            yield f"summary of {condition}: says interquartile mean {said.iqm}, the records give {true.iqm}"
+
+
+def _extra_faults(results: Results) -> Iterator[str]:
+    covered = {cell for run in results.runs for cell in _cells(run)}
+    for number, curve in enumerate(results.curves):
+        here = f"curve {number} ({curve.task}, {curve.condition}, training seed {curve.training_seed})"
+        if (curve.task, curve.condition, curve.training_seed) not in covered:
+            yield f"{here}: no run in the header claims it"
+        if len(curve.steps) != len(curve.returns):
+            yield f"{here}: {len(curve.steps)} steps but {len(curve.returns)} returns"
+        if any(a >= b for a, b in zip(curve.steps, curve.steps[1:], strict=False)):
+            yield f"{here}: steps must increase"
+
+
+def _remarks(results: Results) -> Iterator[str]:
+    tasks = {task for run in results.runs for task in run.tasks}
+    if len(tasks) < len(TASK_NAMES):
+        yield f"covers {len(tasks)} of {len(TASK_NAMES)} tasks, so it gets no aggregate and no rank"
+    if results.protocol.episodes < 10:
+        yield f"{results.protocol.episodes} episodes per condition; the protocol's default is 10"
+    if results.protocol.seed != 0:
+        yield f"evaluation seed {results.protocol.seed}; the leaderboard's is 0"
+    if results.video_set is not None and shipped_manifest(results.video_set.name) is None:
+        yield f"the video set {results.video_set.name} does not ship with this package, so its hash cannot be checked"
+    repeats = sorted({run.action_repeat for run in results.runs} - {2})
+    if repeats:
+        yield f"action repeat {', '.join(map(str, repeats))}; the paper's is 2"
+
+
+@lru_cache(maxsize=64)
+def shipped_manifest(name: str) -> Manifest | None:
+    """The manifest that ships with the package under `name`, if there is one."""
+    folder = manifest_folders()[0]
+    # Names in files come from strangers: only one that a listing of the folder shows is opened.
+    if name not in {path.stem for path in folder.glob("*.json")}:
+        return None
+    return load_manifest(folder / f"{name}.json")
+
+
+def _cells(run: Run) -> Iterator[tuple[str, Condition, int]]:
+    for task in run.tasks:
+        for condition in run.conditions:
+            yield task, condition, run.training_seed
+
+
+def _seeds(results: Results) -> tuple[int, ...]:
+    return episode_seeds(results.protocol.seed, results.protocol.episodes)
+
+
+def _name(key: tuple[str, str, int, int]) -> str:
+    return f"{key[0]}, {key[1]}, training seed {key[2]}, episode seed {key[3]}"
+
+
+def _close(a: float | None, b: float | None, tolerance: float) -> bool:
+    if a is None or b is None:
+        return a is b
+    return abs(a - b) <= tolerance

@@ -1,0 +1,70 @@
+"""What an episode ran on: package versions, OpenGL renderer, platform, and the commit of the policy's code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from ..version import __version__
+from .records import Machine
+
+PACKAGES = ("mujoco", "dm_control", "gymnasium", "numpy", "opencv-python-headless", "torch")
+"""Packages whose versions can change what a policy sees or does."""
+
+
+@lru_cache(maxsize=8)
+def describe_machine(folder: Path | None = None) -> Machine:
+    """This machine; the commit is that of the git repository around `folder` (by default the working directory)."""
+    versions = {"natural-mujoco": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return Machine(
+        versions=versions,
+        gl_renderer=gl_renderer(),
+        platform=f"{platform.system()} {platform.machine()}",
+        commit=_commit(folder or Path.cwd()),
+    )
+
+
+@lru_cache(maxsize=1)
+def gl_renderer() -> str:
+    """The OpenGL driver's name, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`. Raises `RenderingError` without OpenGL."""
+    # A process of its own: this one may be about to start others, and must not own a GL context then.
+    program = (
+        "from natural_mujoco.rendering.gl import Canvas, Quality, describe_driver, import_dm_control\n"
+        "import_dm_control()\n"
+        "import mujoco\n"
+        "canvas = Canvas(mujoco.MjModel.from_xml_string('<mujoco/>'), 64, Quality(8, 8, 0))\n"
+        "print(describe_driver(canvas)['renderer'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        from ..errors import RenderingError
+
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RenderingError(f"OpenGL does not work here: {reason} `natural-mujoco doctor` says more.")
+    return "".join(c for c in done.stdout.strip() if c.isprintable())[:300] or "unknown"
+
+
+def _commit(folder: Path) -> str | None:
+    """The commit of the repository around `folder`, marked where files differ from it; `None` outside of one."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}-modified" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,188 @@
+"""What an evaluation has to do: which runs, which blocks of episodes, and what an earlier one left undone.
+
+- `Request`: what the user asked for.
+- `prepare`: the results file to fill, begun or taken up again.
+- `open_blocks`: the blocks with episodes that it lacks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..backgrounds.library import open_videos
+from ..errors import InvalidArgument, ResultsError
+from .conditions import TASK_NAMES, Condition, episode_seeds
+from .policy_source import PolicySource, training_curve
+from .records import REFERENCES, Entry, Protocol, Results, Run, VideoSet, read_results
+from .rollout import BLOCK, Block
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One call of `natural-mujoco evaluate`. `tasks` is `None` for a run's own task, else all ten."""
+
+    sources: Sequence[PolicySource]
+    entry: Entry
+    out: Path
+    tasks: tuple[str, ...] | None
+    conditions: tuple[Condition, ...]
+    episodes: int
+    seed: int
+    videos: str
+
+
+def prepare(request: Request) -> Results:
+    """The results to fill: those in the file at `request.out` if there is one, with this request's runs added.
+
+    Raises `ResultsError` where the file holds something else: another entry, video set or seed, or another policy
+    for the same task, condition and training seed.
+    """
+    video_set = resolve_videos(request.videos) if set(request.conditions) != {"standard"} else None
+    episode_seeds(request.seed, request.episodes)  # raises for numbers that make no sense
+    asked = [_run(request, source) for source in request.sources]
+    _refuse_twins(asked)
+    if request.entry.name in REFERENCES and {s.name for s in request.sources} != {request.entry.name}:
+        raise InvalidArgument(
+            f"--entry {request.entry.name!r} is the name of a reference policy: give another one."
+        )
+    protocol = Protocol(episodes=request.episodes, seed=request.seed)
+    if request.out.exists():
+        before = read_results(request.out)
+        _require_same(request, before, video_set)
+        runs = _merge(request.out, before.runs, asked)
+        begun = before.model_copy(
+            update={"runs": tuple(runs), "protocol": protocol, "video_set": before.video_set or video_set}
+        )
+    else:
+        runs = _merge(request.out, (), asked)
+        begun = Results(entry=request.entry, protocol=protocol, video_set=video_set, runs=tuple(runs))
+    curves = {(c.task, c.condition, c.training_seed): c for c in begun.curves}
+    claimed = {cell for run in runs for cell in _cells(run)}
+    for source in request.sources:
+        for curve in training_curve(source):
+            key = (curve.task, curve.condition, curve.training_seed)
+            if key in claimed:
+                curves[key] = curve
+    return begun.model_copy(update={"curves": tuple(curves.values())})
+
+
+def resolve_videos(videos: str) -> VideoSet:
+    """The set behind the natural conditions, by name and content."""
+    library = open_videos(videos)
+    return VideoSet(name=library.name, manifest_hash=library.content_hash)
+
+
+def open_blocks(request: Request, results: Results) -> list[Block]:
+    """The blocks of this request that hold episodes which `results` lacks, slow conditions first."""
+    done = {episode.key for episode in results.episodes}
+    seeds = episode_seeds(request.seed, -(-request.episodes // BLOCK) * BLOCK)
+    videos = open_videos(request.videos).name if request.videos == "auto" else request.videos
+    blocks = []
+    for source in request.sources:
+        for task, condition, training_seed in source_cells(request, source):
+            for start in range(0, request.episodes, BLOCK):
+                block_seeds = seeds[start : start + BLOCK]
+                wanted = tuple(
+                    row
+                    for row, seed in enumerate(block_seeds)
+                    if start + row < request.episodes and (task, condition, training_seed, seed) not in done
+                )
+                block = Block(
+                    source, task, condition, training_seed, block_seeds, wanted, videos, results.video_set
+                )
+                if wanted:
+                    blocks.append(block)
+    # Full renders take longest; begun first, they do not leave one process working alone at the end.
+    return sorted(blocks, key=lambda block: block.condition != "standard")
+
+
+def source_cells(request: Request, source: PolicySource) -> list[tuple[str, Condition, int]]:
+    """The tasks, conditions and training seed that `request` asks of one policy."""
+    return _cells(_run(request, source))
+
+
+def _run(request: Request, source: PolicySource) -> Run:
+    own = (source.task,) if source.task else TASK_NAMES
+    tasks = own if request.tasks is None else request.tasks
+    if source.task and tasks != own:
+        raise InvalidArgument(
+            f"The run {source.name} was trained on {source.task}: leave --tasks out, or give that task alone."
+        )
+    return Run(
+        policy=source.name,
+        training_seed=source.training_seed,
+        tasks=tasks,
+        conditions=request.conditions,
+        digest=source.digest,
+        training_steps=source.training_steps,
+        trained_on=source.trained_on,
+        action_repeat=source.action_repeat,
+    )
+
+
+def _refuse_twins(runs: Sequence[Run]) -> None:
+    claimed: dict[tuple[str, Condition, int], Run] = {}
+    for run in runs:
+        for cell in _cells(run):
+            if cell in claimed:
+                raise InvalidArgument(
+                    f"{claimed[cell].policy} and {run.policy} are both training seed {run.training_seed} on {cell[0]}: "
+                    "evaluate runs that differ in their seed, or write them to two entries."
+                )
+            claimed[cell] = run
+
+
+def _require_same(request: Request, before: Results, video_set: VideoSet | None) -> None:
+    out, advice = request.out, "Give --out another file."
+    if before.entry.name != request.entry.name:
+        raise ResultsError(f"{out} is the entry {before.entry.name!r}, not {request.entry.name!r}. {advice}")
+    if video_set is not None and before.video_set is not None and before.video_set != video_set:
+        raise ResultsError(
+            f"{out} was evaluated on {before.video_set.name} ({before.video_set.manifest_hash[:12]}…), which is not "
+            f"{video_set.name} ({video_set.manifest_hash[:12]}…): results on different videos stay apart. {advice}"
+        )
+    if before.protocol.seed != request.seed:
+        raise ResultsError(f"{out} has evaluation seed {before.protocol.seed}, not {request.seed}. {advice}")
+    if before.protocol.episodes > request.episodes:
+        raise ResultsError(
+            f"{out} has {before.protocol.episodes} episodes per condition already: ask for as many or more. {advice}"
+        )
+
+
+def _merge(out: Path, before: Sequence[Run], asked: Sequence[Run]) -> list[Run]:
+    """The runs of a file with those asked for added, each cell claimed once."""
+    runs = list(before)
+    claimed = {cell: run for run in runs for cell in _cells(run)}
+    for run in asked:
+        new: dict[str, list[Condition]] = defaultdict(list)
+        for task, condition, training_seed in _cells(run):
+            owner = claimed.get((task, condition, training_seed))
+            if owner is None:
+                new[task].append(condition)
+            elif _identity(owner) != _identity(run):
+                raise ResultsError(
+                    f"{out} holds {task}, {condition}, training seed {training_seed} of another policy "
+                    f"({owner.policy}{_weights(owner)}, not {run.policy}{_weights(run)}). Give --out another file, or "
+                    "this policy another --training-seed."
+                )
+        tasks_by_conditions: dict[tuple[Condition, ...], list[str]] = defaultdict(list)
+        for task, conditions in new.items():
+            tasks_by_conditions[tuple(conditions)].append(task)
+        for these, tasks in tasks_by_conditions.items():
+            runs.append(run.model_copy(update={"tasks": tuple(tasks), "conditions": these}))
+    return runs
+
+
+def _identity(run: Run) -> tuple[object, ...]:
+    return run.policy, run.digest, run.action_repeat
+
+
+def _weights(run: Run) -> str:
+    return f", sha256 {run.digest[:12]}…" if run.digest else ""
+
+
+def _cells(run: Run) -> list[tuple[str, Condition, int]]:
+    return [(task, condition, run.training_seed) for task in run.tasks for condition in run.conditions]

@@ -1,0 +1,137 @@
+"""Work spread over a Ray cluster, or over this machine by Ray.
+
+- `connect`: joins a cluster or starts one here.
+- `run_tasks`: calls a function once per item, anywhere, and yields results as they come; retried when a worker dies.
+- `play_blocks_on_ray`: the blocks of an evaluation.
+
+Ray is imported only here and only when it is asked for. `run_tasks` knows nothing of evaluation and serves training
+sweeps as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import InvalidArgument, NaturalMujocoError, WorkerError
+from .machine import describe_machine
+from .records import Episode, Machine
+from .rollout import Block
+from .worker import POLICY_TIMEOUT_S, PlayerProcess
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+RETRIES = 5
+"""How often a task is begun again after its worker or machine died."""
+
+
+def connect(address: str | None = None) -> Any:
+    """The `ray` module, connected: to the cluster at `address`, to `$RAY_ADDRESS`, or to a new one on this machine.
+
+    Raises `InvalidArgument` if Ray is not installed and `NaturalMujocoError` if there is no such cluster.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InvalidArgument(
+            "--ray needs Ray, which is not installed: `pip install 'natural-mujoco[ray]'`. "
+            "Without --ray the same work runs on this machine."
+        ) from None
+    if not ray.is_initialized():
+        where = address or os.environ.get("RAY_ADDRESS") or "local"
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        options = {"include_dashboard": False} if where == "local" else {}
+        try:
+            ray.init(address=where, log_to_driver=False, logging_level="ERROR", **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise NaturalMujocoError(
+                f"There is no Ray cluster at {where} ({str(error).splitlines()[0]}). "
+                "`ray start --head` starts one; --ray without an address uses this machine alone."
+            ) from error
+    return ray
+
+
+def run_tasks(
+    function: Callable[..., R],
+    items: Mapping[K, tuple[Any, ...]],
+    address: str | None = None,
+    cpus: float = 1,
+    gpus: float = 0,
+    retries: int = RETRIES,
+    waiting: Callable[[int], None] = lambda running: None,
+) -> Generator[tuple[K, R], None, None]:
+    """Yields `(key, function(*items[key]))` for every item, in the order they finish.
+
+    `function` must be importable wherever the tasks run. Each task takes `cpus` and, where the cluster has any GPU,
+    `gpus` (a fraction shares one). A task whose worker or machine dies is begun again up to `retries` times; one that
+    raises is not, and ends the iteration: `NaturalMujocoError` as it was raised, anything else as
+    `WorkerError`. `waiting` is told now and then how many tasks are left.
+    """
+    ray = connect(address)
+    gpus = gpus if ray.cluster_resources().get("GPU", 0) > 0 else 0
+    remote = ray.remote(function).options(
+        num_cpus=cpus, num_gpus=gpus, max_retries=retries, retry_exceptions=False
+    )
+    tasks = {remote.remote(*arguments): key for key, arguments in items.items()}
+    try:
+        while tasks:
+            waiting(len(tasks))
+            done, _ = ray.wait(list(tasks), num_returns=1, timeout=1.0)
+            for reference in done:
+                key = tasks.pop(reference)
+                try:
+                    result: R = ray.get(reference)
+                except ray.exceptions.RayTaskError as error:
+                    if isinstance(error.cause, NaturalMujocoError):
+                        raise error.cause from None
+                    raise WorkerError(f"A Ray task failed for {key}.\n{error}") from None
+                except ray.exceptions.RayError as error:
+                    raise WorkerError(
+                        f"Ray gave up on {key} after {retries} retries: {str(error).splitlines()[0]}"
+                    ) from error
+                yield key, result
+    finally:
+        for reference in tasks:
+            ray.cancel(reference, force=True)
+
+
+def play_blocks_on_ray(
+    blocks: Sequence[Block],
+    address: str | None,
+    gpus_per_task: float,
+    timeout: float = POLICY_TIMEOUT_S,
+) -> Generator[tuple[Block, tuple[list[Episode], Machine]], None, None]:
+    """Plays `blocks` as Ray tasks; yields each with its records and the machine they were made on.
+
+    Policies other than the references get a share of a GPU where there are any.
+    """
+    gpus = gpus_per_task if any(block.source.kind in ("run", "factory") for block in blocks) else 0
+    items = {block: (block, timeout) for block in blocks}
+    yield from run_tasks(play_block_task, items, address, gpus=gpus)
+
+
+_player: PlayerProcess | None = None
+
+
+def play_block_task(block: Block, timeout: float) -> tuple[list[Episode], Machine]:
+    """One block, inside a Ray worker: played by a process of its own, because a policy may hang.
+
+    The process is kept for the worker's next block.
+    """
+    global _player
+    if _player is None:
+        _player = PlayerProcess(timeout)
+    try:
+        return _player.play(block), describe_machine(Path(block.source.import_path))
+    except EOFError:
+        raise WorkerError(
+            f"The process that plays {block} died (exit code {_player.exit_code()}). The policy may crash it or "
+            "need more memory than there is."
+        ) from None
+    finally:
+        if _player.block is not None or not _player.is_alive():
+            _player.kill()
+            _player = None

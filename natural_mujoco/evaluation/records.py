@@ -1,0 +1,308 @@
+"""A results file: one entry's header and one record per episode.
+
+- `Results` and its parts: `Entry`, `Run`, `Machine`, `VideoSet`, `Protocol`, `Episode`, `Curve`, `Media`.
+- `read_results`: a file from anyone, parsed within bounds; `write_results`: whole or not at all.
+- `Results.rows`: the records as flat dictionaries, for pandas and the like.
+
+The file is JSON with one record a line. What many records share (versions, GL renderer, policy, video set) is
+written once in the header and joined by number or by key. The schema is strict: unknown fields,
+NaN and numbers outside their range are refused. Whether a file is complete and true to its protocol is
+`natural_mujoco.evaluation.checking`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import ResultsError
+from .conditions import ACTION_REPEAT, MAX_EPISODES, MAX_SEED, SIZE, Condition
+
+FORMAT = "natural-mujoco-results"
+MAX_FILE_BYTES = 64 * 2**20
+MAX_EPISODE_RECORDS = 200_000
+
+# Letters, digits, signs and spaces of any script, but no control, formatting or private characters: a name must not
+# break a line or turn the reading direction of the page.
+_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
+_LINK = r"^https?://[^\s\p{C}\"<>]+$"
+_MEDIA = r"^[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*$"
+_SHA256 = r"^[0-9a-f]{64}$"
+
+Line = Annotated[str, Field(min_length=1, max_length=80, pattern=_PRINTABLE)]
+LongLine = Annotated[str, Field(max_length=300, pattern=_PRINTABLE)]
+Sha256 = Annotated[str, Field(pattern=_SHA256)]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}(-modified)?$")]
+Link = Annotated[str, Field(max_length=300, pattern=_LINK)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Return = Annotated[float, Field(ge=0, le=1000)]
+Steps = Annotated[int, Field(ge=0, le=10**12)]
+MediaPath = Annotated[str, Field(max_length=200, pattern=_MEDIA)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Entry(_Strict):
+    """Who and what is evaluated. Shown on the leaderboard as it stands."""
+
+    name: Line
+    authors: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
+    link: Link | None = None
+    description: LongLine = ""
+
+
+class Run(_Strict):
+    """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
+
+    `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
+    `training_steps` counts control steps.
+    """
+
+    policy: LongLine
+    training_seed: Seed
+    tasks: Annotated[tuple[Line, ...], Field(min_length=1, max_length=10)]
+    conditions: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=3)]
+    digest: Sha256 | None = None
+    training_steps: Steps | None = None
+    trained_on: Literal["standard", "natural"] | None = None
+    action_repeat: Annotated[int, Field(ge=1, le=1000)] = ACTION_REPEAT
+
+
+class Machine(_Strict):
+    """Where episodes were run: package versions, GL renderer, platform, and the commit of the policy's code."""
+
+    versions: Annotated[dict[Line, Line], Field(max_length=50)]
+    gl_renderer: LongLine
+    platform: LongLine
+    commit: Commit | None = None
+
+
+class VideoSet(_Strict):
+    """The video set behind the natural conditions, and the hash of its content."""
+
+    name: Line
+    manifest_hash: Sha256
+
+
+class Protocol(_Strict):
+    """What every run is evaluated on: episodes per task and condition, their seed, the size of observations."""
+
+    episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)]
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    size: Literal[64] = SIZE
+    environment_version: Literal["v0"] = "v0"
+
+
+class Episode(_Strict):
+    """One episode. `return` is the sum of rewards, `length` the control steps, `machine` an index into the header.
+
+    `video` and `frame` say what the first observation showed; both are null in the standard condition.
+    """
+
+    task: Line
+    condition: Condition
+    training_seed: Seed
+    episode_seed: Seed
+    return_: Annotated[Return, Field(alias="return")]
+    length: Annotated[int, Field(ge=1, le=1000)]
+    video: LongLine | None
+    frame: Annotated[int, Field(ge=0, lt=1000)] | None
+    machine: Annotated[int, Field(ge=0, lt=1000)] = 0
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What no two records share: task, condition, training seed, episode seed."""
+        return self.task, self.condition, self.training_seed, self.episode_seed
+
+    def __str__(self) -> str:
+        return f"{self.task}, {self.condition}, training seed {self.training_seed}, episode seed {self.episode_seed}"
+
+
+class Curve(_Strict):
+    """Mean return of evaluations during a run's training, by control steps."""
+
+    task: Line
+    condition: Condition
+    training_seed: Seed
+    steps: Annotated[tuple[Steps, ...], Field(min_length=1, max_length=5000)]
+    returns: Annotated[tuple[Return, ...], Field(min_length=1, max_length=5000)]
+
+
+class Media(_Strict):
+    """A picture or film of an episode, in a file beside the results file."""
+
+    task: Line
+    condition: Condition
+    file: MediaPath
+    caption: LongLine = ""
+
+
+class TaskSummary(_Strict):
+    """Means over all episodes of a condition by task, and the interquartile mean where all ten tasks are there."""
+
+    tasks: dict[Line, Return]
+    iqm: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class Results(_Strict):
+    """A whole results file. `summary` is for people who open it; nothing is ever read from it but to compare it."""
+
+    format: Literal["natural-mujoco-results"] = "natural-mujoco-results"
+    version: Literal[1] = 1
+    entry: Entry
+    protocol: Protocol
+    video_set: VideoSet | None
+    runs: Annotated[tuple[Run, ...], Field(min_length=1, max_length=10_000)]
+    machines: Annotated[tuple[Machine, ...], Field(max_length=1000)] = ()
+    summary: dict[Condition, TaskSummary] = Field(default_factory=dict)
+    curves: Annotated[tuple[Curve, ...], Field(max_length=10_000)] = ()
+    media: Annotated[tuple[Media, ...], Field(max_length=300)] = ()
+    episodes: Annotated[tuple[Episode, ...], Field(max_length=MAX_EPISODE_RECORDS)] = ()
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is the `zero` or `random` policy, against which everything is read."""
+        return {run.policy for run in self.runs} == {self.entry.name} and self.entry.name in REFERENCES
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each record with all that the header says of it, as one flat dictionary."""
+        for episode in self.episodes:
+            machine = self.machines[episode.machine]
+            natural = episode.condition != "standard"
+            yield {
+                "entry": self.entry.name,
+                **episode.model_dump(by_alias=True, exclude={"machine"}),
+                "video_set": self.video_set.name if natural and self.video_set else None,
+                "manifest_hash": self.video_set.manifest_hash if natural and self.video_set else None,
+                "versions": machine.versions,
+                "gl_renderer": machine.gl_renderer,
+                "commit": machine.commit,
+            }
+
+    def to_json(self) -> str:
+        """The file's text: the header indented, then one record a line."""
+        header = self.model_dump(mode="json", by_alias=True, exclude={"episodes"})
+        head = json.dumps(header, indent=1, ensure_ascii=False)[:-2]
+        lines = (
+            json.dumps(e.model_dump(mode="json", by_alias=True), ensure_ascii=False, separators=(",", ":"))
+            for e in self.episodes
+        )
+        return head + ',\n "episodes": [\n' + ",\n".join(lines) + "\n ]\n}\n"
+
+
+REFERENCES = ("zero", "random")
+"""The policies that do not look: reserved names."""
+
+_MEANINGS = {
+    _PRINTABLE: "must be one line of printable text",
+    _LINK: "must be an http:// or https:// address",
+    _MEDIA: "must be a plain relative path",
+    _SHA256: "must be 64 hexadecimal digits",
+}
+
+
+def read_results(path: str | os.PathLike[str]) -> Results:
+    """The results file at `path`, parsed but not yet checked for completeness or truth.
+
+    Raises `ResultsError` naming the file, the record and what is wrong with it.
+    """
+    path = Path(path)
+    data = _read_bounded(path)
+    try:
+        return Results.model_validate_json(data)
+    except ValidationError as error:
+        raise ResultsError(f"{path}: {_first_fault(error, data)}") from error
+
+
+def write_results(path: str | os.PathLike[str], results: Results) -> None:
+    """Write a results file; a kill at any moment leaves the old file or the new one.
+
+    Raises `ResultsError` if it cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(results.to_json().encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ResultsError(
+            f"Cannot write {path} ({error.strerror}). Free some space or give --out another place; the finished "
+            "episodes that were written before are safe."
+        ) from error
+
+
+def _read_bounded(path: Path) -> bytes:
+    """The bytes of a plain file of sane size; neither a pipe nor a gigabyte of anything is ever read."""
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ResultsError(f"{path} is no file: give the JSON file that `evaluate` wrote.")
+            if status.st_size > MAX_FILE_BYTES:
+                raise ResultsError(
+                    f"{path} has {status.st_size / 2**20:,.0f} MB, more than the {MAX_FILE_BYTES >> 20} MB "
+                    "that any results file needs."
+                )
+            return file.read(MAX_FILE_BYTES + 1)
+    except IsADirectoryError:
+        raise ResultsError(f"{path} is a folder: give the JSON file that `evaluate` wrote.") from None
+    except OSError as error:
+        raise ResultsError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _open_without_waiting(name: str, flags: int) -> int:
+    # Opening a FIFO would otherwise wait for a writer, for ever.
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _first_fault(error: ValidationError, data: bytes) -> str:
+    """One line about the first thing that is wrong: where, which record, what."""
+    fault = error.errors(include_url=False)[0]
+    where = [str(part) for part in fault["loc"]]
+    what = fault["msg"][0].lower() + fault["msg"][1:]
+    if not where:
+        return f"no valid results file: {what}."
+    if fault["type"] == "extra_forbidden":
+        what = f"unknown field {where[-1]!r}"
+        where = where[:-1]
+    elif fault["type"] == "string_pattern_mismatch":
+        what = f"{_MEANINGS.get(fault['ctx']['pattern'], what)}, not {str(fault['input'])[:60]!r}"
+    elif not isinstance(fault["input"], (dict, list, tuple)):
+        what = f"{what}, not {str(fault['input'])[:60]!r}"
+    record = ""
+    if where and where[0] == "episodes" and len(where) > 1:
+        record = f" ({_name_record(data, int(where[1]))})"
+        where = [f"episode record {where[1]}", *where[2:]]
+    return f"{' → '.join(where) or 'header'}{record}: {what}."
+
+
+def _name_record(data: bytes, index: int) -> str:
+    """What the record at `index` calls itself, as far as it can be read."""
+    try:
+        record = json.loads(data)["episodes"][index]
+        return ", ".join(
+            f"{label}{str(record.get(field))[:40]}"
+            for field, label in (
+                ("task", ""),
+                ("condition", ""),
+                ("training_seed", "training seed "),
+                ("episode_seed", "episode seed "),
+            )
+        )
+    except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
+        return "unreadable"

@@ -1,0 +1,37 @@
+"""The policies that do not look, as shipped: what every score is read against.
+
+- `reference_entries`: the results of `zero` and `random` on the embedded video set.
+- `reference_means`: their mean return by task.
+
+They act without seeing, and the physics of an episode depends on its seed alone, so their returns are the same in front
+of any video and of none. That is why they may stand beside entries on every video set.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from .conditions import TASK_NAMES
+from .records import REFERENCES, Results, read_results
+from .scores import EntryScores
+
+FOLDER = Path(__file__).with_name("entries")
+
+
+@lru_cache(maxsize=1)
+def reference_entries() -> tuple[Results, ...]:
+    """The shipped results of `zero` and `random`, in this order."""
+    return tuple(read_results(FOLDER / f"{name}.json") for name in REFERENCES)
+
+
+@lru_cache(maxsize=1)
+def reference_means() -> dict[str, dict[str, float]]:
+    """Mean return of each reference policy on each task: `{"zero": {"walker-walk": …}, "random": …}`."""
+    means = {}
+    for results in reference_entries():
+        scores = EntryScores(results.episodes)
+        means[results.entry.name] = {
+            task: float(scores.units("standard", task).mean()) for task in TASK_NAMES
+        }
+    return means

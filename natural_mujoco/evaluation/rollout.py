@@ -1,0 +1,209 @@
+"""Playing episodes: ten at a time, in lockstep, each in an environment and from a seed of its own.
+
+- `Block`: up to ten episodes of one policy, task and condition; the unit of scheduling.
+- `Stage`: the environments of a task and condition, kept from block to block.
+- `play`: a block's records.
+
+A record must not depend on how the work is cut up. So an episode's block and its row there follow from its number
+alone, the policy always gets all ten rows (those of episodes that are not played are black), and it is reset for every
+block: neither the number of workers nor what had been finished before a resume changes what it computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import natural_mujoco  # noqa: F401  (registers the ids)
+
+from ..backgrounds.library import open_videos
+from ..errors import PolicyError, VideoSetError
+from .conditions import SIZE, Condition, environment_spec
+from .loading import load_policy
+from .policy_source import PolicySource
+from .protocol import Actions, Policy
+from .records import Episode, VideoSet
+
+BLOCK = 10
+"""Rows of a block: what a policy sees at once."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Episodes to play. `seeds` are the block's ten episode seeds, `wanted` the rows to play now."""
+
+    source: PolicySource
+    task: str
+    condition: Condition
+    training_seed: int
+    seeds: tuple[int, ...]
+    wanted: tuple[int, ...]
+    videos: str
+    video_set: VideoSet | None
+
+    def __str__(self) -> str:
+        return f"{self.task}, {self.condition}, training seed {self.training_seed}"
+
+
+class Watch:
+    """Where a player tells what it is doing, for someone else to see whether it goes on. This one tells nobody."""
+
+    def enter(self, phase: str) -> None:
+        """Work of a kind begins: `loading`, `environment` or `policy`."""
+
+    def step(self, steps: int) -> None:
+        """`steps` agent steps are done."""
+
+
+class Stage:
+    """The environments of one task and condition, and the policy that acts in them, reused from block to block."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._envs: list[gym.Env[Any, Any]] = []
+        self._policy_key: object = None
+        self._policy: Policy | None = None
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def environments(self, block: Block, count: int) -> list[gym.Env[Any, Any]]:
+        """`count` environments for `block`. Raises `VideoSetError` if its videos are not those here."""
+        key = (block.task, block.condition, block.videos, block.source.action_repeat)
+        if key != self._key:
+            self.close()
+            self._key = key
+            if block.video_set is not None and block.condition != "standard":
+                _require_same_videos(block.videos, block.video_set)
+        env_id, kwargs = environment_spec(
+            block.task, block.condition, block.videos, block.source.action_repeat
+        )
+        while len(self._envs) < count:
+            self._envs.append(gym.make(env_id, disable_env_checker=True, **kwargs))
+        return self._envs[:count]
+
+    def policy(self, block: Block, action_size: int) -> Policy:
+        """The block's policy. Raises `PolicyError` if it cannot be loaded."""
+        key = (block.source, block.task)
+        if key != self._policy_key:
+            self._policy, self._policy_key = load_policy(block.source, block.task, action_size), key
+        assert self._policy is not None
+        return self._policy
+
+    def close(self) -> None:
+        """Frees the environments."""
+        for env in self._envs:
+            env.close()
+        self._envs, self._key = [], None
+
+
+def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -> list[Episode]:
+    """Plays the wanted episodes of `block` and returns their records.
+
+    Raises `PolicyError` if the policy raises or returns anything but finite `float32[10, A]`.
+    """
+    if stage is None:
+        with Stage() as own:
+            return play(block, own, watch)
+    watch = watch or Watch()
+    watch.enter("environment")
+    envs = stage.environments(block, len(block.wanted))
+    action_size = int(np.prod(envs[0].action_space.shape or ()))
+    watch.enter("loading")
+    policy = stage.policy(block, action_size)
+    watch.enter("environment")
+
+    rows = block.wanted
+    observations = np.zeros((BLOCK, SIZE, SIZE, 3), np.uint8)
+    videos: list[str | None] = [None] * len(rows)
+    frames: list[int | None] = [None] * len(rows)
+    for k, (row, env) in enumerate(zip(rows, envs, strict=True)):
+        observations[row], info = env.reset(seed=block.seeds[row])
+        if "background" in info:
+            videos[k], frames[k] = str(info["background"]["video"]), int(info["background"]["frame"])
+    watch.enter("policy")
+    _ask(block, lambda: _begin(policy, block.seeds))
+
+    returns = [0.0] * len(rows)
+    lengths = [0] * len(rows)
+    running = list(range(len(rows)))
+    while running:
+        watch.enter("policy")
+        actions = _ask(block, lambda: policy.act(observations.copy()))
+        actions = _checked_actions(block, actions, action_size)
+        watch.enter("environment")
+        for k in tuple(running):
+            observations[rows[k]], reward, terminated, truncated, info = envs[k].step(actions[rows[k]])
+            returns[k] += float(reward)
+            if terminated or truncated:
+                lengths[k] = int(info["control_steps"])
+                running.remove(k)
+            watch.step(1)
+    return [
+        Episode.model_validate(
+            {
+                "task": block.task,
+                "condition": block.condition,
+                "training_seed": block.training_seed,
+                "episode_seed": block.seeds[row],
+                # Six digits: sums of floats differ in the last bit between processors.
+                "return": round(returns[k], 6),
+                "length": lengths[k],
+                "video": videos[k],
+                "frame": frames[k],
+            }
+        )
+        for k, row in enumerate(rows)
+    ]
+
+
+def _begin(policy: Policy, seeds: tuple[int, ...]) -> None:
+    seed = getattr(policy, "seed", None)
+    if callable(seed):
+        seed(seeds)
+    policy.reset(len(seeds))
+
+
+def _ask(block: Block, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        raise PolicyError(
+            f"The policy {block.source.name} raised in {block}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _checked_actions(block: Block, actions: object, action_size: int) -> Actions:
+    wanted = f"it must return float32 [{BLOCK}, {action_size}]"
+    try:
+        array = np.asarray(actions, dtype=np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise PolicyError(
+            f"The policy {block.source.name} returned a {type(actions).__name__} in {block}; {wanted}."
+        ) from error
+    if array.shape != (BLOCK, action_size):
+        raise PolicyError(
+            f"The policy {block.source.name} returned actions of shape {list(array.shape)} in {block}; {wanted}."
+        )
+    if not np.isfinite(array).all():
+        raise PolicyError(f"The policy {block.source.name} returned NaN or infinite actions in {block}.")
+    return array
+
+
+def _require_same_videos(videos: str, expected: VideoSet) -> None:
+    found = open_videos(videos).content_hash
+    if found != expected.manifest_hash:
+        raise VideoSetError(
+            f"The video set {expected.name} is not the same on this machine ({found[:12]}…) as where the evaluation "
+            f"was started ({expected.manifest_hash[:12]}…). Prepare the same set on every machine."
+        )
