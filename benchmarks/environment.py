@@ -180,8 +180,9 @@ def background_memory_mb() -> float:
     from natural_mujoco.backgrounds.playback import Playback
 
     def private() -> int:
-        memory = psutil.Process().memory_full_info()
-        return int(getattr(memory, "uss", memory.rss))
+        # Pages of the mapped clips are the page cache's, one copy for the machine; what a process has for itself is
+        # what it has written.
+        return sum(mapping.private_dirty for mapping in psutil.Process().memory_maps())
 
     warm = open_videos("embedded")
     for split in ("train", "test"):

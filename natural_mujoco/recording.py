@@ -79,14 +79,10 @@ def contact_sheet(
     for number, task in enumerate(TASKS.values()):
         look: dict[str, Any] = {"render_mode": "rgb_array", "render_size": side}
         standard = gym.make(task.standard_id, **look)
-        natural = gym.make(task.natural_id, videos=videos, split=split, size=max(64, side), **look)
-        above, below = (
-            roll_out(env, steps, seed + number, pixels)[-1]
-            for env, pixels in ((standard, "render"), (natural, "observation"))
-        )
+        natural = gym.make(task.natural_id, videos=videos, split=split, size=128, **look)
+        above, below = (roll_out(env, steps, seed + number)[-1] for env in (standard, natural))
         standard.close()
         natural.close()
-        below = cv2.resize(below, (side, side), interpolation=cv2.INTER_AREA)
         cells.append(_captioned(np.vstack([above, below]), task.name))
     rows = [np.hstack(cells[first : first + 5]) for first in range(0, len(cells), 5)]
     return np.vstack(rows)
