@@ -1,0 +1,53 @@
+"""The picture of a probe: mean R² over updates, and what each model knows of each quantity at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+COLOURS = {"cvrl": "tab:blue", "generative": "tab:orange", "reward-only": "tab:green"}
+
+
+def plot_probe(result: dict[str, Any], path: Path) -> None:
+    """Write the PNG for what `agents.probe.run_probe` returned; lines and bars are means over seeds, dots the seeds."""
+    runs: dict[tuple[str, str], list[list[dict]]] = {}
+    for entry in result["results"]:
+        runs.setdefault((entry["model"], entry["variant"]), []).append(entry["probes"])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.5), width_ratios=(1, 2), layout="constrained")
+    for (model, variant), seeds in runs.items():
+        style = "-" if variant == "natural" else "--"
+        updates = [p["update"] for p in seeds[0]]
+        means = np.array([[p["r2"]["features"]["mean"] for p in probes] for probes in seeds])
+        left.plot(updates, means.mean(0), style, color=COLOURS[model], label=f"{model}, {variant}")
+        for row in means:
+            left.plot(updates, row, ".", color=COLOURS[model], alpha=0.4)
+    left.set(xlabel="world-model updates", ylabel="mean R², held-out videos", ylim=(-0.2, 1))
+    left.axhline(0, color="grey", linewidth=0.5)
+    left.legend(fontsize=8)
+
+    names = [n for n in next(iter(runs.values()))[0][-1]["r2"]["features"] if n != "mean"]
+    width = 0.8 / len(runs)
+    for i, ((model, variant), seeds) in enumerate(runs.items()):
+        heights = [np.mean([probes[-1]["r2"]["features"][n] for probes in seeds]) for n in names]
+        right.bar(
+            np.arange(len(names)) + i * width,
+            np.clip(heights, -0.2, 1),
+            width,
+            color=COLOURS[model],
+            alpha=1 if variant == "natural" else 0.4,
+            label=f"{model}, {variant}",
+        )
+    right.set_xticks(np.arange(len(names)) + 0.4, names, rotation=60, ha="right", fontsize=7)
+    right.set(ylabel="R² at the end", ylim=(-0.2, 1))
+    right.axhline(0, color="grey", linewidth=0.5)
+    figure.suptitle(
+        f"{result['task']}: linear probes of the posterior, {len(next(iter(runs.values())))} seed(s)"
+    )
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
