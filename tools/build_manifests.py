@@ -31,13 +31,13 @@ MIN_FRAMES = 200
 ID = re.compile(r"ILSVRC2015_(?P<half>train|val)_(?P<source>\d{5})(?P<shot>\d{3})")
 
 ILSVRC_LICENCE = (
-    "ILSVRC2015 VID videos, as cut by ImageNet-VidVRD. ImageNet grants researchers access for non-commercial research "
-    "and educational use only, without warranty; the videos belong to their makers and may not be redistributed. The "
-    "dataset on the Hub states no licence of its own. Terms: https://image-net.org/download.php"
+    "Non-commercial research and education only, no redistribution. These are videos of ILSVRC2015 VID (ImageNet), "
+    "as cut by ImageNet-VidVRD; they belong to their makers, and ImageNet gives access to researchers under its "
+    "terms: https://image-net.org/download.php. The dataset on the Hub states no licence of its own."
 )
 DAVIS_LICENCE = (
-    "DAVIS-2017 frames belong to their makers; the DAVIS challenge offers them for research, with annotations under "
-    "a Creative Commons Attribution-NonCommercial licence. Read the terms on https://davischallenge.org before use."
+    "Research use, under the terms of the DAVIS challenge. The frames belong to their makers. Read the terms at "
+    "https://davischallenge.org before use."
 )
 VIDVRD = HubSource(
     repo="shangxd/imagenet-vidvrd", archives=("vidvrd-videos-part1.zip", "vidvrd-videos-part2.zip")

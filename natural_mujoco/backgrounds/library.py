@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import warnings
 import weakref
 from pathlib import Path
@@ -26,7 +27,6 @@ from natural_mujoco.backgrounds.clip_file import (
 from natural_mujoco.backgrounds.folder import folder_manifest
 from natural_mujoco.backgrounds.manifest import (
     MAX_SIZE,
-    FolderSource,
     GeneratedSource,
     Manifest,
     Video,
@@ -72,12 +72,12 @@ def open_videos(videos: str | os.PathLike[str] = "auto") -> VideoLibrary:
         return VideoLibrary(load_manifest(videos), cache)
     path = Path(videos).expanduser()
     if path.is_dir():
-        return VideoLibrary(folder_manifest(path, cache), cache)
+        return VideoLibrary(folder_manifest(path, cache), cache, str(path))
     if path.is_file() and path.suffix.lower() != ".json":
         raise InvalidArgument(
             f"videos={str(videos)!r} is one file: give the folder of videos, or a manifest (.json)."
         )
-    return VideoLibrary(load_manifest(videos), cache)
+    return VideoLibrary(load_manifest(videos), cache, str(path))
 
 
 def _warn_once() -> None:
@@ -95,9 +95,11 @@ def _warn_once() -> None:
 class VideoLibrary:
     """The clips of one video set. Holds no frames itself, costs little to make, and pickles."""
 
-    def __init__(self, manifest: Manifest, cache: Cache | None = None) -> None:
+    def __init__(self, manifest: Manifest, cache: Cache | None = None, argument: str | None = None) -> None:
         self.manifest = manifest
         self.name = manifest.name
+        self.argument = argument or manifest.name
+        """What to give `open_videos`, or the command line, for this set."""
         self.content_hash = manifest.content_hash
         self.cache = cache if cache is not None else Cache()
         self.pins = LockFile(self.cache, manifest.collection)
@@ -105,10 +107,10 @@ class VideoLibrary:
         self._open: dict[tuple[str, int], Frames] = {}
 
     def __getstate__(self) -> dict[str, object]:
-        return {"manifest": self.manifest, "cache": self.cache}
+        return {"manifest": self.manifest, "cache": self.cache, "argument": self.argument}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        self.__init__(state["manifest"], state["cache"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"VideoLibrary({self.name!r}, {len(self._videos)} clips, {self.content_hash[:8]})"
@@ -140,7 +142,7 @@ class VideoLibrary:
         if known is not None:
             return known
         video = self.video(clip_id)
-        _check_size(size)
+        check_size(size)
         frames = self._open_prepared(video, size)
         if frames is None:
             prepare_apart(self, clip_id, size)
@@ -159,8 +161,6 @@ class VideoLibrary:
 
     def is_available(self) -> bool:
         """Whether every clip can be played without fetching anything, at some size at least."""
-        if isinstance(self.manifest.source, (GeneratedSource, FolderSource)):
-            return True
         return not self.missing()
 
     def missing(self) -> list[str]:
@@ -220,12 +220,11 @@ class VideoLibrary:
         return frames
 
     def _remedy(self) -> str:
-        source = self.manifest.source
-        name = source.path if isinstance(source, FolderSource) else self.name
-        return f"`natural-mujoco videos verify {name}` remakes them."
+        return f"`natural-mujoco videos verify {shlex.quote(self.argument)}` remakes them."
 
 
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
+    """Raises `InvalidArgument` for what is no frame size: 1 to 1024 pixels."""
     if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or not 1 <= size <= MAX_SIZE:
         raise InvalidArgument(f"size={size!r} is no frame size: give whole pixels from 1 to {MAX_SIZE}.")
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -67,16 +68,16 @@ def prepare_here(
         record_check(path, digest, FileIdentity.of(path))
 
 
-def prepare_apart(library: VideoLibrary, clip_id: str, size: int) -> None:
+def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool = False) -> None:
     """`prepare_here` in a process of its own, which ends afterwards. Clips that are generated need none."""
     if isinstance(library.manifest.source, GeneratedSource):
-        prepare_here(library, clip_id, size)
+        prepare_here(library, clip_id, size, replace)
         return
     video = library.video(clip_id)
     if find_source(library.manifest, video, library.cache) is None:
-        raise VideoSetError(missing_clips_message(library.manifest, [clip_id]))
+        raise VideoSetError(missing_clips_message(library, [clip_id]))
     with PreparingProcess() as process:
-        process.prepare(library, clip_id, size)
+        process.prepare(library, clip_id, size, replace)
 
 
 class Preparers:
@@ -129,13 +130,14 @@ def default_workers() -> int:
     return min(cores, 16)
 
 
-def missing_clips_message(manifest: Manifest, clip_ids: Sequence[str]) -> str:
+def missing_clips_message(library: VideoLibrary, clip_ids: Sequence[str]) -> str:
     """Which clips (up to three by name) are not on this machine, and how to get them."""
+    manifest, argument = library.manifest, shlex.quote(library.argument)
     named = ", ".join(clip_ids[:3]) + (f" and {len(clip_ids) - 3} more" if len(clip_ids) > 3 else "")
     if isinstance(manifest.source, HubSource):
-        remedy = f"`natural-mujoco videos download {manifest.name}` gets them."
+        remedy = f"`natural-mujoco videos download {argument}` gets them."
     elif isinstance(manifest.source, LocalSource):
-        remedy = f"{manifest.source.obtain} Then `natural-mujoco videos import {manifest.name} --from DIR`."
+        remedy = f"{manifest.source.obtain} Then `natural-mujoco videos import {argument} --from DIR`."
     elif isinstance(manifest.source, FolderSource):
         remedy = f"Put them back into {manifest.source.path}, or open the folder anew."
     else:
@@ -150,7 +152,7 @@ def _frames(library: VideoLibrary, video: Video, size: int) -> Iterator[Frames]:
         return
     source = find_source(manifest, video, library.cache)
     if source is None:
-        raise VideoSetError(missing_clips_message(manifest, [video.id]))
+        raise VideoSetError(missing_clips_message(library, [video.id]))
     if video.file_sha256 is not None and file_sha256(source) != video.file_sha256:
         raise VideoSetError(f"{source} has changed since its folder was opened: open the folder anew.")
     yield from read_squares(source, size, min(video.frames or MAX_FRAMES, MAX_FRAMES))

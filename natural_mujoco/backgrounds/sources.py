@@ -11,9 +11,11 @@ import json
 import os
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from natural_mujoco.backgrounds.cache import Cache, replacing
 from natural_mujoco.backgrounds.decode import frame_files
-from natural_mujoco.backgrounds.manifest import FolderSource, Manifest, Video
+from natural_mujoco.backgrounds.manifest import FolderSource, Manifest, Sha256, Video
 
 
 def find_source(manifest: Manifest, video: Video, cache: Cache) -> Path | None:
@@ -34,6 +36,31 @@ def find_source(manifest: Manifest, video: Video, cache: Cache) -> Path | None:
 def downloaded_path(cache: Cache, collection: str, clip_id: str) -> Path:
     """Where a downloaded clip's video lies, or will."""
     return cache.sources(collection) / f"{clip_id}.mp4"
+
+
+class SourceRecord(BaseModel):
+    """Where a downloaded video came from, and what its bytes hash to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    repo: str
+    commit: str
+    archive: str
+    member: str
+    bytes: int
+    sha256: Sha256
+
+
+def record_path(cache: Cache, collection: str, clip_id: str) -> Path:
+    """Where the `SourceRecord` of a downloaded video lies."""
+    return cache.sources(collection) / f"{clip_id}.json"
+
+
+def read_record(cache: Cache, collection: str, clip_id: str) -> SourceRecord | None:
+    """The record of a downloaded video, or None if there is none that can be read."""
+    try:
+        return SourceRecord.model_validate_json(record_path(cache, collection, clip_id).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def link_source(cache: Cache, collection: str, clip_id: str, source: Path) -> None:
