@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from .errors import InvalidArgument, NaturalMujocoError
 from .version import __version__
 
-COMMANDS = ("list", "doctor", "preview")
+COMMANDS = ("list", "doctor", "preview", "videos", "evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
