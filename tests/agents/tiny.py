@@ -1,0 +1,140 @@
+"""Agents small enough to test in milliseconds, and batches for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agents.agent import Agent
+from agents.config import (
+    BehaviourConfig,
+    CVRLConfig,
+    DreamerConfig,
+    ModelConfig,
+    PixelSACConfig,
+    PlanningConfig,
+    ReplayConfig,
+    SoftActorCriticConfig,
+    TrainingConfig,
+)
+from agents.loading import make_agent
+from agents.replay import Batch
+
+A, B, T, SIZE = 2, 3, 6, 64
+CPU = torch.device("cpu")
+
+TRAINING = TrainingConfig(
+    batch_size=B,
+    batch_length=T,
+    prefill=40,
+    evaluate_every=0,
+    precision="float32",
+    log_every=20,
+    train_every=1,
+)
+MODEL = ModelConfig(
+    deterministic=12,
+    stochastic=4,
+    hidden=10,
+    encoder_depth=2,
+    reward_units=10,
+    free_nats=0.0,
+    learning_rate=1e-3,
+)
+BEHAVIOUR = BehaviourConfig(
+    horizon=5,
+    actor_units=10,
+    value_units=10,
+    actor_learning_rate=1e-3,
+    value_learning_rate=1e-3,
+    initial_std=1.0,
+)
+
+
+def tiny_cvrl(**changes: Any) -> CVRLConfig:
+    """CVRL with everything on."""
+    config = CVRLConfig(
+        training=TRAINING,
+        model=MODEL,
+        behaviour=BEHAVIOUR,
+        replay=ReplayConfig(capacity=500),
+        sac=SoftActorCriticConfig(q_units=10, learning_rate=1e-3),
+        planning=PlanningConfig(iterations=3, learning_rate=0.05),
+    )
+    return replace(config, **changes)
+
+
+def tiny_dreamer(**changes: Any) -> DreamerConfig:
+    """Dreamer with a decoder of a few channels."""
+    config = DreamerConfig(
+        training=TRAINING, model=MODEL, behaviour=BEHAVIOUR, replay=ReplayConfig(capacity=500)
+    )
+    return replace(config, **changes)
+
+
+def tiny_sac(**changes: Any) -> PixelSACConfig:
+    """Pixel SAC over three frames."""
+    config = PixelSACConfig(
+        training=replace(TRAINING, batch_length=1),
+        replay=ReplayConfig(capacity=500),
+        encoder_depth=2,
+        latent=8,
+        units=10,
+        learning_rate=1e-3,
+    )
+    return replace(config, **changes)
+
+
+def make(config: Any, action_size: int = A) -> Agent[Any]:
+    """The agent of a configuration, on the CPU."""
+    return make_agent(config, action_size, CPU)
+
+
+def random_batch(seed: int = 0, b: int = B, t: int = T, size: int = SIZE) -> Batch:
+    """Noise in the shape of experience."""
+    rng = np.random.default_rng(seed)
+    return Batch(
+        torch.from_numpy(rng.integers(0, 256, (b, t, size, size, 3), dtype=np.uint8)),
+        torch.from_numpy(rng.uniform(-1, 1, (b, t, A)).astype(np.float32)),
+        torch.from_numpy(rng.uniform(0, 2, (b, t)).astype(np.float32)),
+        torch.zeros(b, t),
+    )
+
+
+def write_tiny_flags(folder: Path, agent: str) -> list[str]:
+    """Command-line flags for a run of that size in `folder`."""
+    flags = [
+        *("--task", "cartpole-swingup", "--variant", "standard", "--preset", "paper", "--threads", "1"),
+        *("--logdir", str(folder), "--device", "cpu", "--environment.action-repeat", "20"),
+        *("--training.batch-size", "3", "--training.prefill", "400", "--training.train-every", "20"),
+        *(
+            "--training.updates-per-1000-steps",
+            "50",
+            "--training.evaluate-every",
+            "0",
+            "--training.log-every",
+            "200",
+        ),
+        *("--replay.capacity", "300", "--training.checkpoint-minutes", "0"),
+    ]
+    if agent == "sac":
+        return [*flags, "--encoder-depth", "2", "--units", "10", "--latent", "8"]
+    return [
+        *flags,
+        *("--training.batch-length", "6", "--model.encoder-depth", "2", "--model.deterministic", "12"),
+        *(
+            "--model.stochastic",
+            "4",
+            "--model.hidden",
+            "10",
+            "--model.reward-units",
+            "10",
+            "--behaviour.horizon",
+            "4",
+        ),
+        *("--behaviour.actor-units", "10", "--behaviour.value-units", "10"),
+    ]
