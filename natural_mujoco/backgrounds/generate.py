@@ -67,7 +67,7 @@ def generate_frames(clip_id: str, size: int, indices: Sequence[int]) -> Frames:
                 f"Frames are numbered 0 to {EMBEDDED_FRAMES - 1}; there is no frame {index}."
             )
     size = int(size)
-    scene = _scene(clip_id)
+    scene = clip_scene(clip_id)
     frames = np.empty((len(indices), size, size, 3), np.uint8)
     for frame, index in zip(frames, indices, strict=True):
         packed = scene.render(index)
@@ -145,9 +145,15 @@ def _parse(clip_id: str) -> tuple[str, int]:
     raise InvalidArgument(f"Unknown clip {clip_id!r} of the embedded set. Valid: {valid}.")
 
 
-def _scene(clip_id: str) -> Scene:
+def clip_stream(clip_id: str) -> Stream:
+    """The random numbers of a clip, from a seed of its own. Raises `InvalidArgument` for an unknown id."""
     split, number = _parse(clip_id)
-    stream = Stream(_SEEDS[split] + number).split()
+    return Stream(_SEEDS[split] + number).split()
+
+
+def clip_scene(clip_id: str) -> Scene:
+    """A clip as layers, actors and camera, before it is rendered. Raises `InvalidArgument` for an unknown id."""
+    _, number = _parse(clip_id)
     turn = number // len(FAMILIES)
     mood = MOODS[(turn + number) % len(MOODS)]
-    return FAMILIES[embedded_family(clip_id)](Studio(stream, mood))
+    return FAMILIES[embedded_family(clip_id)](Studio(clip_stream(clip_id), mood))

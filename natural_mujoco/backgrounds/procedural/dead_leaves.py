@@ -72,7 +72,7 @@ class Finish:
     mottle: int = 40
     relief: int = 30
     bulge: int = 0
-    grain: int = 50
+    grain: int = 40
     shadow: int = 80
     reach: int = 3
 

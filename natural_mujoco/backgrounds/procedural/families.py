@@ -292,6 +292,7 @@ def winter(s: Studio) -> Scene:
             *s.cast(
                 ("person", "dog"), 6, radius=32, parallax=150, row=row + 24, reach=(160, 12), gait=(48, 6)
             ),
+            Layer(flakes, 180, (0, 3), wind=s.wind(10)),
             Layer(trunks(s.stream, wood, count=7, widest=60), 210),
             *s.cast(
                 ("person",),
@@ -303,7 +304,6 @@ def winter(s: Studio) -> Scene:
                 gait=(44, 7),
                 followed=True,
             ),
-            Layer(flakes, 180, (0, 3), wind=s.wind(10)),
             Layer(flakes, 280, (s.heading(), 5), wind=s.wind(14)),
         ),
     )

@@ -131,7 +131,7 @@ def choose(stream: Stream, name: str) -> Anchors:
     """One of the palettes called `name`, its anchors a little off, so that no two clips share it exactly."""
     palettes = PALETTES[name]
     anchors = palettes[stream.integer(0, len(palettes) - 1)]
-    cast = stream.integers(-14, 14, 3)
+    cast = stream.integers(-10, 10, 3)
     shifted = []
     for anchor in anchors:
         rgb = [anchor >> 16, anchor >> 8 & 255, anchor & 255]

@@ -22,7 +22,7 @@ SHAPES: dict[str, Inside] = {
     "pebble": lambda u, v, r: 2 * u**4 + 7 * v**4 <= 2 * r**4,
     "leaf": lambda u, v, r: 2 * abs(v) * r <= r * r - u * u,
     "blade": lambda u, v, r: (7 * abs(v) * r <= r * r - u * u) & (abs(u) <= r),
-    "petal": lambda u, v, r: 4 * abs(v) * r * r <= (r + u) * (r * r - u * u),
+    "petal": lambda u, v, r: (4 * abs(v) * r * r <= (r + u) * (r * r - u * u)) & (abs(u) <= r),
     "square": lambda u, v, r: np.maximum(abs(u), abs(v)) * 10 <= r * 8,
     "wave": lambda u, v, r: u * u + 40 * v * v <= r * r,
     "slab": lambda u, v, r: (abs(u) <= r) & (5 * abs(v) <= 2 * r),
