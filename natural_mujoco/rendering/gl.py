@@ -3,6 +3,7 @@
 - `choose_backend`: sets `MUJOCO_GL` where the user did not; must run before dm_control is imported.
 - `import_dm_control`: imports dm_control's suite, or says what is missing.
 - `Canvas`: an off-screen framebuffer for one model, of a size and quality of its own.
+- `current_context`: makes one of dm_control's contexts current where that can be.
 - `describe_driver`: which driver draws, for `doctor` and for evaluation records.
 """
 
@@ -12,7 +13,7 @@ import ctypes.util
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -82,8 +83,7 @@ class Quality:
 class Canvas:
     """A square off-screen framebuffer of `resolution` pixels for `model`, without multisampling.
 
-    It belongs to the process that created it: drawing after a fork raises `RenderingError`, since a GL context
-    cannot be shared with a child.
+    It belongs to the process and the thread that created it; see `current_context`.
     """
 
     def __init__(self, model: Any, resolution: int, quality: Quality) -> None:
@@ -113,12 +113,7 @@ class Canvas:
         """Makes the context current; yields dm_control's executor, whose `call(f, ...)` runs `f` on its thread."""
         if self._gl is None:
             raise RenderingError("This environment is closed. Create a new one.")
-        if os.getpid() != self._owner:
-            raise RenderingError(
-                "This environment was used before the process forked, and an OpenGL context does not survive that. "
-                "Create environments in the worker that uses them, or start workers with `spawn` or `forkserver`."
-            )
-        with self._gl.make_current() as executor:
+        with current_context(self._gl, self._owner) as executor:
             yield executor
 
     def close(self) -> None:
@@ -129,6 +124,31 @@ class Canvas:
         with gl.make_current() as executor:
             executor.call(self.context.free)
         gl.free()
+
+
+@contextmanager
+def current_context(gl: Any, owner: int) -> Iterator[Any]:
+    """Makes dm_control's context `gl`, made by process `owner`, current on this thread; yields its executor.
+
+    Raises `RenderingError` after a fork and on another thread than the context's own.
+    """
+    if os.getpid() != owner:
+        raise RenderingError(
+            "This environment was used before the process forked, and an OpenGL context does not survive that. "
+            "Create environments in the worker that uses them, or start workers with `spawn` or `forkserver`."
+        )
+    with ExitStack() as stack:
+        try:
+            executor = stack.enter_context(gl.make_current())
+        except RuntimeError as error:
+            raise RenderingError(
+                "This environment was created on another thread, where its OpenGL context lives. Create it on the "
+                "thread that uses it."
+            ) from error
+        # dm_control remembers which context is current and skips what it holds to be needless, but
+        # mujoco.Renderer and other simulators in this process make theirs current without telling it.
+        executor.call(gl._platform_make_current)
+        yield executor
 
 
 @contextmanager

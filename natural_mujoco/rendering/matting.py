@@ -25,7 +25,8 @@ RED_THRESHOLD = 100
 def downsample(samples: Pixels, factor: int) -> Pixels:
     """Mean over blocks of `factor`×`factor` samples: `uint8[h, w, c]` → `uint8[h/factor, w/factor, c]`.
 
-    `factor` is a power of two. Halving again and again is several times as fast as one area resize, and within two grey levels of it.
+    `factor` is a power of two. Halving again and again is several times as fast as one area resize, and within
+    two grey levels of it.
     """
     while factor > 1:
         samples = cv2.resize(

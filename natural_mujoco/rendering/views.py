@@ -10,12 +10,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from ..tasks import Task
+from .gl import current_context
 from .matting import Pixels, composite, paper_matte
 from .scene import FAST, REFERENCE, SUPERSAMPLING, SceneRenderer
 
@@ -42,11 +44,14 @@ class ReferenceView:
         # dm_control reads the off-screen buffer's size once, when it creates its context.
         buffer = physics.model.vis.global_
         buffer.offwidth, buffer.offheight = max(buffer.offwidth, size), max(buffer.offheight, size)
+        self._owner = os.getpid()
+        self._contexts = physics.contexts
         self._camera = Camera(physics, height=size, width=size, camera_id=task.camera_id)
         self._foreground = _LazyForeground(physics, task, size)
 
     def draw(self, video: Pixels | None) -> Pixels:
-        return np.array(self._camera.render())
+        with current_context(self._contexts.gl, self._owner):
+            return np.array(self._camera.render())
 
     def matte(self) -> Pixels:
         return self._foreground.matte()
