@@ -30,7 +30,7 @@ MAX_PIXELS = 4096 * 2304
 
 DECORD_BYTES = 192 * 2**20
 DECORD_FILE_BYTES = 64 * 2**20
-BATCH_BYTES = 32 * 2**20
+BATCH = 16
 
 Decoder = Literal["decord", "opencv"]
 
@@ -56,15 +56,18 @@ def read_squares(
     if source.is_dir():
         yield from _read_frame_folder(source, size, limit)
         return
-    reader = _open_decord(source) if decoder in (None, "decord") else None
     capture = _open_opencv(source)
-    if decoder is None and reader is not None and not _fits_decord(source, reader, capture):
+    reader = _open_decord(source) if decoder in (None, "decord") else None
+    if decoder is None and reader is not None and not _fits_decord(reader, capture):
         reader = None
     if reader is not None:
-        capture.release()
-        yield from _read_with_decord(source, reader, size, limit)
-    else:
-        yield from _read_with_opencv(source, capture, size, limit)
+        count = 0
+        for batch in _read_with_decord(source, reader, size, limit):
+            count += len(batch)
+            yield batch
+        if count:
+            return
+    yield from _read_with_opencv(source, capture, size, limit)
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -130,11 +133,11 @@ def _open_decord(path: Path) -> Any | None:
     decord.logging.set_level(decord.logging.QUIET)
     try:
         return decord.VideoReader(str(path), num_threads=1)
-    except (decord.DECORDError, RuntimeError):  # RuntimeError: decord's word for a file it cannot open
-        return None
+    except (decord.DECORDError, RuntimeError):
+        return None  # it cannot index some videos that OpenCV reads
 
 
-def _fits_decord(path: Path, reader: Any, capture: cv2.VideoCapture) -> bool:
+def _fits_decord(reader: Any, capture: cv2.VideoCapture) -> bool:
     # decord counts packets, so its length holds whatever the header says.
     pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     return bool(len(reader) >= 2 and len(reader) * pixels * 3 <= DECORD_BYTES)
@@ -146,11 +149,11 @@ def _read_with_decord(path: Path, reader: Any, size: int, limit: int) -> Iterato
     total = min(len(reader), limit)
     count = 0
     try:
-        step = 1
         while count < total:
-            batch = reader.get_batch(range(count, min(total, count + step))).asnumpy()
+            batch = reader.get_batch(range(count, min(total, count + BATCH))).asnumpy()
             count += len(batch)
-            step = max(1, BATCH_BYTES // batch[0].nbytes)
             yield np.stack([square(frame, size) for frame in batch])
     except decord.DECORDError as error:
+        if count == 0:
+            return  # decord has no scaler for some frames that OpenCV reads, such as those of 16 pixels
         raise VideoSetError(f"Cannot decode {path}: it is damaged after {count} frames.") from error

@@ -39,6 +39,8 @@ from natural_mujoco.backgrounds.sources import find_source
 from natural_mujoco.errors import InvalidArgument, VideoSetError
 
 AUTO_SET = "ilsvrc-vid"
+OPEN_CLIPS = 256
+"""Clips kept mapped: each holds a file descriptor, and many systems grant a process 1024."""
 
 # One mapping per clip file and process, however many environments play it.
 _mapped: weakref.WeakValueDictionary[tuple[str, FileIdentity], Frames] = weakref.WeakValueDictionary()
@@ -149,6 +151,8 @@ class VideoLibrary:
             frames = self._open_prepared(video, size)
             if frames is None:
                 raise VideoSetError(f"{self.clip_path(video, size)} was removed while it was being prepared.")
+        if len(self._open) >= OPEN_CLIPS:
+            self._open.pop(next(iter(self._open)))
         self._open[clip_id, size] = frames
         return frames
 

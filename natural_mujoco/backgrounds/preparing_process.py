@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -156,11 +157,9 @@ class PreparingProcess:
         )
 
     def _forget(self) -> None:
-        if self._child is not None and self._child.stdout is not None and self._child.stdin is not None:
-            try:
+        if self._child is not None and self._child.stdin is not None:
+            with suppress(OSError):  # the other end is gone, and with it the need for what was not flushed
                 self._child.stdin.close()
-            except OSError:
-                self._child.stdin = None  # the other end is gone, and so is what was not flushed
         self._child = None
 
 

@@ -1,0 +1,200 @@
+"""A Hugging Face Hub on the loopback interface: the endpoints that the real client calls, and ways to misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+REPO = "shangxd/imagenet-vidvrd"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Behaviour:
+    """What the server does beside serving; tests change it while it runs."""
+
+    ranges: bool = True
+    token: str | None = None
+    """If set, only requests with this token are served (a gated dataset)."""
+    redirect: bool = False
+    """Send every file request elsewhere first, as the Hub does to its content network."""
+    delay_s: float = 0.0
+    """How long each file request takes, so that a client can be killed within it."""
+    cut_short: int = 0
+    """How many of the next file bodies end halfway, connection and all."""
+    drop: int = 0
+    """How many of the next file requests are not answered at all."""
+    shorten_silently: int = 0
+    """How many of the next bodies are half as long as asked for, with headers that agree."""
+
+
+@dataclass
+class HubServer:
+    """Serves `files` (path in the dataset → path on disk) as `repo` until `close`. Use as a context manager."""
+
+    files: dict[str, Path]
+    repo: str = REPO
+    commit: str = COMMIT
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    sent_bytes: int = 0
+    requests: list[str] = field(default_factory=list)
+
+    def __enter__(self) -> HubServer:
+        server = self
+
+        class Handler(_Handler):
+            hub = server
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: HubServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def _answer(self) -> None:
+        hub = self.hub
+        url = urlsplit(self.path)
+        path = unquote(url.path)
+        hub.requests.append(f"{self.command} {path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if hub.behaviour.token and self.headers.get("Authorization") != f"Bearer {hub.behaviour.token}":
+            self._error(401, "GatedRepo", f"Access to dataset {hub.repo} is restricted.")
+            return
+        match = re.fullmatch(
+            r"/(?:api/)?datasets/([^/]+/[^/]+)/(revision|tree|paths-info|resolve)/([^/]+)/?(.*)", path
+        )
+        plain = re.fullmatch(r"/api/datasets/([^/]+/[^/]+)", path)
+        if (match or plain) and (match or plain)[1] != hub.repo:
+            self._error(404, "RepoNotFound", "Repository not found")
+        elif plain:
+            self._json(self._info())
+        elif match is None:
+            self._error(404, "EntryNotFound", "no such page")
+        elif match[3] not in ("main", hub.commit):
+            self._error(404, "RevisionNotFound", f"Invalid rev id: {match[3]}")
+        elif match[2] == "revision":
+            self._json(self._info())
+        elif match[2] == "tree":
+            self._json([self._entry(name) for name in sorted(hub.files)])
+        elif match[2] == "paths-info":
+            asked = parse_qs(body.decode()).get("paths", [])
+            self._json([self._entry(name) for name in asked if name in hub.files])
+        else:
+            self._file(match[4], moved="moved=1" in url.query)
+
+    def _info(self) -> dict[str, object]:
+        siblings = [{"rfilename": name} for name in sorted(self.hub.files)]
+        return {"id": self.hub.repo, "sha": self.hub.commit, "private": False, "gated": False,
+                "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}  # fmt: skip
+
+    def _entry(self, name: str) -> dict[str, object]:
+        size = self.hub.files[name].stat().st_size
+        oid = hashlib.sha1(name.encode()).hexdigest()
+        return {"type": "file", "path": name, "size": size, "oid": oid}
+
+    def _file(self, name: str, moved: bool) -> None:
+        behaviour = self.hub.behaviour
+        if name not in self.hub.files:
+            self._error(404, "EntryNotFound", f"{name} does not exist")
+            return
+        data = self.hub.files[name].read_bytes()
+        etag = hashlib.sha256(data).hexdigest()
+        if behaviour.redirect and not moved:
+            self.send_response(302)
+            self.send_header("Location", f"{self.hub.url}{self.path}?moved=1")
+            self.send_header("X-Linked-Etag", f'"{etag}"')
+            self.send_header("X-Linked-Size", str(len(data)))
+            self.send_header("X-Repo-Commit", self.hub.commit)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if self.command == "GET" and behaviour.drop > 0:
+            behaviour.drop -= 1
+            self.close_connection = True
+            self.connection.shutdown(2)
+            return
+        total = len(data)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        start, stop = 0, total
+        if wanted and behaviour.ranges:
+            start, stop = int(wanted[1]), min(int(wanted[2]) + 1, total)
+        data = data[start:stop]
+        if self.command == "GET" and len(data) > 1 and behaviour.shorten_silently > 0:
+            behaviour.shorten_silently -= 1
+            data = data[: len(data) // 2]
+        self.send_response(206 if wanted and behaviour.ranges else 200)
+        if wanted and behaviour.ranges:
+            self.send_header("Content-Range", f"bytes {start}-{start + len(data) - 1}/{total}")
+        self.send_header("ETag", f'"{etag}"')
+        self.send_header("X-Repo-Commit", self.hub.commit)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if behaviour.delay_s and len(data) > 1:
+            time.sleep(behaviour.delay_s)
+        if len(data) > 1 and behaviour.cut_short > 0:
+            behaviour.cut_short -= 1
+            data = data[: len(data) // 2]
+            self.close_connection = True
+        try:
+            self.wfile.write(data)
+        except OSError:
+            return  # the client was killed, which is what some tests are about
+        self.hub.sent_bytes += len(data)
+        if self.close_connection:
+            self.connection.shutdown(2)
+
+    def _json(self, content: object) -> None:
+        data = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Repo-Commit", self.hub.commit)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def _error(self, status: int, code: str, message: str) -> None:
+        data = json.dumps({"error": message}).encode()
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Error-Message", message)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
