@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from natural_mujoco.backgrounds.generate import embedded_ids, generate_frames
+from natural_mujoco.backgrounds.generate import embedded_family, embedded_ids, generate_frames
+from natural_mujoco.backgrounds.procedural.families import FAMILIES
 
 IDS = embedded_ids("train") + embedded_ids("test")
 TIMES = tuple(range(5, 500, 45))
@@ -59,3 +60,30 @@ def displacement(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[i
     correlation = np.abs(np.fft.ifft2(transforms[1] * transforms[0].conj()))
     down, right = np.unravel_index(correlation.argmax(), correlation.shape)
     return int((right + size // 2) % size - size // 2), int((down + size // 2) % size - size // 2)
+
+
+def print_table() -> None:
+    """Print the measurements of docs/embedded-videos.md, a line per kind of scene."""
+    print("scene     slope at 64 (clips)        slope at 128 (clips)       change  std  red > 100")
+    everything = []
+    for family in FAMILIES:
+        rows = []
+        for clip_id in (clip_id for clip_id in IDS if embedded_family(clip_id) == family):
+            native = sampled(clip_id)
+            small = halved(native)
+            change = np.abs(small[:, 0].astype(np.int64) - small[:, 1]).mean()
+            slopes = (spectral_slope(small[:, 0]), spectral_slope(native[:, 0]))
+            rows.append((*slopes, change, small[:, 0].std(), (small[:, 0, ..., 0] > 100).mean()))
+        everything += rows
+        _print_row(family, rows)
+    _print_row("all", everything)
+
+
+def _print_row(name: str, rows: list[tuple[float, ...]]) -> None:
+    mean, low, high = np.mean(rows, 0), np.min(rows, 0), np.max(rows, 0)
+    slopes = [f"{mean[i]:.2f} ({low[i]:.2f} to {high[i]:.2f})" for i in (0, 1)]
+    print(f"{name:9} {slopes[0]:26} {slopes[1]:26} {mean[2]:5.1f}  {mean[3]:4.0f}  {mean[4]:.2f}")
+
+
+if __name__ == "__main__":
+    print_table()
