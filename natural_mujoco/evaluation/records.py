@@ -147,10 +147,10 @@ class Media(_Strict):
 
 
 class TaskSummary(_Strict):
-    """Means over all episodes of a condition by task, and the interquartile mean where all ten tasks are there."""
+    """Mean returns of a condition by task, and the interquartile mean return where all ten tasks are there."""
 
     tasks: dict[Line, Return]
-    iqm: Annotated[float, Field(ge=0, le=1)] | None = None
+    iqm: Return | None = None
 
 
 class Results(_Strict):

@@ -82,7 +82,7 @@ def summarise(results: Results) -> dict[Condition, TaskSummary]:
                     task: round(float(scores.units(condition, task).mean()), 6)
                     for task in scores.returns[condition]
                 },
-                iqm=None if matrix is None else round(interquartile_mean(matrix[0]), 9),
+                iqm=None if matrix is None else round(interquartile_mean(matrix[0]) * MAX_RETURN, 6),
             )
     return summary
 

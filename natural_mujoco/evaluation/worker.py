@@ -11,6 +11,7 @@ policy from a hung one and kill the latter.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -207,6 +208,8 @@ def _run(pipe: Connection, state: Any) -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    # dm_control's models use words that MuJoCo now discourages; ten processes would say so for every environment.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     watch = _SharedWatch(state)
     with Stage() as stage, contextlib.suppress(EOFError, OSError):
         while True:

@@ -1,0 +1,106 @@
+"""The leaderboard as text and as Markdown: the same views and numbers as the site.
+
+- `text_tables`, `markdown_tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+import rich.box
+import rich.console
+import rich.table
+from rich.text import Text
+
+from ..conditions import TASK_NAMES
+from ..statistics import Estimate
+from .board import Board, View
+from .overview_charts import AGGREGATES
+from .rows import Row
+
+
+def text_tables(board: Board, condition: str | None = None, width: int | None = None) -> str:
+    """The views (of one condition, if given) as plain tables, `width` characters wide or as wide as they need."""
+    out = StringIO()
+    console = rich.console.Console(file=out, width=width or 10_000, no_color=True, highlight=False)
+    for view in _chosen(board, condition):
+        console.print(Text(f"{view.title}: {view.videos}"))
+        table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+        heads, rows = _cells(view)
+        for number, head in enumerate(heads):
+            table.add_column(head, justify="left" if number < 2 else "right", no_wrap=number > 1)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def markdown_tables(board: Board, condition: str | None = None) -> str:
+    """The views (of one condition, if given) as Markdown tables."""
+    parts = []
+    for view in _chosen(board, condition):
+        heads, rows = _cells(view)
+        parts.append(f"## {_escaped(view.title)}: {_escaped(view.videos)}\n")
+        parts.append("| " + " | ".join(map(_escaped, heads)) + " |")
+        parts.append("|" + "|".join(" --- " if k < 2 else " ---: " for k in range(len(heads))) + "|")
+        parts += ["| " + " | ".join(map(_escaped, row)) + " |" for row in rows]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _chosen(board: Board, condition: str | None) -> Iterator[View]:
+    for view in board.views:
+        if condition is None or view.condition == condition:
+            yield view
+
+
+def _cells(view: View) -> tuple[list[str], list[list[str]]]:
+    ranked = any(row.rank for row in view.rows)
+    aggregates = AGGREGATES if ranked else AGGREGATES[1:]
+    names = {
+        "Interquartile mean": "IQM",
+        "Median over tasks": "median",
+        "Mean": "mean",
+        "Optimality gap": "gap",
+    }
+    heads = ["rank", "entry", "units", *(names[a.name] for a in aggregates), *TASK_NAMES]
+    rows = []
+    for row in view.rows:
+        rows.append(
+            [
+                str(row.rank or ""),
+                _name(row),
+                row.units.replace(", spread unpublished", ""),
+                *(_number(a.pick(row)) for a in aggregates),
+                *(_task(row, task) for task in TASK_NAMES),
+            ]
+        )
+    return heads, rows
+
+
+def _name(row: Row) -> str:
+    kind = {"measured": "", "published": f" [published: {row.source}]", "reference": " [does not look]"}[
+        row.kind
+    ]
+    remarks = f" ({', '.join(row.remarks)})" if row.remarks else ""
+    return f"{row.name}{kind}{remarks}"
+
+
+def _number(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    interval = f" [{estimate.low:.0f}, {estimate.high:.0f}]" if estimate.has_interval else ""
+    return f"{estimate.point:.0f}{interval}"
+
+
+def _task(row: Row, task: str) -> str:
+    if task not in row.tasks:
+        return "–"
+    mean = row.tasks[task].mean
+    return f"{mean.point:.1f}" if row.kind == "published" else _number(mean)
+
+
+def _escaped(text: str) -> str:
+    """Text that stays text in Markdown: no links, tags or table cells come out of an entry's name."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|~&" else c for c in text)
