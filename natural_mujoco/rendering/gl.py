@@ -3,6 +3,7 @@
 - `choose_backend`: sets `MUJOCO_GL` where the user did not; must run before dm_control is imported.
 - `import_dm_control`: imports dm_control's suite, or says what is missing.
 - `Canvas`: an off-screen framebuffer for one model, of a size and quality of its own.
+- `explained_failure`: what to do when a context cannot be created.
 - `current_context`: makes one of dm_control's contexts current where that can be.
 - `describe_driver`: which driver draws, for `doctor` and for evaluation records.
 """
@@ -39,7 +40,11 @@ def choose_backend() -> None:
     pixels are the same.
     """
     os.environ.setdefault("LP_NUM_THREADS", "0")
-    if "MUJOCO_GL" in os.environ or not sys.platform.startswith("linux"):
+    if (
+        "MUJOCO_GL" in os.environ
+        or not sys.platform.startswith("linux")
+        or "dm_control._render" in sys.modules
+    ):
         return
     if ctypes.util.find_library("EGL"):
         os.environ["MUJOCO_GL"] = "egl"
@@ -89,23 +94,17 @@ class Canvas:
     def __init__(self, model: Any, resolution: int, quality: Quality) -> None:
         import mujoco
         from dm_control import _render
-        from OpenGL.error import GLError
 
         self.resolution = resolution
         self._owner = os.getpid()
         self._gl: Any = None
-        try:
+        with explained_failure(resolution):
             gl = _render.Renderer(resolution, resolution)
             with gl.make_current() as executor, _visual_settings(model, resolution, quality):
                 self.context = executor.call(
                     mujoco.MjrContext, model, mujoco.mjtFontScale.mjFONTSCALE_100.value
                 )
                 executor.call(mujoco.mjr_setBuffer, mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context)
-        except (RuntimeError, mujoco.FatalError, GLError) as error:
-            raise RenderingError(
-                f"No OpenGL context of {resolution}x{resolution} pixels could be created "
-                f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). {INSTALL_HINT}"
-            ) from error
         self._gl = gl
 
     @contextmanager
@@ -124,6 +123,28 @@ class Canvas:
         with gl.make_current() as executor:
             executor.call(self.context.free)
         gl.free()
+
+
+@contextmanager
+def explained_failure(resolution: int) -> Iterator[None]:
+    """Turns what goes wrong while a context is created inside into a `RenderingError` with the remedy."""
+    import mujoco
+    from dm_control import _render
+    from OpenGL.error import GLError
+
+    try:
+        yield
+    except (RuntimeError, mujoco.FatalError, GLError) as error:
+        remedy = INSTALL_HINT
+        if sys.platform.startswith("linux") and "MUJOCO_GL" not in os.environ:
+            remedy = (
+                f"dm_control was imported before natural_mujoco could choose how to draw, and took {_render.BACKEND}. "
+                "Set MUJOCO_GL=egl in the environment, or create the first environment before importing dm_control."
+            )
+        raise RenderingError(
+            f"No OpenGL context of {resolution}x{resolution} pixels could be created "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). {remedy}"
+        ) from error
 
 
 @contextmanager

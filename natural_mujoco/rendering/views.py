@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from ..tasks import Task
-from .gl import current_context
+from .gl import current_context, explained_failure
 from .matting import Pixels, composite, paper_matte
 from .scene import FAST, REFERENCE, SUPERSAMPLING, SceneRenderer
 
@@ -45,8 +45,9 @@ class ReferenceView:
         buffer = physics.model.vis.global_
         buffer.offwidth, buffer.offheight = max(buffer.offwidth, size), max(buffer.offheight, size)
         self._owner = os.getpid()
-        self._contexts = physics.contexts
-        self._camera = Camera(physics, height=size, width=size, camera_id=task.camera_id)
+        with explained_failure(size):
+            self._contexts = physics.contexts
+            self._camera = Camera(physics, height=size, width=size, camera_id=task.camera_id)
         self._foreground = _LazyForeground(physics, task, size)
 
     def draw(self, video: Pixels | None) -> Pixels:

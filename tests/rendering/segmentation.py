@@ -46,9 +46,14 @@ class Segmentation:
         named = self._objects(foreground=True)
         return {named[code]: self._pixels(ids == code) for code in sorted(seen & named.keys())}
 
-    def scenery_coverage(self) -> npt.NDArray[np.float64]:
-        """The share of each pixel that is scenery or sky: `float64[size, size]`."""
-        return 1 - self.coverage()
+    def over(self, colour: tuple[int, int, int]) -> npt.NDArray[np.float64]:
+        """The foreground without shadows before a plain background, colours averaged over the samples of a pixel.
+
+        `float64[size, size, 3]`, 0 to 255.
+        """
+        foreground = np.isin(self._ids(), list(self._objects(foreground=True)))
+        samples = np.where(foreground[..., None], self._draw(segmentation=False), np.array(colour))
+        return np.stack([self._pixels(samples[..., channel]) for channel in range(3)], axis=-1)
 
     def close(self) -> None:
         """Frees the renderer and its thread."""
@@ -68,20 +73,33 @@ class Segmentation:
         visual, side = model.vis, self._size * SAMPLES
         before = visual.global_.offwidth, visual.global_.offheight
         visual.global_.offwidth = visual.global_.offheight = side
+        # One sample is one colour: without this MuJoCo would blend sky into the foreground's edges here.
+        multisampling, visual.quality.offsamples = visual.quality.offsamples, 0
         renderer = mujoco.Renderer(model, side, side, max_geom=2000)
         visual.global_.offwidth, visual.global_.offheight = before
-        renderer.enable_segmentation_rendering()
+        visual.quality.offsamples = multisampling
         return renderer
 
     def _ids(self) -> npt.NDArray[np.int64]:
         """One number for each sample, `type << 32 | id`, -1 where there is nothing."""
-
-        def draw() -> npt.NDArray[np.int32]:
-            self._renderer.update_scene(self._physics.data.ptr, camera=self._camera_id)
-            return np.array(self._renderer.render())
-
-        pairs = self._thread.submit(draw).result().astype(np.int64)
+        pairs = self._draw(segmentation=True).astype(np.int64)
         return np.where(pairs[..., 0] < 0, -1, pairs[..., 1] << 32 | pairs[..., 0])
+
+    def _draw(self, segmentation: bool) -> npt.NDArray[Any]:
+        import mujoco
+
+        def draw() -> npt.NDArray[Any]:
+            renderer = self._renderer
+            if segmentation:
+                renderer.enable_segmentation_rendering()
+            else:
+                renderer.disable_segmentation_rendering()
+            renderer.update_scene(self._physics.data.ptr, camera=self._camera_id)
+            for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+                renderer.scene.flags[flag] = 0
+            return np.array(renderer.render())
+
+        return self._thread.submit(draw).result()
 
     def _objects(self, foreground: bool) -> dict[int, str]:
         import mujoco
@@ -99,7 +117,7 @@ class Segmentation:
             if (model.id2name(index, kind) not in SCENERY) == foreground
         }
 
-    def _pixels(self, samples: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    def _pixels(self, samples: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         blocks = samples.reshape(self._size, SAMPLES, self._size, SAMPLES)
         shares: npt.NDArray[np.float64] = blocks.mean(axis=(1, 3))
         return shares
