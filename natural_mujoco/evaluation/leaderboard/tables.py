@@ -20,20 +20,33 @@ from .overview_charts import AGGREGATES
 from .rows import Row
 
 
-def text_tables(board: Board, condition: str | None = None, width: int | None = None) -> str:
-    """The views (of one condition, if given) as plain tables, `width` characters wide or as wide as they need."""
+def text_tables(board: Board, condition: str | None = None) -> str:
+    """The views (of one condition, if given) as plain tables: the aggregates of each entry, then its tasks' means."""
     out = StringIO()
-    console = rich.console.Console(file=out, width=width or 10_000, no_color=True, highlight=False)
+    console = rich.console.Console(file=out, width=10_000, no_color=True, highlight=False)
     for view in _chosen(board, condition):
         console.print(Text(f"{view.title}: {view.videos}"))
-        table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
         heads, rows = _cells(view)
-        for number, head in enumerate(heads):
-            table.add_column(head, justify="left" if number < 2 else "right", no_wrap=number > 1)
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(table)
+        first = len(heads) - len(TASK_NAMES)
+        _print(console, heads[:first], [row[:first] for row in rows])
+        # Intervals of single tasks are in Markdown and on the site: with them no terminal is wide enough.
+        means = [[row[1], *(cell.split(" ")[0] for cell in row[first:])] for row in rows]
+        _print(console, ["entry", *(_two_lines(task) for task in TASK_NAMES)], means)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _print(console: rich.console.Console, heads: list[str], rows: list[list[str]]) -> None:
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("entry", "units") else "right", max_width=60)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def _two_lines(task: str) -> str:
+    name, _, rest = task.rpartition("-")
+    return f"{name}\n{rest}"
 
 
 def markdown_tables(board: Board, condition: str | None = None) -> str:
@@ -43,7 +56,7 @@ def markdown_tables(board: Board, condition: str | None = None) -> str:
         heads, rows = _cells(view)
         parts.append(f"## {_escaped(view.title)}: {_escaped(view.videos)}\n")
         parts.append("| " + " | ".join(map(_escaped, heads)) + " |")
-        parts.append("|" + "|".join(" --- " if k < 2 else " ---: " for k in range(len(heads))) + "|")
+        parts.append("|" + "|".join(" --- " if k in (1, 2) else " ---: " for k in range(len(heads))) + "|")
         parts += ["| " + " | ".join(map(_escaped, row)) + " |" for row in rows]
         parts.append("")
     return "\n".join(parts)
