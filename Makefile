@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo test lint type format docs bench leaderboard wheel clean help
+.PHONY: demo test lint type format bench wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
