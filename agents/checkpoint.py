@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -43,7 +44,9 @@ def save_checkpoint(run: Path, number: int, tensors: Mapping[str, Tensor], state
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        data = safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+        data = safetensors.torch.save(
+            {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
+        )
         _write(unfinished / TENSORS, data)
         body = {"sha256": hashlib.sha256(data).hexdigest(), **state}
         _write(unfinished / STATE, json.dumps(body).encode())

@@ -59,7 +59,7 @@ class Optimiser:
         if self._gradients is None:
             raise RuntimeError(f"The {self.name} optimiser has no gradient: call differentiate first.")
         for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = _laid_out_like(parameter, gradient)
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
         self._gradients = None
@@ -76,8 +76,14 @@ class Optimiser:
         """Take up what `state` gave."""
         for i, parameter in enumerate(self.parameters):
             prefix = f"{i}."
+            saved = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             self.adam.state[parameter] = {
-                key.removeprefix(prefix): value.clone()
-                for key, value in state.items()
-                if key.startswith(prefix)
+                k: v.clone() if k == "step" else _laid_out_like(parameter, v) for k, v in saved.items()
             }
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` with the strides of `parameter`: the fused Adam pairs numbers by where they lie in memory."""
+    if value.stride() == parameter.stride() and value.device == parameter.device:
+        return value
+    return torch.empty_like(parameter).copy_(value)

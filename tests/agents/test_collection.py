@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from agents.collection import Collector, environment_id, episode_seeds, make_environments
+from agents.config import CVRLConfig, EnvironmentConfig
+from agents.replay import Replay
+from natural_mujoco import InvalidArgument, NaturalMujocoError
+
+from .fake_envs import FakeEnvs
+from .tiny import make, tiny_cvrl
+
+
+def make_collector(folder: Path, lengths: tuple[int, ...] = (10,), num_envs: int = 3) -> Collector:
+    envs = FakeEnvs(num_envs, lengths)
+    replay = Replay(folder, num_envs, 600, (64, 64, 3), 2)
+    return Collector(envs, make(tiny_cvrl()), replay, seed=5)
+
+
+def run(collector: Collector, steps: int, randomly: bool = False) -> list[Any]:
+    return [collector.step(randomly) for _ in range(steps)]
+
+
+def rows(collector: Collector) -> np.ndarray:
+    """(seed byte, step) of every row stored, [streams, rows, 2]."""
+    frames = collector.replay._frames.data[:, : collector.replay.rows]
+    return np.stack([frames[:, :, 0, 0, 0], frames[:, :, 0, 1, 0]], -1)
+
+
+def test_a_round_is_a_seeded_reset_and_one_episode_of_each(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path)
+    results = run(collector, 23)
+    assert [steps for steps, _ in results] == [0, *[3] * 10, 0, *[3] * 10, 0]
+    assert [len(episodes) for _, episodes in results if episodes] == [3, 3]
+    assert all(e.length == 10 for _, episodes in results for e in episodes)
+    assert collector.envs.seeds_seen == [episode_seeds(5, n, 3) for n in range(3)]
+    assert rows(collector)[0, :, 1].tolist() == [*range(11), *range(11), 0]
+
+
+def test_seeds_differ_between_rounds_environments_and_runs() -> None:
+    seeds = [s for run_seed in range(3) for n in range(4) for s in episode_seeds(run_seed, n, 8)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_returns_are_those_of_whole_episodes(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path)
+    episodes = [e for _, ended in run(collector, 11, randomly=True) for e in ended]
+    stored = collector.replay._rewards.data[:, :11]
+    np.testing.assert_allclose([e.episode_return for e in episodes], stored.sum(1), rtol=1e-5)
+    assert (stored[:, 0] == 0).all()
+
+
+def test_rewards_and_actions_lie_with_the_frame_they_led_to(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path)
+    run(collector, 25, randomly=True)
+    actions = collector.replay._actions.data[:, :25]
+    rewards = collector.replay._rewards.data[:, :25]
+    first = rows(collector)[:, :, 1] == 0
+    np.testing.assert_allclose(rewards[~first], 1 + actions.mean(-1)[~first], rtol=1e-5)
+    assert (actions[first] == 0).all()
+
+
+def test_episodes_of_different_lengths_never_share_a_sequence(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path, lengths=(4, 7, 9))
+    results = run(collector, 60, randomly=True)
+    assert sum(steps for steps, _ in results) == (rows(collector)[:, :, 1] > 0).sum()
+    batch = collector.replay.sample(500, 4, np.random.default_rng(0))
+    steps = batch.frames[:, :, 0, 1, 0].numpy().astype(int)
+    assert (np.diff(steps, axis=1) == 1).all()
+
+
+def test_the_agents_memory_starts_afresh_with_every_episode(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path, lengths=(3, 6))
+    fresh = collector.agent.begin(3)["deterministic"]
+    run(collector, 4)
+    assert not torch.equal(collector.memory["deterministic"], fresh)
+    run(collector, 1)  # environments 0 and 2 have just been reset
+    same = (collector.memory["deterministic"] == fresh).all(1)
+    assert same.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 11, 12, 20])
+def test_it_resumes_in_the_middle_of_an_episode(tmp_path: Path, steps: int) -> None:
+    lengths = (4, 7, 9)
+    whole = make_collector(tmp_path / "whole", lengths)
+    run(whole, 30)
+
+    first = make_collector(tmp_path / "parts", lengths)
+    run(first, steps)
+    replay = json.loads(json.dumps(first.replay.sync()))
+    state = json.loads(json.dumps(first.state()))
+    tensors = first.memory_tensors()
+    noise = first.agent.acting_noise.get_state()
+
+    second = make_collector(tmp_path / "parts", lengths)
+    second.replay.restore(replay)
+    second.agent.acting_noise.set_state(noise)
+    second.restore(state, tensors)
+    assert second.envs.steps_taken == max(0, second.row - 1)
+    run(second, 30 - steps)
+    assert np.array_equal(whole.replay._frames.data[:, steps:30], second.replay._frames.data[:, steps:30])
+    assert np.array_equal(whole.replay._actions.data[:, steps:30], second.replay._actions.data[:, steps:30])
+
+
+def test_a_simulator_that_changed_is_noticed_on_resuming(tmp_path: Path) -> None:
+    first = make_collector(tmp_path)
+    run(first, 5)
+    state, replay = first.state(), first.replay.sync()
+    second = make_collector(tmp_path)
+    second.replay.restore(replay)
+    second.seed = 6  # stands for other videos or another MuJoCo
+    with pytest.raises(NaturalMujocoError, match="have changed since the checkpoint"):
+        second.restore(state, first.memory_tensors())
+
+
+def test_ids_of_tasks_and_variants() -> None:
+    assert environment_id("ball-in-cup-catch", "natural") == "NaturalMujoco/BallInCupCatch-v0"
+    assert environment_id("WalkerWalk", "standard") == "NaturalMujoco/WalkerWalkStandard-v0"
+    with pytest.raises(InvalidArgument, match="walker-walk"):
+        environment_id("walker-fly", "natural")
+    with pytest.raises(InvalidArgument, match="natural, standard"):
+        environment_id("walker-walk", "nautral")
+
+
+def test_environments_get_the_settings_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, dict[str, Any]]] = []
+
+    def make_vec(env_id: str, num_envs: int, **kwargs: Any) -> FakeEnvs:
+        made.append((env_id, kwargs))
+        return FakeEnvs(num_envs)
+
+    monkeypatch.setattr(gym, "make_vec", make_vec)
+    config = CVRLConfig(videos="embedded", environment=EnvironmentConfig(action_repeat=4, matte="paper"))
+    make_environments(config, 2)
+    make_environments(config, 2, split="test")
+    natural = {"action_repeat": 4, "size": 64, "videos": "embedded", "playback": "loop", "matte": "paper"}
+    assert made[0] == ("NaturalMujoco/WalkerWalk-v0", {**natural, "split": "train"})
+    assert made[1][1]["split"] == "test"
+    make_environments(CVRLConfig(variant="standard"), 1)
+    assert made[2] == ("NaturalMujoco/WalkerWalkStandard-v0", {"action_repeat": 2, "size": 64})

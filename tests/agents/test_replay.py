@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from agents.replay import ROWS_BETWEEN_CHECKPOINTS, Replay
+from natural_mujoco import InvalidArgument, NaturalMujocoError
+
+SHAPE = (2, 2, 3)
+
+
+def make_replay(folder: Path, streams: int = 2, capacity: int = 400, **kwargs: object) -> Replay:
+    return Replay(folder, streams, capacity, SHAPE, 1, **kwargs)  # type: ignore[arg-type]
+
+
+def add_rows(replay: Replay, rows: int, episode: int = 10) -> None:
+    """Rows that say where they are from: action = row number, reward = stream, frame = row number mod 256."""
+    for _ in range(rows):
+        row, n = replay.rows, replay.streams
+        replay.add(
+            np.full((n, *SHAPE), row % 256, np.uint8),
+            np.full((n, 1), row, np.float32),
+            np.arange(n, dtype=np.float32),
+            np.full(n, row % episode == episode - 1),
+            np.full(n, row % episode == 0),
+        )
+
+
+def test_sequences_are_consecutive_and_within_one_episode_of_one_stream(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path)
+    add_rows(replay, 95)
+    batch = replay.sample(500, 4, np.random.default_rng(0))
+    rows = batch.frames[:, :, 0, 0, 0].numpy().astype(int)
+    assert (np.diff(rows, axis=1) == 1).all()
+    assert (rows[:, 0] // 10 == rows[:, -1] // 10).all()
+    first = rows % 10 == 0
+    # What led to a frame is stored with it; nothing led to the first.
+    assert (batch.actions[..., 0].numpy() == np.where(first, 0, rows)).all()
+    assert (batch.terminals.numpy() == (rows % 10 == 9)).all()
+    inner = ~first.any(1)
+    streams = batch.rewards[inner].numpy()
+    assert (streams == streams[:, :1]).all()
+    assert set(streams[:, 0]) == {0, 1}
+
+
+def test_sampling_is_uniform_over_valid_starts(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path, streams=3)
+    add_rows(replay, 47)  # four episodes of 10, one of 7 that is still running
+    stream, start, _ = replay.draw(60_000, 4, np.random.default_rng(1))
+    valid = [(s, r) for s in range(3) for r in range(47) if r % 10 <= (6 if r < 40 else 3)]
+    assert replay.windows(4) == len(valid) == 3 * (4 * 7 + 4)
+    counts = np.array([np.sum((stream == s) & (start == r)) for s, r in valid])
+    assert counts.sum() == 60_000
+    assert chisquare(counts).pvalue > 1e-3
+
+
+def test_edge_windows_show_first_and_last_rows_as_often_as_others(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path, streams=1)
+    add_rows(replay, 50)
+    shown = {}
+    for edges in (False, True):
+        _, start, low = replay.draw(40_000, 4, np.random.default_rng(2), edge_windows=edges)
+        assert ((start >= low) & (start + 4 <= low + 10)).all()
+        offsets = (start % 10)[:, None] + np.arange(4)
+        shown[edges] = np.bincount(offsets.ravel(), minlength=10) / offsets.size * 10
+    assert shown[False][0] < 0.4
+    assert shown[True][[0, -1]].min() > 0.75
+
+
+def test_the_ring_forgets_what_is_beyond_its_capacity(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path, streams=1, capacity=25)
+    add_rows(replay, 3000)
+    assert replay.steps == 25
+    _, start, _ = replay.draw(2000, 4, np.random.default_rng(3))
+    assert start.min() >= 2975
+    assert len(replay._start) <= 4
+    rows = replay.sample(200, 4, np.random.default_rng(3)).actions[..., 0].numpy()
+    assert set(rows[rows > 0].astype(int)) <= set(range(2975, 3000))
+
+
+def test_memory_is_bounded_by_the_capacity() -> None:
+    # 1M steps of 64×64×3 must fit in 13 GB: counted from the layout, the arrays themselves would fill the machine.
+    bytes_per_step = 64 * 64 * 3 + 12 * 4 + 4 + 1
+    for streams in (1, 8):
+        stored = streams * (1_000_000 // streams + 2 * ROWS_BETWEEN_CHECKPOINTS)
+        assert stored * bytes_per_step < 13e9
+
+
+def test_its_bytes_are_what_the_layout_says(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path, streams=2, capacity=100)
+    rows = 2 * (50 + 2 * ROWS_BETWEEN_CHECKPOINTS)
+    assert replay.nbytes == rows * (12 + 4 + 4 + 1)
+
+
+@pytest.mark.parametrize("storage", ["memory", "mapped"])
+def test_it_is_restored_to_the_last_sync_whatever_came_after(tmp_path: Path, storage: str) -> None:
+    replay = make_replay(tmp_path, capacity=60, storage=storage)
+    add_rows(replay, 4000)
+    state = replay.sync()
+    expected = replay.sample(50, 4, np.random.default_rng(4))
+    for _ in range(2):  # what a killed run wrote later, synced or not
+        add_rows(replay, ROWS_BETWEEN_CHECKPOINTS // 2)
+        replay.sync()
+    again = make_replay(tmp_path, capacity=60, storage=storage)
+    again.restore(state)
+    assert again.rows == 4000
+    for a, b in zip(expected, again.sample(50, 4, np.random.default_rng(4)), strict=True):
+        assert torch.equal(a, b)
+    add_rows(again, 7)
+    assert again.sample(50, 4, np.random.default_rng(5)).frames.shape == (50, 4, *SHAPE)
+
+
+def test_mapped_and_memory_replays_give_the_same(tmp_path: Path) -> None:
+    batches = []
+    for storage in ("memory", "mapped"):
+        replay = make_replay(tmp_path / storage, storage=storage)
+        add_rows(replay, 95)
+        batches.append(replay.sample(20, 5, np.random.default_rng(6)))
+    assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))
+
+
+def test_stacked_transitions_repeat_the_first_frame_and_stay_in_the_episode(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path)
+    add_rows(replay, 95)
+    frames, following, row = replay.sample_stacked(400, 3, np.random.default_rng(7))
+    now, then = (x[..., 0, 0, 0].numpy().astype(int) for x in (frames, following))
+    low = now[:, -1] // 10 * 10
+    expected = np.maximum(now[:, -1:] + np.arange(-2, 1), low[:, None])
+    assert (now == expected).all()
+    assert (then[:, -1] == now[:, -1] + 1).all()
+    assert (then[:, 0] == now[:, 1]).all()
+    assert (row.actions[:, 0, 0].numpy() == then[:, -1]).all()
+    assert (now[:, 0] == now[:, -1]).any()  # some are at the beginning
+
+
+def test_recent_actions_and_frames(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path)
+    add_rows(replay, 25)
+    assert replay.recent_actions(3)[:, :, 0].tolist() == [[22, 22], [23, 23], [24, 24]]
+    assert replay.last_frames()[0, 0, 0, 0] == 24
+
+
+def test_too_little_data_is_said(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path)
+    with pytest.raises(NaturalMujocoError, match="No episode in the replay is 4 steps long"):
+        replay.sample(1, 4, np.random.default_rng(0))
+    add_rows(replay, 3)
+    with pytest.raises(NaturalMujocoError, match="batch-length"):
+        replay.sample(1, 4, np.random.default_rng(0))
+
+
+def test_a_capacity_below_the_environments_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="capacity 1"):
+        make_replay(tmp_path, capacity=1)
+
+
+def test_files_of_another_size_are_refused(tmp_path: Path) -> None:
+    make_replay(tmp_path, capacity=100)
+    with pytest.raises(NaturalMujocoError, match="remove the run directory"):
+        make_replay(tmp_path, capacity=200)
+
+
+def test_a_full_disk_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(NaturalMujocoError, match=r"No space left on device.*--replay\.capacity"):
+        make_replay(tmp_path, storage="mapped")
