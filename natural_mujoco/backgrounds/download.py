@@ -15,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from natural_mujoco.backgrounds.cache import Cache, replacing, write_error
 from natural_mujoco.backgrounds.hub import HubArchives, HubUnreachable
 from natural_mujoco.backgrounds.library import VideoLibrary
@@ -22,7 +24,7 @@ from natural_mujoco.backgrounds.manifest import HubSource, LocalSource
 from natural_mujoco.backgrounds.preparation import Preparers, missing_clips_message
 from natural_mujoco.backgrounds.sources import SourceRecord, downloaded_path, find_source, record_path
 from natural_mujoco.backgrounds.zip_members import DamagedMember, Member, find_members, unpack
-from natural_mujoco.errors import VideoSetError
+from natural_mujoco.errors import InvalidArgument, VideoSetError
 
 PIECE_BYTES = 2**22
 
@@ -94,9 +96,7 @@ def download(
                 prepare(video.id)
         if absent:
             assert isinstance(manifest.source, HubSource)
-            # Validated anew so that a mirror's name meets the same checks as a manifest's.
-            named = {"repo": repo or manifest.source.repo, "revision": revision or manifest.source.revision}
-            source = HubSource.model_validate({**manifest.source.model_dump(), **named})
+            source = _mirror(manifest.source, repo, revision)
             with HubArchives(source, token, events.note) as archives:
                 fetch = _Fetch(library.cache, manifest.collection, archives, events)
                 members = fetch.plan(absent)
@@ -111,6 +111,7 @@ def download(
                 failed[prepared[future][0]] = str(error)
             elif error is not None:
                 raise error
+    _remove_leftovers(library.cache.sources(manifest.collection))
     return DownloadSummary(
         commit=fetch.archives.commit if fetch else None,
         fetched_clips=len(fetched),
@@ -118,6 +119,24 @@ def download(
         present_clips=len(manifest.videos) - len(absent),
         failed=failed,
     )
+
+
+def _remove_leftovers(folder: Path) -> None:
+    # A part is of no use once its video is there; a process killed between the two leaves it behind.
+    for part in folder.glob(".*.part"):
+        clip_id = part.name[1:].rsplit(".", 2)[0]
+        if (folder / f"{clip_id}.mp4").is_file():
+            part.unlink(missing_ok=True)
+
+
+def _mirror(source: HubSource, repo: str | None, revision: str | None) -> HubSource:
+    named = {"repo": repo or source.repo, "revision": revision or source.revision}
+    try:
+        return HubSource.model_validate({**source.model_dump(), **named})
+    except ValidationError as error:
+        raise InvalidArgument(
+            f"--repo {named['repo']} --revision {named['revision']} names no dataset: give OWNER/NAME and a revision."
+        ) from error
 
 
 def _fetch_all(
@@ -195,8 +214,6 @@ class _Fetch:
                     part.unlink(missing_ok=True)
                     self._events.skipped(-member.size)
                     self._fetch_and_unpack(part, target, clip_id, member)
-                for old in target.parent.glob(f".{clip_id}.{'[0-9a-f]' * 16}.part"):
-                    old.unlink(missing_ok=True)
         self._events.clip_fetched(clip_id)
 
     def _fetch_and_unpack(self, part: Path, target: Path, clip_id: str, member: Member) -> None:

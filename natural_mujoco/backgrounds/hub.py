@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -29,6 +29,8 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 
 from natural_mujoco.backgrounds.manifest import HubSource
 from natural_mujoco.errors import VideoSetError
+
+Answer = TypeVar("Answer")
 
 LARGEST_READ = 64 * 2**20
 TRIES = 4
@@ -111,9 +113,7 @@ class HubArchives:
         self._local = threading.local()
         self._counting = threading.Lock()
         if not constants.HF_HUB_OFFLINE:
-            with self._errors():
-                api = huggingface_hub.HfApi(token=token)
-                self.commit = api.dataset_info(self.repo, revision=source.revision).sha or source.revision
+            self.commit = patiently(self._resolve)
 
     def __enter__(self) -> HubArchives:
         return self
@@ -125,7 +125,7 @@ class HubArchives:
     def open_all(self) -> Mapping[str, RangeReader]:
         """All archives of the set, each as a seekable file. Raises `VideoSetError` if one is not in the dataset."""
         for archive in self._source.archives:
-            if not constants.HF_HUB_OFFLINE and self._serves_ranges(archive):
+            if not constants.HF_HUB_OFFLINE and patiently(partial(self._serves_ranges, archive)):
                 with self._errors(archive):
                     size = self._remote_file(archive).size  # type: ignore[attr-defined]
                 self._readers[archive] = RangeReader(size, partial(self._read_remote, archive))
@@ -139,6 +139,11 @@ class HubArchives:
 
     def _errors(self, archive: str = "") -> AbstractContextManager[None]:
         return translated_errors(self.repo, self._source.revision, archive)
+
+    def _resolve(self) -> str:
+        with self._errors():
+            api = huggingface_hub.HfApi(token=self._token)
+            return api.dataset_info(self.repo, revision=self._source.revision).sha or self._source.revision
 
     def _serves_ranges(self, archive: str) -> bool:
         with self._errors(archive):
@@ -155,7 +160,12 @@ class HubArchives:
         with self._errors(archive):
             path = Path(
                 huggingface_hub.hf_hub_download(
-                    self.repo, archive, repo_type="dataset", revision=self.commit, token=self._token
+                    self.repo,
+                    archive,
+                    repo_type="dataset",
+                    # Its name, not its commit: under its name the file is found again without a network.
+                    revision=self._source.revision,
+                    token=self._token,
                 )
             )
         self.commit = (
@@ -197,6 +207,16 @@ class HubArchives:
             path = f"datasets/{self.repo}@{self.commit}/{archive}"
             files[archive] = system.open(path, "rb", block_size=2**20, cache_type="none")
         return files[archive]
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns, asked again a few times, ever later, while the Hub is unreachable."""
+    for attempt in range(TRIES - 1):
+        try:
+            return ask()
+        except HubUnreachable:
+            time.sleep(2.0**attempt)
+    return ask()
 
 
 @contextmanager

@@ -204,8 +204,8 @@ class VideoLibrary:
             if frames is not None:
                 return frames
             frames = map_clip(path, size)
-        except FileNotFoundError:
-            return None
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # what stands in the way, if anything does, is said when the clip is to be written
         except OSError as error:
             raise VideoSetError(f"Cannot read {path}: {error.strerror}.") from error
         except VideoSetError as error:

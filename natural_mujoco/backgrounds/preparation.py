@@ -76,8 +76,12 @@ def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool 
     video = library.video(clip_id)
     if find_source(library.manifest, video, library.cache) is None:
         raise VideoSetError(missing_clips_message(library, [clip_id]))
-    with PreparingProcess() as process:
-        process.prepare(library, clip_id, size, replace)
+    # Processes that want the same clip take turns here, so that one starts a decoder and the others find it done.
+    with library.cache.lock("turns", library.manifest.collection, str(size), library.key(video)):
+        if library.is_prepared(clip_id, size) and not replace:
+            return
+        with PreparingProcess() as process:
+            process.prepare(library, clip_id, size, replace)
 
 
 class Preparers:
@@ -99,13 +103,22 @@ class Preparers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        try:
+            if kind is not None:
+                self._stop()
+            self._threads.shutdown(wait=True)
+        except BaseException:  # Ctrl-C while waiting
+            self._stop()
+            raise
+        finally:
             for process in self._processes:
-                process.kill()
-        self._threads.shutdown(wait=True)
+                process.close()
+
+    def _stop(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
-            process.close()
+            process.kill()
+        self._threads.shutdown(wait=True)
 
     def submit(
         self, clip_id: str, size: int, replace: bool = False, on_frames: Callable[[int], None] | None = None

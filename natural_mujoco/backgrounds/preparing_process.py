@@ -76,14 +76,13 @@ class PreparingProcess:
     def close(self) -> None:
         """End the process, which has no job now."""
         if self._child is not None:
-            assert self._child.stdin is not None
-            self._child.stdin.close()
-            try:
-                self._child.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
+            child = self._child
             self._forget()
+            try:
+                child.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
 
     def kill(self) -> None:
         """End the process whatever it does. What it was writing is discarded, what it had finished stays."""
