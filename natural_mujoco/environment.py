@@ -155,6 +155,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self.control_steps = 0
         """Control steps since the reset."""
         self._running = False
+        self._observed = False
         self._closed = False
 
     @property
@@ -169,6 +170,8 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         On a standard id, and with `rendering="fast"` there, it is drawn when it is asked for.
         """
         self._require_open()
+        if not self._observed:
+            raise NaturalMujocoError("There is no observation yet. Call reset() before reading matte.")
         return self._view.matte()
 
     def reset(
@@ -193,7 +196,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self._background_rng = background_rng
         self._converted.reset(seed=physics_seed)
         self.control_steps = 0
-        self._running = True
+        self._running = self._observed = True
         return self._observe(), self._info()
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
@@ -225,7 +228,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self._require_open()
         if self.render_mode is None:
             return None
-        if not self.control_steps and not self._running:
+        if not self._observed:
             raise NaturalMujocoError("There is nothing to render yet. Call reset() before render().")
         if self._people_view is None:
             # People look at one frame at a time: no need to be fast.
@@ -261,14 +264,21 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         return info
 
     def _parse_action(self, action: Any) -> npt.NDArray[np.float64]:
-        control = np.asarray(action, dtype=np.float64)
+        try:
+            control = np.asarray(action)
+        except ValueError:  # ragged
+            control = np.asarray(None)
+        if control.dtype.kind not in "fiub":
+            raise InvalidArgument(
+                f"action is {action!r}; {self.task.name} takes numbers of shape {self.action_space.shape}."
+            )
         if control.shape != self.action_space.shape:
             raise InvalidArgument(
                 f"action has shape {control.shape}; {self.task.name} takes shape {self.action_space.shape}."
             )
         if np.isnan(control).any():
             raise InvalidArgument(f"action holds NaN: {action!r}. Check the policy's output.")
-        return np.clip(control, -1.0, 1.0)
+        return np.clip(control.astype(np.float64), -1.0, 1.0)
 
     def _parse_options(self, options: dict[str, Any]) -> dict[str, Any]:
         valid = ("video", "frame") if self.playback is not None else ()
