@@ -115,7 +115,7 @@ def test_each_optimiser_moves_its_group_and_no_other(group: str) -> None:
 
 
 def test_the_fused_adam_steps_as_the_plain_one_whatever_the_layout() -> None:
-    """It pairs parameter, gradient and moments by memory: a gradient of other strides once trained the wrong weights."""
+    """It pairs parameter, gradient and moments by memory: other strides would train the wrong weights."""
     g = torch.Generator().manual_seed(0)
     start, gradients = torch.randn(4, 3, 2, 2, generator=g), torch.randn(3, 4, 3, 2, 2, generator=g)
     ours = torch.nn.Parameter(start.clone().contiguous(memory_format=torch.channels_last))

@@ -110,7 +110,7 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
     flags = [
         *("--task", "cartpole-swingup", "--variant", "standard", "--preset", "paper", "--threads", "1"),
         *("--logdir", str(folder), "--device", "cpu", "--environment.action-repeat", "20"),
-        *("--training.batch-size", "3", "--training.prefill", "400", "--training.train-every", "20"),
+        *("--training.batch-size", "3", "--training.prefill", "200", "--training.train-every", "20"),
         *(
             "--training.updates-per-1000-steps",
             "50",

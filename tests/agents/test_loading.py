@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import agents
+from agents.checkpoint import save_checkpoint
+from agents.config import RESUMABLE, flatten
+from agents.loading import CONFIG_TYPES, differing_fields, read_config, save_config
+from agents.presets import AGENTS, PRESETS, preset_config
+from natural_mujoco import InvalidArgument, NaturalMujocoError
+
+from .tiny import A, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac
+
+
+def write_run(folder: Path, config: Any) -> Any:
+    """A run directory as training leaves it; returns its agent."""
+    agent = make(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(folder, config)
+    save_checkpoint(folder, 1, agent.tensors(), {"action_size": A, "control_steps": 123})
+    return agent
+
+
+@pytest.mark.parametrize("config", [tiny_cvrl, tiny_dreamer, tiny_sac])
+def test_a_loaded_policy_acts_as_the_agent_does(tmp_path: Path, config: Any) -> None:
+    agent = write_run(tmp_path, config())
+    policy = agents.load(str(tmp_path), device="cpu")
+    frames = random_batch().frames
+    policy.reset(3)
+    memory, noise = agent.begin(3), torch.Generator().manual_seed(0)
+    for t in range(3):
+        expected, memory = agent.act(frames[:, t], memory, noise, exploring=False)
+        actions = policy.act(frames[:, t].numpy())
+        np.testing.assert_allclose(actions, expected.numpy(), rtol=1e-5, atol=1e-6)
+        assert actions.dtype == np.float32
+    assert policy.training_steps == 123
+
+
+def test_reset_begins_the_same_again(tmp_path: Path) -> None:
+    write_run(tmp_path, tiny_cvrl())
+    policy = agents.load(tmp_path, device="cpu")
+    frames = random_batch().frames.numpy()
+    runs = []
+    for _ in range(2):
+        policy.reset(3)
+        runs.append([policy.act(frames[:, t]) for t in range(3)])
+    assert np.array_equal(runs[0], runs[1])
+    policy.reset(1)
+    assert policy.act(frames[:1, 0]).shape == (1, A)
+
+
+def test_misuse_of_a_policy_is_said(tmp_path: Path) -> None:
+    write_run(tmp_path, tiny_cvrl())
+    policy = agents.load(tmp_path, device="cpu")
+    frames = random_batch().frames[:, 0].numpy()
+    with pytest.raises(InvalidArgument, match="reset"):
+        policy.act(frames)
+    policy.reset(3)
+    for wrong in (frames[:2], frames.astype(np.float32), frames[0]):
+        with pytest.raises(InvalidArgument, match=r"uint8 \[3, height, width, 3\]"):
+            policy.act(wrong)
+
+
+def test_loading_what_is_no_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NaturalMujocoError, match="no run directory"):
+        agents.load(tmp_path)
+    save_config(tmp_path, tiny_cvrl())
+    with pytest.raises(NaturalMujocoError, match="no checkpoint yet"):
+        agents.load(tmp_path)
+    write_run(tmp_path, tiny_cvrl())
+    with pytest.raises(InvalidArgument, match="device"):
+        agents.load(tmp_path, device="toaster")
+    (tmp_path / "config.json").write_text('{"agent": "cvrl", "config": {"model": 3}}')
+    with pytest.raises(NaturalMujocoError, match="cannot be read"):
+        agents.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"), [(a, p) for a in AGENTS for p in PRESETS if (a, p) != ("sac", "released-code")]
+)
+def test_configurations_survive_the_run_directory(tmp_path: Path, name: Any, preset: str) -> None:
+    config = replace(preset_config(name, preset), logdir=tmp_path, seed=4)
+    save_config(tmp_path, config)
+    assert read_config(tmp_path) == config
+    assert type(read_config(tmp_path)) is CONFIG_TYPES[name]
+    assert json.loads((tmp_path / "config.json").read_text())["agent"] == name
+
+
+def test_fields_that_may_differ_exist_and_are_not_reported() -> None:
+    config = tiny_cvrl()
+    assert set(RESUMABLE) <= set(flatten(config))
+    assert differing_fields(config, replace(config, steps=7, device="cuda", threads=3)) == []
+    assert differing_fields(config, replace(config, task="walker-run")) == [
+        "task: 'walker-walk' there, 'walker-run' here"
+    ]
+
+
+def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
+    one, same, other = (make(tiny_cvrl(seed=s)).state_dict() for s in (1, 1, 2))
+    assert all(torch.equal(v, same[k]) for k, v in one.items())
+    assert not torch.equal(one["actor.network.output.weight"], other["actor.network.output.weight"])
