@@ -119,28 +119,42 @@ def compare_with_dm_control(task: Any, rounds: int) -> dict[str, Any]:
 
 
 def compare_vector(num_envs: int, workers: int, rounds: int) -> dict[str, float]:
-    """Steps/s of `num_envs` environments on `workers` workers ÷ those of one environment."""
+    """Steps/s of `num_envs` environments on `workers` workers ÷ those of one environment, on the same episodes.
+
+    The single environment steps through the episodes of all `num_envs` seeds one after the other, under the same
+    random actions: a walker on its feet and one on its back do not cost the same.
+    """
     import gymnasium as gym
     import numpy as np
 
     import natural_mujoco  # noqa: F401
 
-    env_id = "NaturalMujoco/WalkerWalk-v0"
+    env_id, length = "NaturalMujoco/WalkerWalk-v0", 60
     single = gym.make(env_id, videos="embedded")
     many = gym.make_vec(env_id, num_envs=num_envs, workers=workers, videos="embedded")
-    single.reset(seed=0)
-    many.reset(seed=0)
-    action, actions = np.zeros(6, np.float32), np.zeros((num_envs, 6), np.float32)
+    actions = np.random.default_rng(0).uniform(-1, 1, (length, num_envs, 6)).astype(np.float32)
 
-    def step() -> None:
-        if single.step(action)[3]:
-            single.reset()
+    def single_seconds() -> float:
+        seconds = 0.0
+        for seed in range(num_envs):
+            single.reset(seed=seed)
+            start = time.perf_counter()
+            for action in actions[:, seed]:
+                single.step(action)
+            seconds += time.perf_counter() - start
+        return seconds
 
-    def vector_step() -> None:
-        many.step(actions)
+    def vector_seconds() -> float:
+        many.reset(seed=0)
+        start = time.perf_counter()
+        for action in actions:
+            many.step(action)
+        return time.perf_counter() - start
 
-    vector_step()
-    pairs = [(rate(step), rate(vector_step) * num_envs) for _ in range(rounds)]
+    single_seconds()
+    vector_seconds()
+    steps = length * num_envs
+    pairs = [(steps / single_seconds(), steps / vector_seconds()) for _ in range(3 * rounds)]
     single.close()
     many.close()
     return {
@@ -148,6 +162,20 @@ def compare_vector(num_envs: int, workers: int, rounds: int) -> dict[str, float]
         "vector": statistics.median(both for _, both in pairs),
         "ratio": statistics.median(both / one for one, both in pairs),
     }
+
+
+def independent_scaling(rounds: int) -> float:
+    """What two processes with an environment each, unaware of each other, reach over one: the limit here and now."""
+    servers = [Server(serve_natural, "NaturalMujoco/WalkerWalk-v0") for _ in range(2)]
+    ratios = []
+    for _ in range(rounds + 1):
+        alone = servers[0].measure()
+        for server in servers:
+            server.pipe.send(True)
+        ratios.append(sum(server.pipe.recv() for server in servers) / alone)
+    for server in servers:
+        server.stop()
+    return statistics.median(ratios[1:])
 
 
 def compositing_ms() -> float:
@@ -227,6 +255,10 @@ def main() -> None:
     mean = statistics.geometric_mean(row["ratio"] for row in figures["tasks"].values())
     figures["geometric_mean"] = mean
     print(f"geometric mean of ratios: {mean:.1f} (target 20; walker-walk alone 25)")
+    figures["independent_scaling"] = independent_scaling(args.rounds)
+    print(
+        f"two independent processes ÷ one: {figures['independent_scaling']:.2f}, the limit of two workers here now"
+    )
     for num_envs in (2, 8):
         row = compare_vector(num_envs, 2, args.rounds)
         figures[f"vector_{num_envs}"] = row

@@ -2,9 +2,9 @@
 
     python benchmarks/rendering.py [--states 12]
 
-For supersampling 1 to 4 (samples a pixel and direction) and dm_control's tessellation against the one used: milliseconds
-a frame (drawing, reading, averaging) and the coverage's relative L1 error against an 8×-supersampled reference at
-full tessellation. Then the same frames with and without Mesa's worker threads, each in a fresh process.
+For supersampling 1 to 4 (samples a pixel and direction) and dm_control's tessellation against the one used:
+milliseconds a frame (drawing, reading, averaging) and the coverage's relative L1 error against an 8×-supersampled
+reference at full tessellation. Then the same frames with and without Mesa's worker threads, each in a fresh process.
 """
 
 from __future__ import annotations

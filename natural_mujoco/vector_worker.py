@@ -132,10 +132,13 @@ def run_worker(
     autoreset: AutoresetMode,
     env_kwargs: dict[str, Any],
     environ: dict[str, str],
+    cores: set[int],
 ) -> None:
-    """Answers commands from `pipe` until `close` or the other end is gone."""
+    """Answers commands from `pipe` until `close` or the other end is gone. Runs on `cores`, where these are given."""
     os.environ.update(environ)
-    cv2.setNumThreads(1)  # one core a worker
+    cv2.setNumThreads(1)
+    if cores:
+        os.sched_setaffinity(0, cores)
     worker: Worker | None = None
     name = ""
     try:
