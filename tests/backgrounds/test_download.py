@@ -110,6 +110,7 @@ def test_a_killed_download_goes_on_where_it_was(
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    time.sleep(1.0)  # the server may still be answering the request that was under way
     kept = fetched(home)
     assert 2 <= len(kept) < 6
     hub.behaviour.delay_s = 0
@@ -140,7 +141,7 @@ def test_a_half_fetched_member_is_completed_and_not_fetched_again(
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    time.sleep(0.3)  # the server may still be answering the request that was under way
+    time.sleep(1.0)  # the server may still be answering the request that was under way
     part = next(shelf.glob(".clip-1.*.part"))
     have = part.stat().st_size
     assert 2000 <= have < clips["clip-1"].stat().st_size
