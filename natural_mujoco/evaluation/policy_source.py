@@ -119,7 +119,7 @@ def _source_digest(module: str, folder: str) -> str | None:
     importlib.invalidate_caches()
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # the package around it is imported, and may do anything
         raise InvalidArgument(f"--policy: there is no module {module!r} ({error}).") from error
     if spec is None:
         raise InvalidArgument(

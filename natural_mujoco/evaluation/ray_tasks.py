@@ -11,6 +11,7 @@ sweeps as well.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,16 +43,31 @@ def connect(address: str | None = None) -> Any:
         ) from None
     if not ray.is_initialized():
         where = address or os.environ.get("RAY_ADDRESS") or "local"
+        _require_listener(where)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {"include_dashboard": False} if where == "local" else {}
         try:
             ray.init(address=where, log_to_driver=False, logging_level="ERROR", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise NaturalMujocoError(
-                f"There is no Ray cluster at {where} ({str(error).splitlines()[0]}). "
-                "`ray start --head` starts one; --ray without an address uses this machine alone."
-            ) from error
+            raise _no_cluster(where, error) from error
     return ray
+
+
+def _require_listener(address: str) -> None:
+    """Fails at once where nothing listens; Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> NaturalMujocoError:
+    return NaturalMujocoError(
+        f"There is no Ray cluster at {address} ({(str(error).splitlines() or [type(error).__name__])[0]}). "
+        "`ray start --head` starts one; --ray without an address uses this machine alone."
+    )
 
 
 def run_tasks(
@@ -123,7 +139,8 @@ def play_block_task(block: Block, timeout: float) -> tuple[list[Episode], Machin
     """
     global _player
     if _player is None:
-        _player = PlayerProcess(timeout)
+        _player = PlayerProcess()
+    _player.timeout = timeout
     try:
         return _player.play(block), describe_machine(Path(block.source.import_path))
     except EOFError:

@@ -42,7 +42,7 @@ class PlayerProcess:
     """
 
     def __init__(self, timeout: float = POLICY_TIMEOUT_S) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._context = multiprocessing.get_context("spawn")
         self.block: Block | None = None
         self._start()
@@ -92,7 +92,7 @@ class PlayerProcess:
         if seen != self._seen:
             self._seen, self._since = seen, now
         phase = PHASES[seen[0]]
-        limit = self._timeout if phase == "policy" else _OTHER_TIMEOUT_S
+        limit = self.timeout if phase == "policy" else _OTHER_TIMEOUT_S
         if self.block is None or now - self._since <= limit:
             return
         block = self.block

@@ -1,0 +1,191 @@
+"""Whole evaluations: the same file however the work is cut up, interrupted or spread, and never another one's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from natural_mujoco.errors import InvalidArgument, PolicyError, ResultsError
+from natural_mujoco.evaluation.checking import check_results
+from natural_mujoco.evaluation.evaluate import Progress, evaluate
+from natural_mujoco.evaluation.plan import Request
+from natural_mujoco.evaluation.policy_source import find_policy
+from natural_mujoco.evaluation.records import Entry, read_results
+
+from .test_policy_source import write_run
+
+TASKS = ("cartpole-swingup", "pendulum-swingup")
+
+
+def make_request(out: Path, videos: Path, policy: str = ":Steady", **changes: Any) -> Request:
+    source = find_policy(policy if ":" not in policy else f"tests.evaluation.policies{policy}")
+    request = Request(
+        sources=[dataclasses.replace(source, action_repeat=100)],
+        entry=Entry(name="entry"),
+        out=out,
+        tasks=TASKS,
+        conditions=("natural-train", "natural-test"),
+        episodes=2,
+        seed=0,
+        videos=str(videos),
+    )
+    return dataclasses.replace(request, **changes)
+
+
+class Counting(Progress):
+    """Remembers what was played."""
+
+    def __init__(self) -> None:
+        self.played_episodes = 0
+
+    def finished(self, block: Any, episodes: Any) -> None:
+        self.played_episodes += len(episodes)
+
+
+def without_machine(path: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(path.read_bytes())
+    assert len(data.pop("machines")) == 1
+    return data
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, plain_clips: Path) -> Path:
+    """An uninterrupted evaluation by one process."""
+    out = tmp_path_factory.mktemp("whole") / "results.json"
+    evaluate(make_request(out, plain_clips), workers=1)
+    return out
+
+
+def test_the_file_is_complete_and_passes_its_check(whole: Path) -> None:
+    results = read_results(whole)
+    assert len(results.episodes) == len({e.key for e in results.episodes}) == 8
+    assert check_results(results).faults == ()
+    assert results.video_set is not None
+    assert results.summary.keys() == {"natural-train", "natural-test"}
+    assert "mujoco" in results.machines[0].versions
+    assert results.machines[0].gl_renderer
+    assert results.runs[0].digest
+    # What it is made of depends on the episode: nothing was copied or mixed up.
+    assert len({e.return_ for e in results.episodes if e.task == "cartpole-swingup"}) == 4
+
+
+def test_workers_change_nothing(whole: Path, plain_clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    evaluate(make_request(out, plain_clips), workers=3)
+    assert without_machine(out) == without_machine(whole)
+
+
+def test_finished_episodes_are_never_played_again(whole: Path, plain_clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    first, second, third = Counting(), Counting(), Counting()
+    evaluate(make_request(out, plain_clips, tasks=TASKS[:1], episodes=1), progress=first)
+    evaluate(make_request(out, plain_clips), workers=2, progress=second)
+    evaluate(make_request(out, plain_clips), progress=third)
+    assert (first.played_episodes, second.played_episodes, third.played_episodes) == (2, 6, 0)
+    resumed, at_once = without_machine(out), without_machine(whole)
+    # The header says in which portions the policy was evaluated; the records are the same.
+    assert resumed.pop("runs") != at_once.pop("runs")
+    assert resumed == at_once
+    assert check_results(read_results(out)).faults == ()
+
+
+def test_a_kill_at_any_moment_loses_no_finished_block(whole: Path, plain_clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    program = (
+        "from pathlib import Path\n"
+        "from tests.evaluation.test_evaluate import evaluate, make_request\n"
+        f"evaluate(make_request(Path({str(out)!r}), Path({str(plain_clips)!r})))\n"
+    )
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, "-c", program]) as process:
+            before = len(read_results(out).episodes) if out.exists() else 0
+            deadline = time.monotonic() + 120
+            while process.poll() is None and time.monotonic() < deadline:
+                if out.exists() and len(read_results(out).episodes) > before:
+                    break
+                time.sleep(0.02)
+            os.kill(process.pid, signal.SIGKILL)
+    kept = len(read_results(out).episodes)
+    assert kept >= 4
+    rest = Counting()
+    evaluate(make_request(out, plain_clips), progress=rest)
+    assert rest.played_episodes == 8 - kept
+    assert without_machine(out) == without_machine(whole)
+
+
+def test_a_policy_that_hangs_half_way_keeps_what_is_done(plain_clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    request = make_request(out, plain_clips, ":SlowAfterwards", tasks=("pendulum-swingup",))
+    evaluate(request)
+    with pytest.raises(PolicyError, match="hung in cartpole-swingup"):
+        evaluate(dataclasses.replace(request, tasks=TASKS), timeout=1.0)
+    assert len(read_results(out).episodes) == 4
+    faults = check_results(read_results(out)).faults
+    assert "cartpole-swingup, natural-train, training seed 0: 2 of 2 episodes are missing" in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"entry": Entry(name="another")}, "is the entry 'entry', not 'another'"),
+        ({"seed": 1}, "has evaluation seed 0, not 1"),
+        ({"episodes": 1}, "has 2 episodes per condition already"),
+        ({"videos": "embedded"}, "results on different videos stay apart"),
+        (
+            {"policy": "zero"},
+            r"of another policy \(tests\.evaluation\.policies:Steady, sha256 \w+…, not zero\)",
+        ),
+    ],
+)
+def test_a_file_is_never_continued_as_another_one(
+    whole: Path, plain_clips: Path, changes: dict[str, Any], message: str
+) -> None:
+    before = whole.read_bytes()
+    policy = changes.get("policy", ":Steady")
+    others = {k: v for k, v in changes.items() if k != "policy"}
+    with pytest.raises(ResultsError, match=message):
+        evaluate(dataclasses.replace(make_request(whole, plain_clips, policy), **others))
+    assert whole.read_bytes() == before
+
+
+def test_two_evaluations_never_write_one_file(plain_clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+
+    class Intruding(Progress):
+        def begin(self, episodes: int, finished: int) -> None:
+            with pytest.raises(ResultsError, match="Another evaluation is writing"):
+                evaluate(make_request(out, plain_clips))
+
+    evaluate(make_request(out, plain_clips, "zero", tasks=TASKS[1:], episodes=1), progress=Intruding())
+
+
+def test_nowhere_to_write_is_noticed_before_anything_is_played(plain_clips: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResultsError, match="Cannot write"):
+        evaluate(make_request(tmp_path / "file" / "results.json", plain_clips))
+
+
+def test_runs_are_evaluated_on_their_own_task(plain_clips: Path, tmp_path: Path) -> None:
+    run = find_policy(str(write_run(tmp_path / "run", task="walker-walk")))
+    with pytest.raises(InvalidArgument, match="was trained on walker-walk"):
+        evaluate(make_request(tmp_path / "r.json", plain_clips, sources=[run]))
+
+
+def test_two_runs_of_one_task_and_seed_are_refused(plain_clips: Path, tmp_path: Path) -> None:
+    runs = [find_policy(str(write_run(tmp_path / name))) for name in ("a", "b")]
+    with pytest.raises(InvalidArgument, match="are both training seed 3 on walker-walk"):
+        evaluate(make_request(tmp_path / "r.json", plain_clips, sources=runs, tasks=None))
+
+
+def test_the_names_of_the_references_are_taken(plain_clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="is the name of a reference policy"):
+        evaluate(make_request(tmp_path / "r.json", plain_clips, entry=Entry(name="zero")))
