@@ -102,11 +102,11 @@ class FileIdentity(NamedTuple):
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def read_check(path: Path) -> str | None:
-    """The hash recorded for exactly the bytes that lie at `path` now; None if they were never hashed."""
+def read_check(path: Path, identity: FileIdentity) -> str | None:
+    """The hash recorded for the bytes at `path` that `identity` describes; None if they were never hashed."""
     try:
         record = json.loads(path.with_suffix(".json").read_bytes())
-        if FileIdentity(*record["identity"]) == FileIdentity.of(path):
+        if FileIdentity(*record["identity"]) == identity:
             return str(record["sha256"])
     except (OSError, ValueError, TypeError, KeyError):
         return None  # missing, half a file, or not ours: hashing again is always right

@@ -64,6 +64,9 @@ def folder_manifest(folder: Path, cache: Cache) -> Manifest:
     faults: list[str] = []
     with PreparingProcess() as process:  # started only if there is a video not seen before
         for path in clips:
+            if fault := _fault_without_decoding(path):
+                faults.append(fault)
+                continue
             stamp = _stamp(path)
             if path.name in before and before[path.name].stamp == stamp:
                 seen[path.name] = before[path.name]
@@ -108,7 +111,7 @@ def _clips_in(folder: Path) -> list[Path]:
         clips = [
             path
             for path in entries
-            if (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES)
+            if (path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir())
             or (path.is_dir() and frame_files(path))
         ]
     except OSError as error:
@@ -124,6 +127,16 @@ def _clips_in(folder: Path) -> list[Path]:
         f"{folder} holds no videos{found}: put mp4, avi, mov, mkv or webm files, or folders of jpg or png frames, "
         "in it."
     )
+
+
+def _fault_without_decoding(path: Path) -> str:
+    try:
+        Video(id=path.name, split=split_of(path.name))
+    except (ValidationError, UnicodeEncodeError):
+        return f"{path.name!r} is no name for a clip (at most 200 bytes of UTF-8, no backslashes, no line breaks)"
+    if not path.is_dir() and not path.is_file():
+        return f"{path.name} is a link that leads nowhere, or no regular file"
+    return ""
 
 
 def _stamp(path: Path) -> str:

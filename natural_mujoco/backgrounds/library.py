@@ -211,7 +211,7 @@ class VideoLibrary:
         except VideoSetError as error:
             raise VideoSetError(f"{error} {self._remedy()}") from error
         expected = self.pinned(video, size)
-        if expected is None or read_check(path) != expected:
+        if expected is None or read_check(path, identity) != expected:
             found = frames_sha256(frames)
             expected = expected or self.pins.record(self.key(video), size, found)
             if found != expected:

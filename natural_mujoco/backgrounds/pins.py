@@ -48,7 +48,7 @@ class LockFile:
             if held is not None:
                 return held
             pins = {**self._pins, key: {**self._pins.get(key, {}), size: sha256}}
-            text = json.dumps(pins, indent=1, sort_keys=False)
+            text = json.dumps(pins, indent=1)
             with replacing(self.path) as file:
                 file.write(text.encode())
             self._reread()

@@ -62,7 +62,14 @@ def find_members(archives: Mapping[str, io.RawIOBase], clip_ids: Collection[str]
             with zipfile.ZipFile(file) as directory:
                 members = directory.infolist()
                 directory_start = directory.start_dir
-        except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, struct.error) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            ValueError,
+            OverflowError,
+            NotImplementedError,
+            struct.error,
+        ) as error:
             raise VideoSetError(f"{archive} is no zip file, or damaged ({error}).") from error
         if len(members) > MAX_MEMBERS:
             raise VideoSetError(f"{archive} has {len(members)} members: no archive of videos has so many.")
@@ -83,7 +90,7 @@ def find_members(archives: Mapping[str, io.RawIOBase], clip_ids: Collection[str]
 
 def _checked(archive: str, info: zipfile.ZipInfo, next_start: int) -> Member:
     start = info.header_offset
-    overhead = _LOCAL_HEADER.size + len(info.orig_filename.encode()) + 2**12
+    overhead = _LOCAL_HEADER.size + len(info.orig_filename.encode()) + 2**16
     stop = min(next_start, start + overhead + info.compress_size)
     fault = None
     if stat.S_ISLNK(info.external_attr >> 16):

@@ -112,6 +112,21 @@ def test_files_that_cannot_be_used_are_named_all_together(folder: Path) -> None:
     assert "Replace or remove them" in told
 
 
+def test_names_that_cannot_be_clips_and_links_that_lead_nowhere_are_named(
+    folder: Path, clips: dict[str, Path]
+) -> None:
+    for name in ("two\nlines.mp4", "x" * 240 + ".mp4", "back\\slash.mp4", os.fsdecode(b"latin-\xe9.mp4")):
+        shutil.copy(clips["clip-0"], folder / name)
+    os.symlink("nowhere", folder / "gone.mp4")
+    with pytest.raises(VideoSetError) as error:
+        open_videos(folder)
+    told = str(error.value)
+    assert told.count("is no name for a clip") == 4
+    assert "gone.mp4 is a link that leads nowhere" in told
+    assert "\n" not in told
+    told.encode()  # can be printed
+
+
 def test_a_mended_folder_opens(folder: Path, clips: dict[str, Path]) -> None:
     (folder / "bad.mp4").write_text("no video")
     with pytest.raises(VideoSetError, match=r"bad\.mp4"):
