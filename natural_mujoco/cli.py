@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from .errors import InvalidArgument, NaturalMujocoError
 from .version import __version__
 
-COMMANDS = ("list", "doctor", "preview", "videos", "evaluate")
+COMMANDS = ("list", "doctor", "preview", "videos", "evaluate", "leaderboard")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
