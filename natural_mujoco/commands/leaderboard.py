@@ -73,8 +73,9 @@ def _check(args: argparse.Namespace) -> int:
         verdict = check_results(results)
         refused += bool(verdict.faults)
         runs = len({(run.policy, run.digest, run.training_seed) for run in results.runs})
+        policies = f"{runs} {'policy' if runs == 1 else 'policies'}"
         state = "REFUSED" if verdict.faults else "ok"
-        print(f"{state} {path}: {results.entry.name}, {len(results.episodes)} episodes of {runs} policies")
+        print(f"{state} {path}: {results.entry.name}, {len(results.episodes)} episodes of {policies}")
         for fault in verdict.faults:
             print(f"  {fault}")
         for remark in verdict.remarks:

@@ -131,7 +131,7 @@ def task_chart(task: str, rows: Sequence[Row], references: Sequence[Row]) -> Mar
 
 def profile_chart(rows: Sequence[Row]) -> Markup:
     """The share of runs that score above each return, one line per entry, bands for those that have a colour."""
-    width, height = 560.0, 330.0
+    width, height = 440.0, 300.0
     canvas = Canvas(width, height, "Performance profiles: share of runs above each return", "profile")
     x, y = Scale(0, 1, 44, width - 12), Scale(0, 1, height - 40, 10)
     for tick in (0, 0.25, 0.5, 0.75, 1):

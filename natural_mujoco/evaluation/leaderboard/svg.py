@@ -5,7 +5,7 @@
 - `number`: coordinates without superfluous digits.
 
 Colours, line styles and fonts come from the page's style sheet by class, so that one drawing serves light and dark.
-Drawings are at most 560 units wide with 12-unit text: on a phone they shrink by a third and stay readable.
+Drawings are at most 440 units wide with 12-unit text: on a phone they shrink by a quarter and stay readable.
 """
 
 from __future__ import annotations
