@@ -21,7 +21,6 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name: str) -> None:
     module = importlib.import_module(name)
-    assert module.__doc__, "every module says what is in it"
     assert doctest.testmod(module).failed == 0
 
 

@@ -251,6 +251,7 @@ def test_actions_out_of_range_are_clipped(task: Task, make: Any, footage: Path) 
     for plan in (wild, np.clip(wild, -1, 1)):
         env.reset(seed=1)
         outcomes.append([env.step(action)[1] for action in plan])
+        np.testing.assert_array_equal(env.dm_control_env.physics.control(), np.clip(wild[-1], -1, 1))
     assert outcomes[0] == outcomes[1]
     env.reset(seed=1)
     infinite = env.step(np.full(env.action_space.shape, np.inf))[1]

@@ -163,6 +163,31 @@ def test_objects_have_the_colours_that_dm_control_gives_them(observed: Observed)
     assert np.abs(observation - black)[inside].mean() < 8
 
 
+def test_each_object_is_drawn_in_its_own_colour(plain_clips: Path) -> None:
+    # A matte cannot tell whether the quadruped's pupils are drawn on its eyes, or the ball before the cup.
+    for id_name in ("QuadrupedWalk", "BallInCupCatch", "ReacherEasy"):
+        observed = Observed(TASKS[id_name], plain_clips)
+        compared = set()
+        for state in range(STATES):
+            observation = observed.show(state, "black").astype(np.float64)
+            expected = observed.segmentation.over((0, 0, 0))
+            for name, share in observed.segmentation.object_coverage().items():
+                inside = share > 0.6
+                if inside.any():
+                    compared.add(name)
+                    difference = (observation - expected)[inside].mean(axis=0)
+                    assert np.abs(difference).max() < 30, (name, difference)
+        assert (
+            compared
+            >= {
+                "QuadrupedWalk": {"site pupil_r", "geom torso", "geom toe_back_left"},
+                "BallInCupCatch": {"geom ball", "geom cup_part_0"},
+                "ReacherEasy": {"geom root", "geom target", "geom finger", "geom arm"},
+            }[id_name]
+        )
+        observed.close()
+
+
 def test_the_physics_own_pictures_stay_as_they_were(task: Task, observed: Observed) -> None:
     observed.env.reset(seed=5)
     physics_stream, _ = np.random.SeedSequence(5).spawn(2)
