@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from natural_mujoco import InvalidArgument
 
 from .config import RunConfig
+from .distributions import Generators
 from .networks import precision
 from .optimiser import Optimiser
 from .replay import Replay
@@ -97,7 +98,7 @@ class Agent(nn.Module, Generic[BatchT]):
 
     @abstractmethod
     def act(
-        self, frames: Tensor, memory: Memory, generator: torch.Generator, exploring: bool
+        self, frames: Tensor, memory: Memory, generators: Generators, exploring: bool
     ) -> tuple[Tensor, Memory]:
         """Actions for uint8 frames [N, height, width, C]: [N, A] in [−1, 1], and the memory for the next call."""
 

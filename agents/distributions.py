@@ -3,18 +3,32 @@
 `torch.distributions` would do the same, at several times the cost per call: these run some hundred times an update.
 
 - `normal_log_prob`, `normal_kl`: diagonal Gaussians (latents, reward).
+- `Generators`, `standard_normal`: noise from one stream of random numbers, or from one for each row.
 - `tanh_normal_sample`, `tanh_normal_log_prob`: the squashed Gaussian of the actor (section 3.2).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+# One stream for all rows, or one for each: then what a row gets does not depend on which others are beside it.
+Generators = torch.Generator | Sequence[torch.Generator]
+
+
+def standard_normal(generators: Generators, rows: int, *shape: int) -> Tensor:
+    """Numbers from N(0, 1) on the device of the generators, [rows, *shape]."""
+    if isinstance(generators, torch.Generator):
+        return torch.randn(rows, *shape, generator=generators, device=generators.device)
+    if len(generators) != rows:
+        raise ValueError(f"{len(generators)} generators for {rows} rows.")
+    return torch.stack([torch.randn(*shape, generator=g, device=g.device) for g in generators])
 
 
 def normal_log_prob(value: Tensor, mean: Tensor, std: float | Tensor = 1.0) -> Tensor:

@@ -63,6 +63,7 @@ def evaluate(policy: TrainedPolicy, episodes: int) -> tuple[list[EvaluationEpiso
 def _round(policy: TrainedPolicy, envs: Any, seeds: list[int], film: list[NDArray[np.uint8]]) -> list:
     frames, info = envs.reset(seed=seeds)
     background = info.get("background")
+    policy.seed(seeds)
     policy.reset(len(seeds))
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), np.int64)
     alive = np.ones(len(seeds), bool)

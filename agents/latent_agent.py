@@ -9,6 +9,7 @@ from torch import Tensor
 from .actor_critic import Actor, Imagination, imagine
 from .agent import Agent, Memory, Metrics
 from .config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
+from .distributions import Generators, standard_normal
 from .networks import MLP
 from .optimiser import Optimiser
 from .planning import Planner, planned_in
@@ -109,7 +110,7 @@ class LatentAgent(Agent[Batch]):
         return latent._asdict() | {"action": torch.zeros(num_envs, self.action_size, device=self.device)}
 
     def act(
-        self, frames: Tensor, memory: Memory, generator: torch.Generator, exploring: bool
+        self, frames: Tensor, memory: Memory, generators: Generators, exploring: bool
     ) -> tuple[Tensor, Memory]:
         """Infer the posterior, then act on it: with the planner where configured, else with the actor.
 
@@ -119,21 +120,24 @@ class LatentAgent(Agent[Batch]):
         previous = Latent(*(memory[k] for k in Latent._fields))
         n, size = previous.stochastic.shape
 
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator, device=self.device)
-
         with torch.no_grad(), self.autocast():
             embedding = self.world_model.encoder(frames)
             latent, _ = self.world_model.rssm.observe_step(
-                previous, memory["action"], embedding, normal(n, size)
+                previous, memory["action"], embedding, standard_normal(generators, n, size)
             )
             if self.planning is not None and planned_in(self.planning, exploring):
                 planner = Planner(self.world_model, self.actor, self.value, self.behaviour, self.planning)
-                action = planner(latent, generator, sampled)
+                action = planner(latent, generators, sampled)
             else:
                 policy = self.actor(latent.features)
-                action = policy.sample(normal(n, self.action_size))[0] if sampled else policy.mode()
+                action = (
+                    policy.sample(standard_normal(generators, n, self.action_size))[0]
+                    if sampled
+                    else policy.mode()
+                )
             if exploring:
-                action = action + self.behaviour.exploration_noise * normal(n, self.action_size)
+                action = action + self.behaviour.exploration_noise * standard_normal(
+                    generators, n, self.action_size
+                )
             action = action.clamp(-1, 1)
         return action, latent._asdict() | {"action": action}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,12 +99,18 @@ class TrainedPolicy:
         self.training_seed = config.seed
         self.action_repeat = config.environment.action_repeat
         self._memory: Memory | None = None
-        self._noise = torch.Generator(agent.device)
+        self._episode_seeds: Sequence[int] = ()
+        self._noise: list[torch.Generator] = []
+
+    def seed(self, episode_seeds: Sequence[int]) -> None:
+        """The episodes that the next `reset` begins: each row's noise follows from its own."""
+        self._episode_seeds = episode_seeds
 
     def reset(self, num_envs: int) -> None:
-        """Begin new episodes in `num_envs` environments. The policy's own noise begins anew too, always the same."""
+        """Begin new episodes in `num_envs` environments. The noise of each row begins anew, always the same."""
         self._memory = self.agent.begin(num_envs)
-        self._noise.manual_seed(0)
+        seeds = self._episode_seeds if len(self._episode_seeds) == num_envs else range(num_envs)
+        self._noise = [torch.Generator(self.agent.device).manual_seed(int(seed)) for seed in seeds]
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Actions float32 [N, A] in [−1, 1] for observations uint8 [N, height, width, 3]; one call a step."""

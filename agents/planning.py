@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .actor_critic import Actor, follow, lambda_returns
 from .config import BehaviourConfig, PlanningConfig
+from .distributions import Generators, standard_normal
 from .networks import MLP
 from .rssm import Latent
 from .world_model import WorldModel
@@ -67,14 +68,13 @@ class Planner:
                 actions = actions.clamp(-1, 1)
         return actions
 
-    def __call__(self, start: Latent, generator: torch.Generator, sampled: bool) -> Tensor:
+    def __call__(self, start: Latent, generators: Generators, sampled: bool) -> Tensor:
         """The action of each environment now: start [N, ·] → [N, A]."""
         n, horizon = len(start.stochastic), self.behaviour.horizon
-        device = start.stochastic.device
-        state_noise = torch.randn(horizon, n, start.stochastic.shape[-1], generator=generator, device=device)
+        state_noise = standard_normal(generators, n, horizon, start.stochastic.shape[-1]).transpose(0, 1)
         action_noise = None
         if sampled:
-            action_noise = torch.randn(horizon, n, self.actor.action_size, generator=generator, device=device)
+            action_noise = standard_normal(generators, n, horizon, self.actor.action_size).transpose(0, 1)
         actions = self.guide(start, state_noise, action_noise)
         return self.improve(start, actions, state_noise)[0]
 

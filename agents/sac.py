@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .actor_critic import Actor
 from .agent import Agent, Memory, Metrics
 from .config import PixelSACConfig
+from .distributions import Generators, standard_normal
 from .networks import Encoder
 from .optimiser import Optimiser
 from .replay import Replay
@@ -144,7 +145,7 @@ class PixelSAC(Agent[StackedBatch]):
         return {"frames": frames, "empty": torch.ones(num_envs, dtype=torch.bool, device=self.device)}
 
     def act(
-        self, frames: Tensor, memory: Memory, generator: torch.Generator, exploring: bool
+        self, frames: Tensor, memory: Memory, generators: Generators, exploring: bool
     ) -> tuple[Tensor, Memory]:
         """A sample of the policy while exploring, its mode in evaluation."""
         stack = torch.cat([memory["frames"][:, 1:], frames[:, None]], 1)
@@ -154,8 +155,7 @@ class PixelSAC(Agent[StackedBatch]):
             policy = self.actor(self.encoder(stack))
             action = policy.mode()
             if exploring:
-                noise = torch.randn(action.shape, generator=generator, device=self.device)
-                action, _ = policy.sample(noise)
+                action, _ = policy.sample(standard_normal(generators, *action.shape))
         return action, {"frames": stack, "empty": torch.zeros_like(memory["empty"])}
 
 

@@ -34,7 +34,7 @@ def test_a_loaded_policy_acts_as_the_agent_does(tmp_path: Path, config: Any) -> 
     policy = agents.load(str(tmp_path), device="cpu")
     frames = random_batch().frames
     policy.reset(3)
-    memory, noise = agent.begin(3), torch.Generator().manual_seed(0)
+    memory, noise = agent.begin(3), [torch.Generator().manual_seed(i) for i in range(3)]
     for t in range(3):
         expected, memory = agent.act(frames[:, t], memory, noise, exploring=False)
         actions = policy.act(frames[:, t].numpy())
@@ -54,6 +54,20 @@ def test_reset_begins_the_same_again(tmp_path: Path) -> None:
     assert np.array_equal(runs[0], runs[1])
     policy.reset(1)
     assert policy.act(frames[:1, 0]).shape == (1, A)
+
+
+def test_an_episode_does_not_depend_on_which_others_are_beside_it(tmp_path: Path) -> None:
+    write_run(tmp_path, tiny_cvrl())
+    policy = agents.load(tmp_path, device="cpu")
+    frames = random_batch().frames.numpy()
+    played = {}
+    for rows in ([0, 1, 2], [2, 0], [1]):
+        policy.seed([100 + row for row in rows])
+        policy.reset(len(rows))
+        actions = np.stack([policy.act(frames[rows, t]) for t in range(4)], 1)
+        for row, episode in zip(rows, actions, strict=True):
+            np.testing.assert_allclose(episode, played.setdefault(row, episode), atol=1e-5)
+    assert not np.allclose(played[0], played[1])
 
 
 def test_misuse_of_a_policy_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from agents import probe
+from agents.probe import ProbeConfig, main, probe_features, run_config, score
+from agents.probe_data import ProbeEpisodes, collect_episodes, held_out_r2
+
+from .tiny import make, random_batch, tiny_cvrl
+
+
+def test_r2_finds_what_is_linear_and_not_what_is_not_there() -> None:
+    rng = np.random.default_rng(0)
+    x, held = rng.normal(size=(800, 10)), rng.normal(size=(400, 10))
+    mix = rng.normal(size=(10, 2))
+
+    def y(features: np.ndarray, noise: float) -> np.ndarray:
+        linear = features @ mix + noise * rng.normal(size=(len(features), 2))
+        return np.concatenate([linear, rng.normal(size=(len(features), 1))], 1)
+
+    r2 = held_out_r2(x, y(x, 0.0), held, y(held, 0.0), groups=8)
+    assert r2[:2] == pytest.approx(1, abs=1e-2)
+    assert abs(r2[2]) < 0.1
+    noisy = held_out_r2(x, y(x, 2.0), held, y(held, 2.0), groups=8)
+    expected = (mix**2).sum(0) / ((mix**2).sum(0) + 4)  # the share of the variance that is not noise
+    np.testing.assert_allclose(noisy[:2], expected, atol=0.1)
+
+
+def test_r2_is_that_of_held_out_rows() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(200, 150)), rng.normal(size=(200, 1))
+    assert held_out_r2(x, y, rng.normal(size=(200, 150)), rng.normal(size=(200, 1)), groups=4)[0] < 0.1
+
+
+def test_a_constant_shift_between_the_halves_costs_r2() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(400, 3))
+    assert held_out_r2(x, x, x, x, groups=4) == pytest.approx(1, abs=1e-2)
+    assert (held_out_r2(x, x, x + 2, x, groups=4) < 0).all()
+
+
+def episodes(seed: int, count: int = 3, steps: int = 8) -> ProbeEpisodes:
+    """Episodes whose brightness is the first physical quantity; the second is constant."""
+    batch = random_batch(seed, count, steps)
+    rng = np.random.default_rng(seed)
+    level = rng.uniform(0, 1, (count, steps))
+    frames = (batch.frames.numpy() * 0.1 + 220 * level[..., None, None, None]).astype(np.uint8)
+    states = np.stack([level, np.full_like(level, 3.0)], -1)
+    return ProbeEpisodes(
+        frames, batch.actions.numpy(), level.astype(np.float32), states, ("brightness", "constant")
+    )
+
+
+def test_an_encoder_that_sees_scores_and_constants_are_left_out() -> None:
+    agent = make(tiny_cvrl())
+    scores = score(agent, episodes(0, 16, 12), episodes(1, 6, 12))
+    assert set(scores) == {"features", "embedding"}
+    assert set(scores["embedding"]) == {"mean", "reward", "brightness"}
+    assert scores["embedding"]["brightness"] > 0.5
+    assert scores["embedding"]["mean"] == scores["embedding"]["brightness"]
+
+
+def test_features_are_filtered_over_whole_episodes() -> None:
+    agent = make(tiny_cvrl())
+    data = episodes(0)
+    features = probe_features(agent, data)["features"]
+    assert features.shape == (3, 8, 16)
+    changed = data._replace(frames=data.frames.copy())
+    changed.frames[:, 2] = 0
+    differs = (features != probe_features(agent, changed)["features"]).any((0, 2))
+    assert differs.tolist() == [False] * 2 + [True] * 6
+    assert np.array_equal(features, probe_features(agent, data)["features"])  # no noise
+
+
+def test_a_probe_has_the_agents_own_world_model() -> None:
+    config = ProbeConfig(task="CheetahRun", preset="laptop", videos="embedded")
+    generative = run_config(config, "generative", "natural", 3)
+    contrastive = run_config(config, "cvrl", "natural", 3)
+    assert (generative.ablation, contrastive.ablation) == ("generative", "none")
+    assert generative.model == contrastive.model
+    assert (generative.task, generative.seed, generative.videos) == ("cheetah-run", 3, "embedded")
+
+
+def test_real_episodes_have_the_same_motion_in_front_of_any_background(plain_clips: Path) -> None:
+    config = run_config(ProbeConfig(videos=str(plain_clips)), "cvrl", "natural", 0)
+    from dataclasses import replace
+
+    config = replace(config, environment=replace(config.environment, action_repeat=50))
+    told: list[int] = []
+    train = collect_episodes(config, "train", 7, 2, told.append)
+    test = collect_episodes(config, "test", 7, 2, told.append)
+    assert told == [1, 2, 1, 2]
+    assert train.frames.shape == (2, 21, 64, 64, 3)
+    np.testing.assert_array_equal(train.states, test.states)
+    np.testing.assert_array_equal(train.actions, test.actions)
+    np.testing.assert_array_equal(train.rewards, test.rewards)
+    assert (train.frames != test.frames).any()
+    assert train.names == ("position[0]", "position[1]", "position[2]", "velocity[0]", "velocity[1]")
+    np.testing.assert_allclose(
+        train.states[..., 1] ** 2 + train.states[..., 2] ** 2, 1
+    )  # cos and sin of the pole
+    assert not np.array_equal(train.states[0], train.states[1])
+
+
+def test_the_command_trains_probes_and_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tiny_run(config: ProbeConfig, model: str, variant: str, seed: int) -> Any:
+        return tiny_cvrl(
+            task="cartpole-swingup", variant=variant, seed=seed, ablation="none" if model == "cvrl" else model
+        )
+
+    monkeypatch.setattr(probe, "run_config", tiny_run)
+    monkeypatch.setattr(probe, "collect_episodes", lambda run, split, first, n, say: episodes(first, n, 12))
+    flags = [
+        "--updates",
+        "6",
+        "--probes",
+        "2",
+        "--train-episodes",
+        "4",
+        "--test-episodes",
+        "2",
+        "--seeds",
+        "0",
+        "1",
+    ]
+    assert main([*flags, "--out", str(tmp_path), "--threads", "1"]) == 0
+    result = json.loads((tmp_path / "cartpole-swingup.json").read_text())
+    assert len(result["results"]) == 2 * 3 * 2
+    assert [p["update"] for p in result["results"][0]["probes"]] == [0, 3, 6]
+    assert all(np.isfinite(p["r2"]["features"]["mean"]) for r in result["results"] for p in r["probes"])
+    assert (tmp_path / "cartpole-swingup.png").stat().st_size > 10_000
+    trained = {r["model"]: r["probes"][-1]["r2"]["features"]["mean"] for r in result["results"]}
+    assert len(set(trained.values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--task", "walker-fly"], "Unknown task"),
+        (["--train-episodes", "1"], "--train-episodes is 1"),
+        (["--updates", "-1"], "--updates must be at least 0"),
+        (["--device", "toaster"], "Unknown device"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(flags) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_probing_changes_no_random_stream() -> None:
+    agent = make(tiny_cvrl())
+    before = agent.update_noise.get_state()
+    score(agent, episodes(0), episodes(1))
+    assert torch.equal(before, agent.update_noise.get_state())
