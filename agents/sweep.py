@@ -1,4 +1,4 @@
-"""Many training runs: `python -m agents.sweep --agents cvrl dreamer --tasks walker-walk --seeds 0 1 -- --preset laptop`.
+"""Many training runs: `python -m agents.sweep --agents cvrl dreamer --seeds 0 1 2 -- --preset laptop`.
 
 Runs every combination of agent, ablation, task, variant and seed as a process of its own, `--parallel` at a time, or on
 a Ray cluster. What follows `--` goes to every run. Runs resume: the same command goes on where a sweep was stopped,

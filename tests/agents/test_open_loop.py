@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
@@ -33,8 +34,17 @@ def test_rows_are_truth_model_and_error() -> None:
     assert np.abs(error - (believed - truth + 255) // 2).max() <= 1
 
 
-def test_after_the_context_the_model_sees_nothing() -> None:
+def outspoken_dreamer() -> Any:
+    """An agent whose few channels show in the picture what the latent says."""
     agent = make(tiny_dreamer())
+    with torch.no_grad():
+        for layer in agent.world_model.decoder.layers:
+            layer.weight *= 8
+    return agent
+
+
+def test_after_the_context_the_model_sees_nothing() -> None:
+    agent = outspoken_dreamer()
     batch = random_batch(t=8)
     changed = batch.frames.clone()
     changed[:, 3:] = 255 - changed[:, 3:]
@@ -48,7 +58,7 @@ def test_after_the_context_the_model_sees_nothing() -> None:
 
 
 def test_what_it_imagines_follows_the_recorded_actions() -> None:
-    agent = make(tiny_dreamer())
+    agent = outspoken_dreamer()
     batch = random_batch(t=8)
     changed = batch.actions.clone()
     changed[:, 5] *= -1
@@ -57,6 +67,7 @@ def test_what_it_imagines_follows_the_recorded_actions() -> None:
     ]
     differs = (believed[0] != believed[1]).any((0, 2, 3, 4))
     assert not differs[:5].any()
+    assert differs[5:].any()
 
 
 @pytest.mark.parametrize("ablation", ["generative", "none"])

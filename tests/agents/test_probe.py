@@ -112,9 +112,8 @@ def test_the_command_trains_probes_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def tiny_run(config: ProbeConfig, model: str, variant: str, seed: int) -> Any:
-        return tiny_cvrl(
-            task="cartpole-swingup", variant=variant, seed=seed, ablation="none" if model == "cvrl" else model
-        )
+        ablation = "none" if model == "cvrl" else model
+        return tiny_cvrl(task="cartpole-swingup", variant=variant, seed=seed, ablation=ablation)
 
     monkeypatch.setattr(probe, "run_config", tiny_run)
     monkeypatch.setattr(probe, "collect_episodes", lambda run, split, first, n, say: episodes(first, n, 12))
