@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -90,6 +91,19 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _acquire(lock: filelock.BaseFileLock, stopped: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            lock.acquire(timeout=0.5)
+            return
+        except filelock.Timeout:
+            if time.monotonic() > deadline:
+                raise
+        if stopped():
+            raise VideoSetError("Waiting for another process was stopped.")
+
+
 class Cache:
     """The paths and locks of one cache folder. Creating one touches no disk."""
 
@@ -109,17 +123,17 @@ class Cache:
         return self.home / "sources" / collection
 
     @contextmanager
-    def lock(self, *parts: str) -> Iterator[None]:
+    def lock(self, *parts: str, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
         """Hold the lock named by `parts` across processes.
 
-        Raises `VideoSetError` if the cache cannot be written, or if another process holds the lock for a
-        quarter of an hour.
+        Raises `VideoSetError` if the cache cannot be written, if another process holds the lock for a
+        quarter of an hour, or if `stopped` becomes true while waiting.
         """
         path = self.home.joinpath("locks", *parts[:-1], f"{parts[-1]}.lock")
+        lock = filelock.FileLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(path, timeout=LOCK_TIMEOUT_S)
-            lock.acquire()
+            _acquire(lock, stopped)
         except filelock.Timeout as error:
             raise VideoSetError(
                 f"Another process has held {path} for {LOCK_TIMEOUT_S:.0f} s. End it if it hangs, and try again."

@@ -202,7 +202,7 @@ class _Fetch:
     def clip(self, clip_id: str, member: Member) -> None:
         """Fetch, check and keep one clip's video, unless another process did meanwhile."""
         target = downloaded_path(self._cache, self._collection, clip_id)
-        with self._cache.lock(self._collection, "sources", clip_id):
+        with self._cache.lock(self._collection, "sources", clip_id, stopped=lambda: self.stop):
             if target.is_file():
                 self._events.skipped(member.size)
             else:
@@ -214,6 +214,7 @@ class _Fetch:
                     part.unlink(missing_ok=True)
                     self._events.skipped(-member.size)
                     self._fetch_and_unpack(part, target, clip_id, member)
+                part.unlink(missing_ok=True)
         self._events.clip_fetched(clip_id)
 
     def _fetch_and_unpack(self, part: Path, target: Path, clip_id: str, member: Member) -> None:

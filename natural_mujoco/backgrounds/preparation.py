@@ -13,6 +13,7 @@ import shlex
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,19 @@ def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool 
     video = library.video(clip_id)
     if find_source(library.manifest, video, library.cache) is None:
         raise VideoSetError(missing_clips_message(library, [clip_id]))
-    # Processes that want the same clip take turns here, so that one starts a decoder and the others find it done.
-    with library.cache.lock("turns", library.manifest.collection, str(size), library.key(video)):
+    with _turn(library, clip_id, size):
         if library.is_prepared(clip_id, size) and not replace:
             return
         with PreparingProcess() as process:
             process.prepare(library, clip_id, size, replace)
+
+
+def _turn(
+    library: VideoLibrary, clip_id: str, size: int, stopped: Callable[[], bool] = lambda: False
+) -> AbstractContextManager[None]:
+    # Processes that want the same clip take turns, so that one starts a decoder and the others find it done.
+    key = library.key(library.video(clip_id))
+    return library.cache.lock("turns", library.manifest.collection, str(size), key, stopped=stopped)
 
 
 class Preparers:
@@ -96,6 +104,7 @@ class Preparers:
         self._threads = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="preparer")
         self._local = threading.local()
         self._processes: list[PreparingProcess] = []
+        self._stopped = False
 
     def __enter__(self) -> Preparers:
         return self
@@ -115,6 +124,7 @@ class Preparers:
                 process.close()
 
     def _stop(self) -> None:
+        self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
             process.kill()
@@ -131,10 +141,13 @@ class Preparers:
     ) -> None:
         if self._library.is_prepared(clip_id, size) and not replace:
             return
-        if not hasattr(self._local, "process"):
-            self._local.process = PreparingProcess()
-            self._processes.append(self._local.process)
-        self._local.process.prepare(self._library, clip_id, size, replace, on_frames)
+        with _turn(self._library, clip_id, size, stopped=lambda: self._stopped):
+            if self._library.is_prepared(clip_id, size) and not replace:
+                return
+            if not hasattr(self._local, "process"):
+                self._local.process = PreparingProcess()
+                self._processes.append(self._local.process)
+            self._local.process.prepare(self._library, clip_id, size, replace, on_frames)
 
 
 def default_workers() -> int:

@@ -13,12 +13,7 @@ from pathlib import Path
 
 from .footage import short_clip
 
-COMMAND = """
-import sys
-import natural_mujoco.cli as cli
-cli.COMMANDS = tuple(dict.fromkeys((*cli.COMMANDS, "videos")))
-sys.exit(cli.main(sys.argv[1:]))
-"""
+RUN = "import sys; from natural_mujoco.cli import main; sys.exit(main())"
 IMPATIENT = """
 import time
 sleep = time.sleep
@@ -74,19 +69,17 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, "NATURAL_MUJOCO_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", **more}
 
 
-def videos(
-    *arguments: object, env: Mapping[str, str], impatient: bool = False
-) -> subprocess.CompletedProcess[str]:
+def videos(*arguments: object, env: Mapping[str, str], before: str = "") -> subprocess.CompletedProcess[str]:
     """Run `natural-mujoco videos …` in a process of its own."""
     return subprocess.run(
-        command(*arguments, impatient=impatient), env=dict(env), capture_output=True, text=True, timeout=120
+        command(*arguments, before=before), env=dict(env), capture_output=True, text=True, timeout=120
     )
 
 
-def command(*arguments: object, impatient: bool = False) -> list[str]:
-    """The command line of `natural-mujoco videos …`."""
-    code = IMPATIENT + COMMAND if impatient else COMMAND
-    return [sys.executable, "-c", code, "videos", *map(str, arguments)]
+def command(*arguments: object, before: str = "") -> list[str]:
+    """The command line of `natural-mujoco videos …`, with code of the test's to run before it."""
+    start = ["-c", f"{before}\n{RUN}"] if before else ["-m", "natural_mujoco"]
+    return [sys.executable, *start, "videos", *map(str, arguments)]
 
 
 def run_script(code: str, *arguments: object, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from .hub_server import COMMIT, HubServer
-from .sets import command, environment, files_under, prepared_under, videos, write_archive, write_manifest
+from .sets import (
+    IMPATIENT,
+    command,
+    environment,
+    files_under,
+    prepared_under,
+    videos,
+    write_archive,
+    write_manifest,
+)
 
 REPO = "someone/clips"
 
@@ -49,12 +58,12 @@ def street(tmp_path: Path, clips: dict[str, Path]) -> Path:
 
 
 def download(
-    street: Path, *arguments: object, env: dict[str, str], impatient: bool = False
+    street: Path, *arguments: object, env: dict[str, str], before: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """`natural-mujoco videos download` at the smallest cost: tiny frames, one preparing process."""
     sizes = () if "--size" in arguments else ("--size", 8)
     line = ("download", street, "--workers", 1, *sizes, *arguments)
-    return videos(*line, env=env, impatient=impatient)
+    return videos(*line, env=env, before=before)
 
 
 def fetched(home: Path) -> dict[str, bytes]:
@@ -131,10 +140,9 @@ def test_a_half_fetched_member_is_completed_and_not_fetched_again(
     # One member again, in small pieces, killed between them.
     shelf = home / "sources" / "street"
     (shelf / "clip-1.mp4").unlink()
-    source = "import sys; import natural_mujoco.backgrounds.download as d; d.PIECE_BYTES = 1000;"
-    slow = source + command("x")[2]
     hub.behaviour.delay_s = 0.1
-    line = [command("x")[0], "-c", slow, "videos", "download", str(street), "--size", "8"]
+    in_pieces = "import natural_mujoco.backgrounds.download as d; d.PIECE_BYTES = 1000"
+    line = command("download", street, "--size", "8", before=in_pieces)
     process = subprocess.Popen(line, env=env, start_new_session=True, stdout=-3, stderr=-3)
     while not [p for p in shelf.glob(".clip-1.*.part") if p.stat().st_size >= 2000]:
         assert process.poll() is None
@@ -159,7 +167,7 @@ def test_connections_that_die_midway_are_tried_again(
     hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path], fault: str
 ) -> None:
     setattr(hub.behaviour, fault, 3)
-    done = download(street, "--accept-licence", env=env, impatient=True)
+    done = download(street, "--accept-licence", env=env, before=IMPATIENT)
     assert done.returncode == 0, done.stderr
     assert getattr(hub.behaviour, fault) == 0
     assert fetched(home) == {clip_id: path.read_bytes() for clip_id, path in clips.items()}
@@ -169,7 +177,7 @@ def test_a_server_that_dies_for_good_leaves_what_was_fetched(
     hub: HubServer, env: dict[str, str], street: Path, home: Path
 ) -> None:
     hub.behaviour.delay_s = 0.3
-    line = command("download", street, "--accept-licence", "--connections", "1", impatient=True)
+    line = command("download", street, "--accept-licence", "--connections", "1", before=IMPATIENT)
     process = subprocess.Popen(line, env=env, stdout=-3, stderr=subprocess.PIPE, text=True)
     while not fetched(home):
         assert process.poll() is None
