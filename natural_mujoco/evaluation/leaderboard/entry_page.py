@@ -8,11 +8,11 @@ from typing import Any
 from ..conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds
 from ..records import Machine
 from ..references import reference_means
-from ..statistics import Bootstrap, Estimate, probability_of_improvement, task_estimates
+from ..statistics import Estimate, probability_of_improvement, task_estimates
 from .board import Board, View
 from .entry_charts import CONDITION_STYLES, conditions_chart, curve_chart, improvement_chart
 from .overview_charts import AGGREGATES, as_return, in_words
-from .rows import MeasuredEntry, Row
+from .rows import MeasuredEntry, Row, shared_bootstrap
 from .svg import swatch
 
 _RIVALS = 12
@@ -97,11 +97,10 @@ def _rivals(
     for other, where in [*chosen, *((reference, "standard") for reference in board.references)]:
         theirs = other.scores.matrix(where)
         if theirs is not None:
-            draws = [
-                Bootstrap(len(TASK_NAMES), scores.shape[1], _DUEL_DRAWS, seed)
-                for seed, scores in ((1, matrix[0]), (2, theirs[0]))
-            ]
-            estimate = probability_of_improvement(matrix[0], theirs[0], (draws[0], draws[1]))
+            mine = shared_bootstrap(matrix[0].shape[1], _DUEL_DRAWS, 1)
+            its = shared_bootstrap(theirs[0].shape[1], _DUEL_DRAWS, 2)
+            draws = (mine, its) if mine and its else None
+            estimate = probability_of_improvement(matrix[0], theirs[0], draws)
             rivals.append((other.name, other.name if other.is_reference else "c0", estimate))
     return rivals
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -58,6 +58,22 @@ class MeasuredEntry:
             (run.training_steps for run in self.results.runs if run.training_steps is not None), default=None
         )
 
+    @cached_property
+    def video_gap(self) -> Estimate | None:
+        """Interquartile mean on training minus on test videos; `None` for policies that do not look."""
+        return None if self.is_reference else self._pair("natural-train", "natural-test", difference)
+
+    @cached_property
+    def robustness(self) -> Estimate | None:
+        """Interquartile mean on test videos ÷ on standard; `None` for policies that do not look."""
+        return None if self.is_reference else self._pair("natural-test", "standard", ratio)
+
+    def _pair(
+        self, first: Condition, second: Condition, statistic: Callable[..., Estimate]
+    ) -> Estimate | None:
+        matrices = self.scores.matrix(first, second)
+        return None if matrices is None else statistic(*matrices, shared_bootstrap(matrices[0].shape[1]))
+
     def remarks(self, condition: Condition) -> tuple[str, ...]:
         """What a reader should know before comparing."""
         runs = [run for run in self.results.runs if condition in run.conditions]
@@ -102,12 +118,10 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
     count = max(len(scores.units(condition, task)) for task in present)
     if matrix is not None:
         count = matrix[0].shape[1]
-        summary = aggregates(matrix[0], _draws(count))
-        profile = performance_profile(matrix[0], np.linspace(0, 1, 51), _draws(count, _PROFILE_DRAWS))
-    gap = robustness = None
-    if not entry.is_reference:
-        gap = _pair(scores, ("natural-train", "natural-test"), difference)
-        robustness = _pair(scores, ("natural-test", "standard"), ratio)
+        summary = aggregates(matrix[0], shared_bootstrap(count))
+        profile = performance_profile(
+            matrix[0], np.linspace(0, 1, 51), shared_bootstrap(count, _PROFILE_DRAWS)
+        )
     steps = entry.training_steps
     return Row(
         name=entry.name,
@@ -119,21 +133,10 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         slug=entry.slug,
         colour=colours.get(entry.slug),
         remarks=entry.remarks(condition),
-        video_gap=gap if condition != "standard" else None,
-        robustness=robustness if condition == "natural-test" else None,
+        video_gap=entry.video_gap if condition != "standard" else None,
+        robustness=entry.robustness if condition == "natural-test" else None,
         profile=profile,
     )
-
-
-def _pair(
-    scores: EntryScores,
-    conditions: tuple[Condition, Condition],
-    statistic: Callable[..., Estimate],
-) -> Estimate | None:
-    matrices = scores.matrix(*conditions)
-    if matrices is None:
-        return None
-    return statistic(matrices[0], matrices[1], _draws(matrices[0].shape[1]))
 
 
 def published_row(entry: PublishedEntry) -> Row:
@@ -157,6 +160,7 @@ def published_row(entry: PublishedEntry) -> Row:
     )
 
 
-@lru_cache(maxsize=32)
-def _draws(units: int, draws: int = DRAWS) -> Bootstrap | None:
-    return Bootstrap(len(TASK_NAMES), units, draws) if units > 1 else None
+@lru_cache(maxsize=64)
+def shared_bootstrap(units: int, draws: int = DRAWS, seed: int = 0) -> Bootstrap | None:
+    """The draws for ten tasks × `units`, made once for the whole board; `None` for one unit, which has no spread."""
+    return Bootstrap(len(TASK_NAMES), units, draws, seed) if units > 1 else None
