@@ -43,7 +43,8 @@ def statistics() -> None:
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"statistics: 60 × (10 × 5) scores, {DRAWS:,} draws: {seconds:.2f} s (≤ 5), peak {peak:.2f} GB (≤ 1)"
+        f"statistics: 60 × (10 × 5) scores, {DRAWS:,} draws: {seconds:.2f} s (≤ 5), {processor:.2f} s of processor; "
+        f"peak {peak:.2f} GB (≤ 1)"
     )
 
 
