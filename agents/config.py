@@ -215,7 +215,8 @@ class PixelSACConfig(RunConfig):
     """Pixels by which training frames are shifted at random (DrQ); 0 for none."""
     latent: int = 50
     """Size of the normalised projection of the encoder that actor and Q networks read."""
-    layers: int = 3
+    actor_layers: int = 4
+    q_layers: int = 3
     units: int = 400
     learning_rate: float = 3e-4
     discount: float = 0.99

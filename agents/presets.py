@@ -163,7 +163,8 @@ def _laptop_sac() -> PixelSACConfig:
         replay=ReplayConfig(capacity=100_000),
         encoder_depth=16,
         units=256,
-        layers=2,
+        actor_layers=2,
+        q_layers=2,
         training=TrainingConfig(
             batch_size=64,
             batch_length=1,

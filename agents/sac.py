@@ -70,9 +70,9 @@ class PixelSAC(Agent[StackedBatch]):
         self.config, c = config, config
         self.encoder = PixelEncoder(c.environment.size, c.frame_stack, c.encoder_depth, c.latent)
         # A policy that is not saturated at the start: without a model no gradient reaches through the tanh.
-        self.actor = Actor(c.latent, action_size, c.units, c.layers, initial_std=1.0)
+        self.actor = Actor(c.latent, action_size, c.units, c.actor_layers, initial_std=1.0)
         self.critic = SoftCritic(
-            c.latent, action_size, c.units, c.layers, c.discount, c.target_rate, c.initial_temperature
+            c.latent, action_size, c.units, c.q_layers, c.discount, c.target_rate, c.initial_temperature
         )
         self.target_encoder = PixelEncoder(
             c.environment.size, c.frame_stack, c.encoder_depth, c.latent
