@@ -2,7 +2,7 @@
 
 - `prepare_here`: one clip in this process, safe beside any number of others that do the same.
 - `prepare_apart`: the same in a process of its own, which a damaged video may take down.
-- `Preparers`: many clips, on all cores.
+- `prepare`, `Preparers`: many clips, on all cores.
 - `missing_clips_message`: what to tell a user whose machine lacks a clip.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -82,6 +82,14 @@ def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool 
             return
         with PreparingProcess() as process:
             process.prepare(library, clip_id, size, replace)
+
+
+def prepare(library: VideoLibrary, clip_ids: Iterable[str], size: int, workers: int | None = None) -> None:
+    """Prepare some clips of a set at one size, on all cores. Raises as `prepare_here` does, after all were tried."""
+    with Preparers(library, workers) as preparers:
+        futures = [preparers.submit(clip_id, size) for clip_id in clip_ids]
+    for future in futures:
+        future.result()
 
 
 def _turn(

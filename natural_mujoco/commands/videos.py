@@ -188,14 +188,18 @@ def run_preview(args: argparse.Namespace) -> int:
     import imageio.v3 as iio
     import numpy as np
 
-    from natural_mujoco.backgrounds.contact_sheet import contact_sheet, moving_sheet
-    from natural_mujoco.backgrounds.library import open_videos
+    from natural_mujoco.backgrounds.contact_sheet import contact_sheet, moving_sheet, spread
+    from natural_mujoco.backgrounds.library import check_size, open_videos
+    from natural_mujoco.backgrounds.preparation import prepare
 
     library = open_videos(args.set)
+    check_size(args.size)
     outs = [args.out] if args.out else [Path(f"{library.name}.png"), Path(f"{library.name}.gif")]
     for out in outs:
         if out.suffix.lower() not in (".png", ".gif"):
             raise InvalidArgument(f"--out {out}: give a file that ends in .png or .gif.")
+    prepare(library, spread(library.ids(args.split), args.clips), args.size)
+    for out in outs:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix.lower() == ".png":
             iio.imwrite(out, contact_sheet(library, args.split, args.clips, args.size))

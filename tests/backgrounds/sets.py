@@ -99,3 +99,17 @@ def prepared_under(home: Path) -> dict[str, str]:
         str(path.relative_to(home)): hashlib.sha256(path.read_bytes()[128:]).hexdigest()
         for path in sorted((home / "clips").rglob("*.npy"))
     }
+
+
+def download(
+    street: Path, *arguments: object, env: dict[str, str], before: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """`natural-mujoco videos download` at the smallest cost: tiny frames, one preparing process."""
+    sizes = () if "--size" in arguments else ("--size", 8)
+    line = ("download", street, "--workers", 1, *sizes, *arguments)
+    return videos(*line, env=env, before=before)
+
+
+def fetched_videos(home: Path) -> dict[str, bytes]:
+    """The downloaded videos in the cache, by clip."""
+    return {path.stem: path.read_bytes() for path in (home / "sources" / "street").glob("*.mp4")}
