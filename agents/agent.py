@@ -49,8 +49,11 @@ def choose_precision(name: str, device: torch.device) -> str:
         return name
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if native else "float32"
+    # PyTorch's own probes, which are not in every version of it: where they are missing, float32 is always right.
+    probes = (
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return "bfloat16" if any(probe is not None and probe() for probe in probes) else "float32"
 
 
 class Agent(nn.Module, Generic[BatchT]):

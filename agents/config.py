@@ -66,7 +66,7 @@ class TrainingConfig:
     """Control steps between evaluations; 0 for none."""
     evaluation_episodes: int = 10
     evaluation_envs: int = 0
-    """Environments of an evaluation; 0 for one per episode, at most eight."""
+    """Environments of an evaluation; 0 for one per episode, at most ten."""
     log_every: int = 1000
     """Control steps between lines of metrics."""
     checkpoint_minutes: float = 5.0

@@ -45,7 +45,7 @@ def evaluate(policy: TrainedPolicy, episodes: int) -> tuple[list[EvaluationEpiso
     """
     config = policy.config
     seeds = list(episode_seeds(0, episodes))
-    width = config.training.evaluation_envs or min(episodes, 8)
+    width = config.training.evaluation_envs or min(episodes, 10)
     results: list[EvaluationEpisode] = []
     film: list[NDArray[np.uint8]] = []
     envs = make_environments(config, width, split="test")

@@ -89,6 +89,7 @@ def _laptop_training() -> TrainingConfig:
         # Cost: an update of 16 × 24 is a sixth of one of 50 × 50.
         batch_size=16,
         batch_length=24,
+        prefill=3000,
         # Fewer updates a step learn more per minute where updates are dear and environments cheap.
         updates_per_1000_steps=20,
         train_every=50,
@@ -107,6 +108,8 @@ def _laptop_model() -> ModelConfig:
         encoder_output="layer-norm",
         # Held-out reward R² after 1,200 updates was .01 / .61 / .68 at weights 1 / 30 / 100.
         reward_weight=100.0,
+        # Cost, here and in actor, value and Q: half the width is a quarter of the imagination's arithmetic.
+        reward_units=200,
     )
 
 
@@ -114,6 +117,8 @@ def _laptop_behaviour() -> BehaviourConfig:
     return BehaviourConfig(
         # Cost: imagination from all 384 states would be half of the update.
         imagination_starts=128,
+        actor_units=200,
+        value_units=200,
         # Together with the warm-up this keeps the actor from freezing at ±1.
         entropy_weight=1e-3,
     )
@@ -143,7 +148,7 @@ def _laptop_cvrl() -> CVRLConfig:
         behaviour=d.behaviour,
         # Cost: planning while collecting would take as long as the updates do.
         planning=PlanningConfig(when="evaluation"),
-        sac=SoftActorCriticConfig(weight=0.1),
+        sac=SoftActorCriticConfig(weight=0.1, q_units=200),
     )
 
 

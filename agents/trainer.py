@@ -127,6 +127,10 @@ class Trainer:
     def run(self) -> None:
         """Train to the end. Raises `Stopped` after a Ctrl-C, NaturalMujocoError where the run cannot go on."""
         t = self.config.training
+        if self.config.steps <= t.prefill:
+            self.log.say(
+                f"--steps {self.config.steps} ends within the random prefill ({t.prefill}): nothing is learned."
+            )
         try:
             with _stop_requested() as stop:
                 while self._unfinished():

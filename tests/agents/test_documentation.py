@@ -1,0 +1,61 @@
+"""The agents' documents name things that exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import agents
+from agents.presets import AGENTS
+
+FOLDER = Path(agents.__file__).parent
+
+
+def named_objects() -> set[str]:
+    """Every `module.Name` and `module.Name.method` of the README's tables."""
+    modules = {path.stem for path in FOLDER.glob("*.py")}
+    words = re.findall(r"`([a-z_]+(?:\.[A-Za-z_]+)+)`", (FOLDER / "README.md").read_text())
+    return {word for word in words if word.split(".")[0] in modules and not word.endswith(".py")}
+
+
+def test_every_function_that_an_equation_is_mapped_to_exists() -> None:
+    names = named_objects()
+    assert len(names) > 20
+    for name in names:
+        module, *path = name.split(".")
+        found = importlib.import_module(f"agents.{module}")
+        for part in path:
+            found = getattr(found, part)
+
+
+def test_every_equation_and_appendix_has_its_line() -> None:
+    text = (FOLDER / "README.md").read_text()
+    for line in (
+        "eq. 1",
+        "eq. 2",
+        "eqs. 3, 4",
+        "eq. 5",
+        "eq. 6",
+        "eq. 7",
+        "eq. 8",
+        "A.1",
+        "A.2",
+        "A.3",
+        "appendix B",
+    ):
+        assert f"| {line}" in text or f"{line} |" in text or f"({line}" in text or f", {line}" in text, line
+
+
+def test_every_file_is_in_the_floor_plan() -> None:
+    text = (FOLDER / "README.md").read_text()
+    missing = [p.name for p in FOLDER.glob("*.py") if p.name != "__init__.py" and p.name not in text]
+    assert missing == []
+
+
+def test_every_agent_has_a_page_that_explains_its_metrics() -> None:
+    docs = Path(__file__).parents[2] / "docs" / "agents"
+    for agent in AGENTS:
+        page = (docs / f"{agent}.md").read_text()
+        for section in ("## What is implemented", "## Logged metrics", "## Results", "Paper:"):
+            assert section in page, (agent, section)
