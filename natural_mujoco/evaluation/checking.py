@@ -1,6 +1,7 @@
 """Whether a results file can be believed: complete, consistent, true to the protocol and to the video set.
 
 - `check_results`: every fault of a parsed file, and remarks that are no faults.
+- `contradictions`: those faults that unfinished results cannot have either.
 - `load_entry`: a file, read and checked; raises at the first fault.
 
 A file cannot prove that its returns were earned. What can be recomputed is: which episodes there must be, which
@@ -48,13 +49,18 @@ def check_results(results: Results) -> Verdict:
     return Verdict(tuple(faults), tuple(_remarks(results)))
 
 
-def _faults(results: Results) -> Iterator[str]:
+def contradictions(results: Results) -> Iterator[str]:
+    """What is wrong even with results that are not finished: records that no evaluation writes."""
     yield from _run_faults(results)
     yield from _record_faults(results)
-    yield from _missing_records(results)
     yield from _video_faults(results)
+    yield from _curve_faults(results)
+
+
+def _faults(results: Results) -> Iterator[str]:
+    yield from contradictions(results)
+    yield from _missing_records(results)
     yield from _summary_faults(results)
-    yield from _extra_faults(results)
 
 
 def _run_faults(results: Results) -> Iterator[str]:
@@ -164,7 +170,7 @@ def _summary_faults(results: Results) -> Iterator[str]:
             yield f"summary of {condition}: says interquartile mean {said.iqm}, the records give {true.iqm}"
 
 
-def _extra_faults(results: Results) -> Iterator[str]:
+def _curve_faults(results: Results) -> Iterator[str]:
     covered = {cell for run in results.runs for cell in _cells(run)}
     for number, curve in enumerate(results.curves):
         here = f"curve {number} ({curve.task}, {curve.condition}, training seed {curve.training_seed})"

@@ -146,7 +146,10 @@ def _only_writer(out: Path) -> Iterator[None]:
     lock = filelock.FileLock(path, timeout=0)
     try:
         with lock:
-            yield
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
     except filelock.Timeout:
         raise ResultsError(
             f"Another evaluation is writing {out}. Wait for it, or give --out another file."

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..backgrounds.library import open_videos
 from ..errors import InvalidArgument, ResultsError
+from .checking import contradictions
 from .conditions import TASK_NAMES, Condition, episode_seeds
 from .policy_source import PolicySource, training_curve
 from .records import REFERENCES, Entry, Protocol, Results, Run, VideoSet, read_results
@@ -37,8 +38,8 @@ class Request:
 def prepare(request: Request) -> Results:
     """The results to fill: those in the file at `request.out` if there is one, with this request's runs added.
 
-    Raises `ResultsError` where the file holds something else: another entry, video set or seed, or another policy
-    for the same task, condition and training seed.
+    Raises `ResultsError` where the file contradicts itself or holds something else: another entry, video set or
+    seed, or another policy for the same task, condition and training seed.
     """
     video_set = resolve_videos(request.videos) if set(request.conditions) != {"standard"} else None
     episode_seeds(request.seed, request.episodes)  # raises for numbers that make no sense
@@ -51,6 +52,8 @@ def prepare(request: Request) -> Results:
     protocol = Protocol(episodes=request.episodes, seed=request.seed)
     if request.out.exists():
         before = read_results(request.out)
+        for fault in contradictions(before):
+            raise ResultsError(f"{request.out} cannot be continued: {fault}. Give --out another file.")
         _require_same(request, before, video_set)
         runs = _merge(request.out, before.runs, asked)
         begun = before.model_copy(

@@ -157,6 +157,15 @@ def test_a_file_is_never_continued_as_another_one(
     assert whole.read_bytes() == before
 
 
+def test_a_file_that_contradicts_itself_is_not_continued(
+    whole: Path, plain_clips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.json"
+    out.write_text(whole.read_text().replace("pendulum-swingup", "walker-fly"))
+    with pytest.raises(ResultsError, match=r"cannot be continued: run 0 .* unknown task 'walker-fly'"):
+        evaluate(make_request(out, plain_clips))
+
+
 def test_two_evaluations_never_write_one_file(plain_clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.json"
 
@@ -166,6 +175,7 @@ def test_two_evaluations_never_write_one_file(plain_clips: Path, tmp_path: Path)
                 evaluate(make_request(out, plain_clips))
 
     evaluate(make_request(out, plain_clips, "zero", tasks=TASKS[1:], episodes=1), progress=Intruding())
+    assert os.listdir(tmp_path) == ["results.json"]
 
 
 def test_nowhere_to_write_is_noticed_before_anything_is_played(plain_clips: Path, tmp_path: Path) -> None:
