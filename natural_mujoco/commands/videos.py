@@ -119,16 +119,20 @@ def run_download(args: argparse.Namespace) -> int:
     library = open_videos(args.set)
     _settle_licence(library, args.accept_licence)
     clips = len(library.manifest.videos)
-    with download_display(f"{library.name}: {clips} clips", clips * len(sizes)) as events:
-        summary = download(
-            library,
-            sizes,
-            repo=args.repo,
-            revision=args.revision,
-            connections=args.connections,
-            workers=args.workers,
-            events=events,
-        )
+    try:
+        with download_display(f"{library.name}: {clips} clips", clips * len(sizes)) as events:
+            summary = download(
+                library,
+                sizes,
+                repo=args.repo,
+                revision=args.revision,
+                connections=args.connections,
+                workers=args.workers,
+                events=events,
+            )
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on where it was.", file=sys.stderr)
+        raise
     if summary.fetched_clips:
         print(
             f"Fetched {summary.fetched_clips} clips, {summary.fetched_bytes / 1e6:.1f} MB, "

@@ -84,6 +84,26 @@ def test_a_killed_download_goes_on_where_it_was(
     assert not [name for name in files_under(home) if name.endswith((".part", ".tmp"))]
 
 
+def test_ctrl_c_stops_a_download_with_a_word_and_keeps_what_is_whole(
+    hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path]
+) -> None:
+    hub.behaviour.delay_s = 0.4
+    line = command("download", street, "--accept-licence", "--size", "8", "--connections", "1")
+    process = subprocess.Popen(
+        line, env=env, start_new_session=True, stdout=-3, stderr=subprocess.PIPE, text=True
+    )
+    while not fetched_videos(home):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Stopped. The same command goes on where it was." in told
+    assert "Traceback" not in told
+    kept = fetched_videos(home)
+    assert kept == {clip_id: clips[clip_id].read_bytes() for clip_id in kept}
+
+
 def test_a_half_fetched_member_is_completed_and_not_fetched_again(
     hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path]
 ) -> None:

@@ -46,7 +46,7 @@ def test_a_server_that_dies_for_good_leaves_what_was_fetched(
         assert process.poll() is None
         time.sleep(0.02)
     hub.behaviour.drop = 10**6
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "Lost the connection" in told
     assert "The same command goes on where it was." in told
