@@ -207,14 +207,13 @@ class NaturalMujocoVectorEnv(
         context = multiprocessing.get_context("spawn")
         environ = {key: os.environ[key] for key in ("MUJOCO_GL", "LP_NUM_THREADS") if key in os.environ}
         bounds = np.linspace(0, self.num_envs, workers + 1).round().astype(int)
-        cores = _core_shares(workers)
         with _unimported_main():
-            for number, (first, end) in enumerate(pairwise(bounds)):
+            for first, end in pairwise(bounds):
                 here, there = context.Pipe()
                 rows = range(int(first), int(end))
                 process = context.Process(
                     target=run_worker,
-                    args=(there, rows, mode, env_kwargs, environ, cores[number]),
+                    args=(there, rows, mode, env_kwargs, environ),
                     daemon=True,
                 )
                 process.start()
@@ -324,19 +323,6 @@ def _unimported_main() -> Iterator[None]:
     finally:
         for name, value in hidden.items():
             setattr(main, name, value)
-
-
-def _core_shares(workers: int) -> list[set[int]]:
-    """The cores that each worker may run on: an even share of those this process may use.
-
-    A step is shorter than the time in which Linux moves waiting processes to idle cores, so that left to itself it
-    often runs two workers on one core in turn. Shares rather than single cores, so that several vector
-    environments on one machine still spread over all of it. Empty sets where affinity is unknown.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        return [set() for _ in range(workers)]
-    cores = sorted(os.sched_getaffinity(0))
-    return [set(cores[number % len(cores) :: workers]) for number in range(workers)]
 
 
 def _usable_cores() -> int:

@@ -132,13 +132,10 @@ def run_worker(
     autoreset: AutoresetMode,
     env_kwargs: dict[str, Any],
     environ: dict[str, str],
-    cores: set[int],
 ) -> None:
-    """Answers commands from `pipe` until `close` or the other end is gone. Runs on `cores`, where these are given."""
+    """Answers commands from `pipe` until `close` or the other end is gone."""
     os.environ.update(environ)
-    cv2.setNumThreads(1)
-    if cores:
-        os.sched_setaffinity(0, cores)
+    cv2.setNumThreads(1)  # one core a worker
     worker: Worker | None = None
     name = ""
     try:
