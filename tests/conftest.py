@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -10,15 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from natural_mujoco.errors import RenderingError
+from natural_mujoco.rendering.gl import choose_backend
+
 from .clips import write_footage, write_plain_clips
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives the whole test run, workers of xdist included, one empty cache, unless the caller chose one."""
+    """Gives the whole run, workers of xdist included, an empty cache and one way to draw, unless the caller did."""
     if "NATURAL_MUJOCO_HOME" not in os.environ:
         home = tempfile.mkdtemp(prefix="natural-mujoco-tests-")
         os.environ["NATURAL_MUJOCO_HOME"] = home
         config.add_cleanup(functools.partial(shutil.rmtree, home, ignore_errors=True))
+    # TorchRL imports mujoco, whose own renderer reads this when it is imported and then stays with it.
+    with contextlib.suppress(RenderingError):
+        choose_backend()
 
 
 @pytest.fixture(scope="session")

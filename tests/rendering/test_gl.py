@@ -37,6 +37,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         # Set first, so that what the code under test sets is undone as well.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+    monkeypatch.delitem(sys.modules, "dm_control._render", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     return monkeypatch
 
