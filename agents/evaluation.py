@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from natural_mujoco.evaluation.conditions import episode_seeds
+from natural_mujoco.evaluation.protocol import Policy
 
 from .collection import make_environments
 from .config import RunConfig
-from .loading import TrainedPolicy
 
 
 class EvaluationEpisode(NamedTuple):
@@ -37,13 +37,14 @@ class EvaluationEpisode(NamedTuple):
         }
 
 
-def evaluate(policy: TrainedPolicy, episodes: int) -> tuple[list[EvaluationEpisode], NDArray[np.uint8]]:
+def evaluate(
+    policy: Policy, config: RunConfig, episodes: int
+) -> tuple[list[EvaluationEpisode], NDArray[np.uint8]]:
     """Run the protocol's first `episodes` episode seeds on natural-test, or on standard where that was trained on.
 
     Returns:
         (episodes, the frames of the first one [steps + 1, height, width, 3]).
     """
-    config = policy.config
     seeds = list(episode_seeds(0, episodes))
     width = config.training.evaluation_envs or min(episodes, 10)
     results: list[EvaluationEpisode] = []
@@ -60,10 +61,11 @@ def evaluate(policy: TrainedPolicy, episodes: int) -> tuple[list[EvaluationEpiso
     return results, np.stack(film)
 
 
-def _round(policy: TrainedPolicy, envs: Any, seeds: list[int], film: list[NDArray[np.uint8]]) -> list:
+def _round(policy: Policy, envs: Any, seeds: list[int], film: list[NDArray[np.uint8]]) -> list:
     frames, info = envs.reset(seed=seeds)
     background = info.get("background")
-    policy.seed(seeds)
+    if hasattr(policy, "seed"):
+        policy.seed(seeds)
     policy.reset(len(seeds))
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), np.int64)
     alive = np.ones(len(seeds), bool)

@@ -206,7 +206,7 @@ class Trainer:
         """Held-out episodes, a film, and for generative models figure 3."""
         self.evaluations = self.control_steps // self.config.training.evaluate_every
         policy = TrainedPolicy(self.agent, self.config, self.control_steps)
-        episodes, film = evaluate(policy, self.config.training.evaluation_episodes)
+        episodes, film = evaluate(policy, self.config, self.config.training.evaluation_episodes)
         for episode in episodes:
             self.log.line("evaluations", {"control_steps": self.control_steps, **episode.record(self.config)})
         mean = float(np.mean([e.episode_return for e in episodes]))
