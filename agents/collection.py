@@ -104,12 +104,12 @@ class Collector:
     def _begin_round(self) -> None:
         self.round += 1
         n = self.envs.num_envs
-        frames, _ = self.envs.reset(seed=episode_seeds(self.seed, self.round, n))
+        frames, _ = self.envs.reset(seed=episode_seeds(self.seed, self.round, n))  # type: ignore[arg-type]
         self.replay.add(
             frames,
-            np.zeros(self.envs.action_space.shape, np.float32),
-            np.zeros(n),
-            np.zeros(n),
+            np.zeros((n, self.agent.action_size), np.float32),
+            np.zeros(n, np.float32),
+            np.zeros(n, bool),
             np.ones(n, bool),
         )
         self.memory = self.agent.begin(n)
@@ -157,7 +157,8 @@ class Collector:
         if self.row == 0:
             return
         self._reset_bookkeeping()
-        frames, _ = self.envs.reset(seed=episode_seeds(self.seed, self.round, self.envs.num_envs))
+        seeds = episode_seeds(self.seed, self.round, self.envs.num_envs)
+        frames, _ = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
         for actions in self.replay.recent_actions(self.row - 1):
             first = self.ended
             frames, rewards, terminated, truncated, _ = self.envs.step(actions)

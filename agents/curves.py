@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError
-from natural_mujoco.evaluation.protocol import RandomPolicy, ZeroPolicy
+from natural_mujoco.evaluation.protocol import Policy, RandomPolicy, ZeroPolicy
 
 from .collection import make_environments
 from .config import RunConfig
@@ -66,7 +66,7 @@ def _timed(run: Path) -> list[dict[str, Any]]:
     return [m for m in read_lines(path) if "train/seconds" in m] if path.exists() else []
 
 
-def _at(clock: list[tuple[float, ...]], step: int, column: int) -> float:
+def _at(clock: Sequence[tuple[float, ...]], step: int, column: int) -> float:
     """The last value before or at `step`."""
     return max((row[column] for row in clock if row[0] <= step), default=0.0)
 
@@ -77,7 +77,7 @@ def references(config: RunConfig, episodes: int) -> dict[str, list[float]]:
     assert envs.single_action_space.shape is not None
     size = envs.single_action_space.shape[0]
     envs.close()
-    policies = {"zero": ZeroPolicy(size), "random": RandomPolicy(size)}
+    policies: dict[str, Policy] = {"zero": ZeroPolicy(size), "random": RandomPolicy(size)}
     return {
         name: [e.episode_return for e in evaluate(policy, config, episodes)[0]]
         for name, policy in policies.items()

@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         self.size = size * size * widths[-1]
         self.norm = nn.LayerNorm(self.size) if output == "layer-norm" else None
         # Frames arrive as [height, width, C], which is exactly the layout the fast kernels want.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, frames: Tensor) -> Tensor:
         leading = frames.shape[:-3]
@@ -110,13 +110,15 @@ class Decoder(nn.Module):
             nn.ConvTranspose2d(a, b, k, stride=2)
             for a, b, k in zip(widths[:-1], widths[1:], kernels, strict=True)
         )
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, features: Tensor) -> Tensor:
         leading = features.shape[:-1]
         x = self.input(features.flatten(0, -2))[:, None, None]  # N 1 1 32·depth
         fast = self.fast and x.device.type == "cpu"
         for i, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.ConvTranspose2d)
+            assert layer.bias is not None
             x = F.relu(x) if i else x
             if fast:
                 x = transposed_convolution(x, layer.weight, layer.bias)

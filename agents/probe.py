@@ -33,7 +33,6 @@ from .optimiser import NonFiniteGradient
 from .presets import preset_config
 from .probe_data import ProbeEpisodes, collect_episodes, held_out_r2
 from .replay import Batch, Replay
-from .rssm import Latent
 
 ProbeModel = Literal["cvrl", "generative", "reward-only"]
 TRAIN_SEED, TEST_SEED = 10_000, 20_000
@@ -70,16 +69,12 @@ def probe_features(agent: LatentAgent, episodes: ProbeEpisodes) -> dict[str, NDA
     """
     model, outputs = agent.world_model, []
     for i in range(len(episodes.frames)):
-        batch = Batch(
-            *(torch.from_numpy(x[i : i + 1]) for x in (episodes.frames, episodes.actions, episodes.rewards)),
-            torch.zeros(1, episodes.rewards.shape[1]),
-        ).to(agent.device)
+        frames, actions, rewards = (torch.from_numpy(x[i : i + 1]) for x in episodes[:3])
+        batch = Batch(frames, actions, rewards, torch.zeros_like(rewards)).to(agent.device)
         noise = torch.zeros(*batch.rewards.shape, model.rssm.stochastic_size, device=agent.device)
         with torch.no_grad(), agent.autocast():
             posterior, _, embedding = model.infer(batch, noise)
-        outputs.append(
-            (cast(Latent, posterior).features[0].cpu().numpy(), embedding[0].float().cpu().numpy())
-        )
+        outputs.append((posterior.features[0].cpu().numpy(), embedding[0].float().cpu().numpy()))
     features, embeddings = zip(*outputs, strict=True)
     return {"features": np.stack(features), "embedding": np.stack(embeddings)}
 

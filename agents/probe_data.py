@@ -54,6 +54,7 @@ def collect_episodes(
 def _episode(env: gym.Env, seed: int) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]:
     rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
     frame, _ = env.reset(seed=seed)
+    assert env.action_space.shape is not None
     action = np.zeros(env.action_space.shape, np.float32)
     state, names = physical_state(env)
     rows = [(frame, action, 0.0, state)]

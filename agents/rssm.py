@@ -125,17 +125,15 @@ class RSSM(nn.Module):
         from_action = F.linear(actions, a_weight, self.input.bias).unbind(1)
         from_embedding = F.linear(embeddings, e_weight, self.posterior_hidden.bias).unbind(1)
         noises = noise.unbind(1)
-        stochastic, deterministic, means, stds = [], [], [], []
+        columns: tuple[list[Tensor], ...] = ([], [], [], [])  # means, stds, stochastic, deterministic
         for t in range(length):
             h = self.cell(F.elu(F.linear(s, s_weight) + from_action[t]), h).float()
             x = F.elu(F.linear(h, h_weight) + from_embedding[t])
             mean, std = self._gaussian(self.posterior_statistics(x))
             s = mean + std * noises[t]
-            for column, value in zip(
-                (means, stds, stochastic, deterministic), (mean, std, s, h), strict=True
-            ):
+            for column, value in zip(columns, (mean, std, s, h), strict=True):
                 column.append(value)
-        posterior = Latent(*(torch.stack(x, 1) for x in (means, stds, stochastic, deterministic)))
+        posterior = Latent(*(torch.stack(column, 1) for column in columns))
         mean, std = self.prior_of(posterior.deterministic)
         return posterior, Latent(mean, std, mean + std * noise, posterior.deterministic)
 

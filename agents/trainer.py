@@ -215,7 +215,7 @@ class Trainer:
         self.log.film("evaluation/episode", self.control_steps, film[::4])
         imageio.mimwrite(
             self.directory / "preview.mp4",
-            np.kron(film, np.ones((1, 4, 4, 1), np.uint8)),
+            list(np.kron(film, np.ones((1, 4, 4, 1), np.uint8))),
             fps=25,
             macro_block_size=1,
         )
