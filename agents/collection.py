@@ -37,13 +37,21 @@ def environment_id(task: str, variant: str) -> str:
     return found.natural_id if variant == "natural" else found.standard_id
 
 
+def environment_arguments(config: RunConfig, split: str) -> dict[str, Any]:
+    """The keyword arguments of the run's id; `split` chooses the half of the videos, where there are any."""
+    e = config.environment
+    arguments: dict[str, Any] = {"action_repeat": e.action_repeat, "size": e.size}
+    if e.rendering != "default":
+        arguments["rendering"] = e.rendering
+    if config.variant == "natural":
+        arguments |= {"videos": config.videos, "split": split, "playback": e.playback, "matte": e.matte}
+    return arguments
+
+
 def make_environments(config: RunConfig, num_envs: int, split: str = "train") -> gym.vector.VectorEnv:
     """The run's environments; `split` chooses the half of the videos, where there are any."""
-    e = config.environment
-    kwargs: dict[str, Any] = {"action_repeat": e.action_repeat, "size": e.size}
-    if config.variant == "natural":
-        kwargs |= {"videos": config.videos, "split": split, "playback": e.playback, "matte": e.matte}
-    envs = gym.make_vec(environment_id(config.task, config.variant), num_envs=num_envs, **kwargs)
+    env_id = environment_id(config.task, config.variant)
+    envs = gym.make_vec(env_id, num_envs=num_envs, **environment_arguments(config, split))
     mode = envs.metadata.get("autoreset_mode")
     if mode != gym.vector.AutoresetMode.NEXT_STEP:
         raise NaturalMujocoError(

@@ -31,6 +31,8 @@ class EnvironmentConfig:
     size: int = 64
     """Observation height and width, pixels; the decoder wants 64."""
     playback: Literal["loop", "pingpong", "still"] = "loop"
+    rendering: Literal["default", "reference", "fast"] = "default"
+    """`default` is each id's own: `reference` for standard ones, `fast` (no shadows) for natural ones."""
     matte: Literal["semantic", "paper"] = "semantic"
     """Natural only. `paper` is the released code's rule: a pixel stays where red > 100."""
 

@@ -7,13 +7,13 @@ videos show the very same motion wherever the seeds are the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .collection import environment_id
+from .collection import environment_arguments, environment_id
 from .config import RunConfig
 
 
@@ -34,11 +34,7 @@ def collect_episodes(
 
     The physical state is dm_control's own observation of the task. `say` is told after each episode how many are done.
     """
-    e = config.environment
-    kwargs: dict[str, Any] = {"action_repeat": e.action_repeat, "size": e.size}
-    if config.variant == "natural":
-        kwargs |= {"videos": config.videos, "split": split, "playback": e.playback, "matte": e.matte}
-    env = gym.make(environment_id(config.task, config.variant), **kwargs)
+    env = gym.make(environment_id(config.task, config.variant), **environment_arguments(config, split))
     try:
         collected = []
         for i in range(episodes):
