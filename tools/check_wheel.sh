@@ -8,6 +8,7 @@ here=$(pwd)
 constraints=$(cd "$(dirname "$CONSTRAINTS")" && pwd)/$(basename "$CONSTRAINTS")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export NATURAL_MUJOCO_HOME="$work/cache"
 
 "$python" -m build --wheel --outdir "$work" . >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 wheel=$(ls "$work"/natural_mujoco-*.whl)
