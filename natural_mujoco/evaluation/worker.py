@@ -18,7 +18,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -50,7 +51,7 @@ class PlayerProcess:
     def _start(self) -> None:
         self._state = self._context.RawArray("q", 2)
         self.pipe, there = self._context.Pipe()
-        with _unimported_main():
+        with _unimported_main(), _deaf_to_interrupts():
             self._process = self._context.Process(target=_run, args=(there, self._state), daemon=True)
             self._process.start()
         there.close()
@@ -188,6 +189,31 @@ def play_blocks(
             player.kill()
 
 
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block, and processes started inside never see it: their parent ends them.
+
+    The mask is what they inherit. The handler is needed as well, because the signal may reach another thread of this
+    process, and half a start would leave a child with half of its orders.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it later, inside, would lift the mask
+    received: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, frame: received.append(number)) if in_main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+    if received and callable(handler):
+        handler(signal.SIGINT, None)
+
+
 class _SharedWatch(Watch):
     def __init__(self, state: Any) -> None:
         self._state = state
@@ -201,7 +227,7 @@ class _SharedWatch(Watch):
 
 def _run(pipe: Connection, state: Any) -> None:
     """The process' main function: blocks in, records or errors out, until the other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be inherited
     _follow_parent()
     # One core a process: there are as many processes as cores. Results then do not depend on how many.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
