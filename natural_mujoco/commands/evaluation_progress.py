@@ -95,12 +95,12 @@ def print_results(results: Results, out: Path) -> None:
     """The means of every task beside those of the policies that do not look."""
     scores = EntryScores(results.episodes)
     conditions = [c for c in CONDITIONS if c in scores.returns]
-    table = rich.table.Table("task", box=None, header_style="bold")
+    table = rich.table.Table("task", box=None, header_style="bold", pad_edge=False)
     for condition in conditions:
-        table.add_column(condition, justify="right")
+        table.add_column(condition, justify="right", no_wrap=True)
     references = reference_means()
     for name in references:
-        table.add_column(name, justify="right", style="dim")
+        table.add_column(name, justify="right", style="dim", no_wrap=True)
     for task in TASK_NAMES:
         cells = []
         for condition in conditions:
@@ -117,6 +117,8 @@ def print_results(results: Results, out: Path) -> None:
         if any(cells):
             table.add_row(task, *map(Text, cells), *(f"{means[task]:.0f}" for means in references.values()))
     console = rich.console.Console(soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 200  # a file has no width, and half a number is none
     console.print(Text(f"{results.entry.name}: mean return [95 % interval over {scores.over}]"))
     console.print(table)
     videos = f", natural conditions on {results.video_set.name}" if results.video_set else ""
