@@ -28,7 +28,7 @@ FRAME_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 MAX_PIXELS = 4096 * 2304
 """Larger frames are refused: a codec may keep sixteen of them, and a background needs a hundredth."""
 
-DECORD_BYTES = 192 * 2**20
+DECORD_BYTES = 144 * 2**20
 DECORD_FILE_BYTES = 64 * 2**20
 BATCH = 16
 
