@@ -8,8 +8,8 @@
 - opening: a set of 280 clips × 500 frames of noise at 64 px, opened in a fresh process: time, private memory with every
   clip mapped, time of a random frame look-up once warm.
 - fetching: bytes that a local Hub sends for `ilsvrc-vid-mini` ÷ the sum of its members in the zip files.
-- memory: the largest resident memory of a process that prepares 300 frames of 1920×1080 (1.9 GB decoded, by OpenCV) after
-  the largest clip that decord is given (149 MB decoded).
+- memory: the largest resident memory of a process that prepares 300 frames of 1920×1080 (1.9 GB decoded) after
+  nearly the largest clip that decord is given (149 MB decoded).
 """
 
 from __future__ import annotations
