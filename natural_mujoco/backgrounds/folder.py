@@ -30,7 +30,7 @@ from natural_mujoco.errors import VideoSetError
 def split_of(file_name: str) -> Literal["train", "test"]:
     """The split of a clip by its file name alone, the same on every machine.
 
-    >>> split_of("street.mp4"), split_of("river.mp4")
+    >>> split_of("street.mp4"), split_of("bikes.mp4")
     ('train', 'test')
     """
     name = unicodedata.normalize("NFC", file_name)  # macOS hands names back decomposed
