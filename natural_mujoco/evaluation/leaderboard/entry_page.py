@@ -94,7 +94,10 @@ def _rivals(
     rivals = []
     others = {other.slug: other for other in board.entries}
     chosen = [(others[str(ranked[k])], condition) for k in sorted(near)]
-    for other, where in [*chosen, *((reference, "standard") for reference in board.references)]:
+    blind: list[tuple[MeasuredEntry, Condition]] = [
+        (reference, "standard") for reference in board.references if reference.slug != entry.slug
+    ]
+    for other, where in [*chosen, *blind]:
         theirs = other.scores.matrix(where)
         if theirs is not None:
             mine = shared_bootstrap(matrix[0].shape[1], _DUEL_DRAWS, 1)

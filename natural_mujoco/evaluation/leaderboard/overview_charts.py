@@ -214,7 +214,7 @@ def _label(
     length = 6.9 * min(len(name), limit)
     for right, shift in ((True, 4), (False, 4), (True, 19), (False, 19), (True, -11), (False, -11)):
         left = here[0] + 10 if right else here[0] - 10 - length
-        box = left, here[1] + shift - 11, left + length, here[1] + shift + 3
+        box = left - 5, here[1] + shift - 11, left + length + 5, here[1] + shift + 3
         inside = box[0] > 48 and box[2] < size
         free = all(not _overlap(box, other) for other in taken)
         clear = all(

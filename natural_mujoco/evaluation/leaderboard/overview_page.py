@@ -102,7 +102,7 @@ def _view(board: Board, view: View) -> dict[str, Any]:
 
 def _table_row(row: Row, board: Board) -> dict[str, Any]:
     picked = [aggregate.pick(row) for aggregate in AGGREGATES]
-    entry = next((e for e in board.entries if e.slug == row.slug), None)
+    entry = next((e for e in (*board.entries, *board.references) if e.slug == row.slug), None)
     authors = entry.results.entry.authors if entry else ()
     words = (row.name, *authors, row.source, row.units, *row.remarks, row.kind)
     return {
