@@ -86,7 +86,7 @@ def improvement_chart(name: str, others: Sequence[tuple[str, str, Estimate]]) ->
 
 def curve_chart(task: str, curves: Sequence[Curve], references: Mapping[str, Mapping[str, float]]) -> Markup:
     """Returns of evaluations during training on one task, a line per training seed."""
-    width, height = 300.0, 190.0
+    width, height = 230.0, 170.0
     canvas = Canvas(width, height, f"Learning curves on {task}", "curves")
     most = max(curve.steps[-1] for curve in curves) or 1
     x, y = Scale(0, most, 40, width - 12), Scale(0, MAX_RETURN, height - 30, 22)
