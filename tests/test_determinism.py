@@ -22,6 +22,7 @@ from natural_mujoco import TASKS, Task
 from natural_mujoco.backgrounds.playback import Playback
 
 from .clips import FRAMES, TRAIN
+from .kept_environments import KeptEnvironments
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -34,24 +35,25 @@ MATTES = json.loads((GOLDEN / "mattes.json").read_text())
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
 
 
-@pytest.fixture(params=TASKS.values(), ids=TASKS.keys())
+@pytest.fixture(scope="module", params=TASKS.values(), ids=TASKS.keys())
 def task(request: pytest.FixtureRequest) -> Task:
     return request.param  # type: ignore[no-any-return]
 
 
+@pytest.fixture(scope="module")
+def keep(task: Task) -> Iterator[KeptEnvironments]:
+    """Makes a task's environments, or gives those that an earlier test made."""
+    kept = KeptEnvironments()
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def make(footage: Path) -> Iterator[Any]:
-    """An unwrapped natural environment over the footage, or a standard one; closed after the test."""
-    made: list[gym.Env[Any, Any]] = []
-
-    def make_unwrapped(task: Task, natural: bool = True, **kwargs: Any) -> Any:
-        kwargs |= {"videos": footage} if natural else {}
-        made.append(gym.make(task.natural_id if natural else task.standard_id, **kwargs))
-        return made[-1].unwrapped
-
-    yield make_unwrapped
-    for env in made:
-        env.close()
+def make() -> Iterator[KeptEnvironments]:
+    """Makes environments for one test."""
+    kept = KeptEnvironments()
+    yield kept
+    kept.close()
 
 
 def golden_actions(seed: int, size: int) -> npt.NDArray[np.float32]:
@@ -60,8 +62,8 @@ def golden_actions(seed: int, size: int) -> npt.NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("seed", ["0", "7"])
-def test_golden_rewards_and_states(task: Task, make: Any, seed: str) -> None:
-    env = make(task)
+def test_golden_rewards_and_states(task: Task, keep: KeptEnvironments, footage: Path, seed: str) -> None:
+    env = keep(task.natural_id, videos=footage)
     actions = iter(golden_actions(int(seed), env.action_space.shape[0]))
     for number, episode in enumerate(REWARDS[task.id_name][seed]):
         env.reset(seed=int(seed) if number == 0 else None)
@@ -97,8 +99,8 @@ def test_golden_backgrounds_of_the_embedded_set(split: str) -> None:
             assert info["background"] == {"set": "embedded", "video": video, "frame": frame}
 
 
-def test_golden_mattes(task: Task, make: Any) -> None:
-    env = make(task)
+def test_golden_mattes(task: Task, keep: KeptEnvironments, footage: Path) -> None:
+    env = keep(task.natural_id, videos=footage)
     actions = golden_actions(0, env.action_space.shape[0])
     env.reset(seed=0)
     errors = []
@@ -135,9 +137,10 @@ def assert_same(one: dict[str, list[Any]], other: dict[str, list[Any]], *keys: s
             np.testing.assert_array_equal(one[key], other[key])
 
 
-def test_a_seed_fixes_everything_an_agent_sees(task: Task, make: Any) -> None:
+def test_a_seed_fixes_everything_an_agent_sees(task: Task, keep: KeptEnvironments, footage: Path) -> None:
     for natural in (True, False):
-        first, second = make(task, natural), make(task, natural)
+        env_id, kwargs = (task.natural_id, {"videos": footage}) if natural else (task.standard_id, {})
+        first, second = (keep(env_id, copy=copy, **kwargs) for copy in range(2))
         second.reset(seed=99)  # what happened before must not matter
         one, other = rollout(first, seed=21), rollout(second, seed=21)
         assert_same(one, other)
@@ -147,8 +150,8 @@ def test_a_seed_fixes_everything_an_agent_sees(task: Task, make: Any) -> None:
         assert not np.array_equal(one["physics"], one_more["physics"])
 
 
-def test_other_seeds_give_other_episodes(task: Task, make: Any) -> None:
-    env = make(task)
+def test_other_seeds_give_other_episodes(task: Task, keep: KeptEnvironments, footage: Path) -> None:
+    env = keep(task.natural_id, videos=footage)
     starts = [rollout(env, seed=seed, steps=2) for seed in range(6)]
     assert len({start["physics"][0].tobytes() for start in starts}) == 6
     shown = {(s["infos"][0]["background"]["video"], s["infos"][0]["background"]["frame"]) for s in starts}
@@ -156,14 +159,16 @@ def test_other_seeds_give_other_episodes(task: Task, make: Any) -> None:
     assert {video for video, _ in shown} == set(TRAIN)
 
 
-def test_the_background_never_moves_the_physics(task: Task, make: Any) -> None:
-    natural, standard = make(task, True), make(task, False)
+def test_the_background_never_moves_the_physics(task: Task, keep: KeptEnvironments, footage: Path) -> None:
+    natural, standard = keep(task.natural_id, videos=footage), keep(task.standard_id)
     for seed in (5, None, None):
         assert_same(rollout(natural, seed), rollout(standard, seed), "rewards", "physics", "mattes")
 
 
-def test_a_draw_in_one_stream_never_moves_the_other(task: Task, make: Any) -> None:
-    plain, disturbed, pinned = make(task), make(task), make(task)
+def test_a_draw_in_one_stream_never_moves_the_other(
+    task: Task, keep: KeptEnvironments, footage: Path
+) -> None:
+    plain, disturbed, pinned = (keep(task.natural_id, copy=copy, videos=footage) for copy in range(3))
     for env in (plain, disturbed, pinned):
         env.reset(seed=8)
     disturbed.dm_control_env.task.random.uniform(
@@ -182,8 +187,8 @@ def test_a_draw_in_one_stream_never_moves_the_other(task: Task, make: Any) -> No
     assert not np.array_equal(disturbed.dm_control_env.physics.get_state(), physics[0])
 
 
-def test_the_callers_own_draws_disturb_nothing(make: Any) -> None:
-    one, other = make(TASKS["WalkerWalk"]), make(TASKS["WalkerWalk"])
+def test_the_callers_own_draws_disturb_nothing(make: KeptEnvironments, footage: Path) -> None:
+    one, other = (make(TASKS["WalkerWalk"].natural_id, copy=copy, videos=footage) for copy in range(2))
     for env in (one, other):
         env.reset(seed=8)
     other.np_random.random(3)
@@ -192,17 +197,19 @@ def test_the_callers_own_draws_disturb_nothing(make: Any) -> None:
     assert_same(rollout(one, None), rollout(other, None))
 
 
-def test_an_unseeded_environment_starts_anywhere(make: Any) -> None:
+def test_an_unseeded_environment_starts_anywhere(make: KeptEnvironments, footage: Path) -> None:
     states = []
-    for _ in range(2):
-        env = make(TASKS["WalkerWalk"])
+    for copy in range(2):
+        env = make(TASKS["WalkerWalk"].natural_id, copy=copy, videos=footage)
         env.reset()
         states.append(env.dm_control_env.physics.get_state().copy())
     assert not np.array_equal(*states)
 
 
-def test_a_pinned_background_is_shown_and_leaves_later_ones_alone(task: Task, make: Any) -> None:
-    free, pinned = make(task), make(task)
+def test_a_pinned_background_is_shown_and_leaves_later_ones_alone(
+    task: Task, keep: KeptEnvironments, footage: Path
+) -> None:
+    free, pinned = (keep(task.natural_id, copy=copy, videos=footage) for copy in range(2))
     _, drawn = free.reset(seed=31)
     options = ({"video": "street.mp4", "frame": 249}, {"video": "car.mp4"}, {"frame": 7})
     for number, option in enumerate(options):
@@ -220,8 +227,8 @@ def test_a_pinned_background_is_shown_and_leaves_later_ones_alone(task: Task, ma
     assert free.reset()[1] == pinned.reset()[1]
 
 
-def test_a_refused_reset_changes_nothing(make: Any) -> None:
-    tried, plain = make(TASKS["CheetahRun"]), make(TASKS["CheetahRun"])
+def test_a_refused_reset_changes_nothing(make: KeptEnvironments, footage: Path) -> None:
+    tried, plain = (make(TASKS["CheetahRun"].natural_id, copy=copy, videos=footage) for copy in range(2))
     for env in (tried, plain):
         env.reset(seed=1)
     for options in ({"video": "nowhere.mp4"}, {"frame": 100_000}, {"frame": -1}, {"speed": 2}):
@@ -234,8 +241,10 @@ def test_a_refused_reset_changes_nothing(make: Any) -> None:
 
 
 @pytest.mark.parametrize("playback", ["loop", "pingpong", "still"])
-def test_one_video_frame_an_agent_step(task: Task, make: Any, playback: str) -> None:
-    env = make(task, playback=playback, action_repeat=2)
+def test_one_video_frame_an_agent_step(
+    task: Task, keep: KeptEnvironments, footage: Path, playback: str
+) -> None:
+    env = keep(task.natural_id, videos=footage, playback=playback)
     last = FRAMES["car.mp4"] - 1
     _, info = env.reset(seed=0, options={"video": "car.mp4", "frame": last - 2})
     shown = [info["background"]["frame"]]

@@ -15,29 +15,30 @@ from natural_mujoco.environment import NaturalMujocoEnv
 from natural_mujoco.rendering.gl import import_dm_control
 
 from .clips import FRAMES, TRAIN, decode
+from .kept_environments import KeptEnvironments
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@pytest.fixture(params=TASKS.values(), ids=TASKS.keys())
+@pytest.fixture(scope="module", params=TASKS.values(), ids=TASKS.keys())
 def task(request: pytest.FixtureRequest) -> Task:
     return request.param  # type: ignore[no-any-return]
 
 
+@pytest.fixture(scope="module")
+def keep(task: Task) -> Iterator[KeptEnvironments]:
+    """Makes a task's environments, or gives those that an earlier test made."""
+    kept = KeptEnvironments()
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def make() -> Iterator[Any]:
-    """`gym.make(...).unwrapped`, closed after the test."""
-    made: list[gym.Env[Any, Any]] = []
-
-    def make_unwrapped(env_id: str, **kwargs: Any) -> NaturalMujocoEnv:
-        made.append(gym.make(env_id, **kwargs))
-        env = made[-1].unwrapped
-        assert isinstance(env, NaturalMujocoEnv)
-        return env
-
-    yield make_unwrapped
-    for env in made:
-        env.close()
+def make() -> Iterator[KeptEnvironments]:
+    """Makes environments for one test."""
+    kept = KeptEnvironments()
+    yield kept
+    kept.close()
 
 
 def dm_control_env(task: Task, seed: int) -> Any:
@@ -47,9 +48,9 @@ def dm_control_env(task: Task, seed: int) -> Any:
     return import_dm_control().load(task.domain, task.task, task_kwargs={"random": random})
 
 
-def test_a_standard_episode_is_dm_controls_own_to_the_last_bit(task: Task, make: Any) -> None:
+def test_a_standard_episode_is_dm_controls_own_to_the_last_bit(task: Task, keep: KeptEnvironments) -> None:
     every = 25
-    ours, theirs = make(task.standard_id, action_repeat=every), dm_control_env(task, seed=11)
+    ours, theirs = keep(task.standard_id, action_repeat=every), dm_control_env(task, seed=11)
     camera = 2 if task.domain == "quadruped" else 0
     observation, _ = ours.reset(seed=11)
     theirs.reset()
@@ -73,9 +74,9 @@ def test_a_standard_episode_is_dm_controls_own_to_the_last_bit(task: Task, make:
 
 
 def test_a_natural_episode_has_dm_controls_reward_at_every_control_step(
-    task: Task, make: Any, footage: Path
+    task: Task, keep: KeptEnvironments, footage: Path
 ) -> None:
-    ours, theirs = make(task.natural_id, action_repeat=1, videos=footage), dm_control_env(task, seed=12)
+    ours, theirs = keep(task.natural_id, action_repeat=1, videos=footage), dm_control_env(task, seed=12)
     ours.reset(seed=12)
     theirs.reset()
     rng = np.random.default_rng(6)
@@ -90,7 +91,7 @@ def test_a_natural_episode_has_dm_controls_reward_at_every_control_step(
 
 @pytest.mark.parametrize(("action_repeat", "agent_steps"), [(1, 1000), (2, 500), (3, 334)])
 def test_an_episode_is_1000_control_steps_whatever_the_repeat(
-    make: Any, footage: Path, action_repeat: int, agent_steps: int
+    make: KeptEnvironments, footage: Path, action_repeat: int, agent_steps: int
 ) -> None:
     task = TASKS["PendulumSwingup"]
     env = make(task.natural_id, action_repeat=action_repeat, videos=footage)
@@ -110,23 +111,24 @@ def test_an_episode_is_1000_control_steps_whatever_the_repeat(
     assert repeats == (1 if action_repeat == 3 else action_repeat)
 
 
-def test_spaces_and_frame_rate(task: Task, make: Any, footage: Path) -> None:
+def test_spaces_and_frame_rate(task: Task, keep: KeptEnvironments, footage: Path) -> None:
     theirs = dm_control_env(task, seed=0)
     seconds = theirs.control_timestep()
-    for repeat in (1, 4):
-        for env in (
-            make(task.standard_id, action_repeat=repeat),
-            make(task.natural_id, action_repeat=repeat, videos=footage),
-        ):
-            assert env.observation_space == gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
-            assert env.action_space == gym.spaces.Box(-1, 1, theirs.action_spec().shape, np.float32)
-            assert env.metadata["render_modes"] == ["rgb_array"]
-            assert env.metadata["render_fps"] == pytest.approx(1 / (seconds * repeat))
+    for env, repeat in (
+        (keep(task.standard_id), 2),
+        (keep(task.natural_id, action_repeat=5, videos=footage), 5),
+    ):
+        assert env.observation_space == gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
+        assert env.action_space == gym.spaces.Box(-1, 1, theirs.action_spec().shape, np.float32)
+        assert env.metadata["render_modes"] == ["rgb_array"]
+        assert env.metadata["render_fps"] == pytest.approx(1 / (seconds * repeat))
     assert NaturalMujocoEnv.metadata["render_fps"] == 25, "the class must not learn an instance's frame rate"
 
 
-def test_the_video_shows_exactly_wherever_the_foreground_is_not(task: Task, make: Any, footage: Path) -> None:
-    env = make(task.natural_id, videos=footage)
+def test_the_video_shows_exactly_wherever_the_foreground_is_not(
+    task: Task, keep: KeptEnvironments, footage: Path
+) -> None:
+    env = keep(task.natural_id, videos=footage)
     observation, info = env.reset(seed=2)
     rng = np.random.default_rng(2)
     for _ in range(15):
@@ -141,8 +143,10 @@ def test_the_video_shows_exactly_wherever_the_foreground_is_not(task: Task, make
         observation, _, _, _, info = env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))
 
 
-def test_the_last_observation_still_shows_the_episodes_video(task: Task, make: Any, footage: Path) -> None:
-    env = make(task.natural_id, videos=footage, action_repeat=100)
+def test_the_last_observation_still_shows_the_episodes_video(
+    task: Task, keep: KeptEnvironments, footage: Path
+) -> None:
+    env = keep(task.natural_id, videos=footage, action_repeat=100)
     _, first = env.reset(seed=4)
     truncated, steps = False, 0
     while not truncated:
@@ -155,8 +159,10 @@ def test_the_last_observation_still_shows_the_episodes_video(task: Task, make: A
     np.testing.assert_array_equal(observation[uncovered], decode(video)[number][uncovered])
 
 
-def test_observations_and_mattes_belong_to_the_caller(task: Task, make: Any, footage: Path) -> None:
-    for env in (make(task.natural_id, videos=footage), make(task.standard_id)):
+def test_observations_and_mattes_belong_to_the_caller(
+    task: Task, keep: KeptEnvironments, footage: Path
+) -> None:
+    for env in (keep(task.natural_id, videos=footage), keep(task.standard_id)):
         observation, _ = env.reset(seed=0)
         kept, matte = observation.copy(), env.matte
         observation[:], matte[:] = 77, 77
@@ -166,8 +172,8 @@ def test_observations_and_mattes_belong_to_the_caller(task: Task, make: Any, foo
         np.testing.assert_array_equal(again, kept)
 
 
-def test_standard_environments_have_the_matte_too(task: Task, make: Any, footage: Path) -> None:
-    natural, standard = make(task.natural_id, videos=footage), make(task.standard_id)
+def test_standard_environments_have_the_matte_too(task: Task, keep: KeptEnvironments, footage: Path) -> None:
+    natural, standard = keep(task.natural_id, videos=footage), keep(task.standard_id)
     natural.reset(seed=9)
     before, _ = standard.reset(seed=9)
     np.testing.assert_array_equal(standard.matte, natural.matte)
@@ -176,8 +182,10 @@ def test_standard_environments_have_the_matte_too(task: Task, make: Any, footage
     np.testing.assert_array_equal(after, before)
 
 
-def test_fast_standard_rendering_differs_only_by_shadows_and_reflections(task: Task, make: Any) -> None:
-    fast, _ = make(task.standard_id, rendering="fast").reset(seed=1)
+def test_fast_standard_rendering_differs_only_by_shadows_and_reflections(
+    task: Task, keep: KeptEnvironments
+) -> None:
+    fast, _ = keep(task.standard_id, rendering="fast").reset(seed=1)
     physics = dm_control_env(task, seed=1)
     physics.reset()
     plain = physics.physics.render(
@@ -188,7 +196,7 @@ def test_fast_standard_rendering_differs_only_by_shadows_and_reflections(task: T
 
 
 @pytest.mark.parametrize("size", [1, 36, 100])
-def test_sizes_other_than_64(make: Any, footage: Path, size: int) -> None:
+def test_sizes_other_than_64(make: KeptEnvironments, footage: Path, size: int) -> None:
     task = TASKS["ReacherEasy"]
     env = make(task.natural_id, videos=footage, size=size)
     observation, info = env.reset(seed=0)
@@ -204,7 +212,7 @@ def test_sizes_other_than_64(make: Any, footage: Path, size: int) -> None:
     np.testing.assert_array_equal(observation, theirs.physics.render(size, size, 0))
 
 
-def test_a_standard_observation_larger_than_dm_controls_buffer(make: Any) -> None:
+def test_a_standard_observation_larger_than_dm_controls_buffer(make: KeptEnvironments) -> None:
     env = make(TASKS["CartpoleBalance"].standard_id, size=600)
     observation, _ = env.reset(seed=0)
     small, _ = make(TASKS["CartpoleBalance"].standard_id, size=100).reset(seed=0)
@@ -213,9 +221,11 @@ def test_a_standard_observation_larger_than_dm_controls_buffer(make: Any) -> Non
     assert np.abs(shrunk - small).mean() < 4
 
 
-def test_render_gives_people_a_larger_picture_of_the_same_scene(task: Task, make: Any, footage: Path) -> None:
-    natural = make(task.natural_id, videos=footage, render_mode="rgb_array", render_size=256)
-    standard = make(task.standard_id, render_mode="rgb_array", render_size=256)
+def test_render_gives_people_a_larger_picture_of_the_same_scene(
+    task: Task, keep: KeptEnvironments, footage: Path
+) -> None:
+    natural = keep(task.natural_id, videos=footage, render_mode="rgb_array", render_size=256)
+    standard = keep(task.standard_id, render_mode="rgb_array", render_size=256)
     for env in (natural, standard):
         observation, _ = env.reset(seed=5)
         untouched = observation.copy()
@@ -230,21 +240,21 @@ def test_render_gives_people_a_larger_picture_of_the_same_scene(task: Task, make
         np.testing.assert_array_equal(again, untouched)
 
 
-def test_a_render_size_changes_no_observation(task: Task, make: Any) -> None:
-    observation, _ = make(task.standard_id, render_mode="rgb_array", render_size=700).reset(seed=6)
+def test_a_render_size_changes_no_observation(task: Task, keep: KeptEnvironments) -> None:
+    observation, _ = keep(task.standard_id, render_mode="rgb_array", render_size=700).reset(seed=6)
     theirs = dm_control_env(task, seed=6)
     theirs.reset()
     np.testing.assert_array_equal(observation, theirs.physics.render(64, 64, task.camera_id))
 
 
-def test_without_a_render_mode_there_is_no_picture(make: Any, footage: Path) -> None:
+def test_without_a_render_mode_there_is_no_picture(make: KeptEnvironments, footage: Path) -> None:
     env = make("NaturalMujoco/CheetahRun-v0", videos=footage)
     env.reset(seed=0)
     assert env.render() is None
 
 
-def test_actions_out_of_range_are_clipped(task: Task, make: Any, footage: Path) -> None:
-    env = make(task.natural_id, videos=footage)
+def test_actions_out_of_range_are_clipped(task: Task, keep: KeptEnvironments, footage: Path) -> None:
+    env = keep(task.natural_id, videos=footage)
     rng = np.random.default_rng(0)
     wild = rng.uniform(-3, 3, (5, *env.action_space.shape))
     outcomes = []

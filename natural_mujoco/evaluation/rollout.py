@@ -49,6 +49,11 @@ class Block:
     def __str__(self) -> str:
         return f"{self.task}, {self.condition}, training seed {self.training_seed}"
 
+    @property
+    def scene(self) -> tuple[object, ...]:
+        """What decides the environments: blocks with the same scene can be played in the same ones."""
+        return self.task, self.condition, self.videos, self.source.action_repeat
+
 
 class Watch:
     """Where a player tells what it is doing, for someone else to see whether it goes on. This one tells nobody."""
@@ -79,10 +84,9 @@ class Stage:
 
     def environments(self, block: Block, count: int) -> list[gym.Env[Any, Any]]:
         """`count` environments for `block`. Raises `VideoSetError` if its videos are not those here."""
-        key = (block.task, block.condition, block.videos, block.source.action_repeat)
-        if key != self._key:
+        if block.scene != self._key:
             self.close()
-            self._key = key
+            self._key = block.scene
             if block.video_set is not None and block.condition != "standard":
                 _require_same_videos(block.videos, block.video_set)
         env_id, kwargs = environment_spec(

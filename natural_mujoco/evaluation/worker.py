@@ -46,6 +46,8 @@ class PlayerProcess:
         self.timeout = timeout
         self._context = multiprocessing.get_context("spawn")
         self.block: Block | None = None
+        self.scene: object = None
+        """What decided the environments of the last block: the process still has them."""
         self._start()
 
     def _start(self) -> None:
@@ -70,7 +72,7 @@ class PlayerProcess:
 
     def submit(self, block: Block) -> None:
         """Hands over a block. The previous one must be done."""
-        self.block = block
+        self.block, self.scene = block, block.scene
         self._state[0], self._state[1] = 0, 0
         self._since = time.monotonic()
         with contextlib.suppress(OSError):  # died: `result` says so
@@ -151,7 +153,7 @@ def play_blocks(
     `progress` is told the agent steps of the blocks that are being played. Raises `PolicyError` if a
     policy fails or hangs, and `WorkerError` if a process dies three times over the same block.
     """
-    waiting = list(reversed(blocks))
+    waiting = list(blocks)
     deaths: dict[Block, int] = {}
     players: list[PlayerProcess] = []
     try:
@@ -159,7 +161,7 @@ def play_blocks(
         while True:
             for player in players:
                 if player.block is None and waiting:
-                    player.submit(waiting.pop())
+                    player.submit(waiting.pop(_next_for(player, waiting)))
             busy = [player for player in players if player.block is not None]
             if not busy:
                 return
@@ -179,7 +181,7 @@ def play_blocks(
                                 f"{player.exit_code()}). The policy may crash it or need more memory than there is."
                             ) from None
                         player.restart()
-                        waiting.append(block)
+                        waiting.insert(0, block)
                     else:
                         yield block, episodes
                 else:
@@ -212,6 +214,14 @@ def _deaf_to_interrupts() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
     if received and callable(handler):
         handler(signal.SIGINT, None)
+
+
+def _next_for(player: PlayerProcess, waiting: Sequence[Block]) -> int:
+    """The first block that can be played in the environments that `player` has, else the first.
+
+    Ten environments take as long to create as thousands of natural steps; the training seeds of an agent share them.
+    """
+    return next((k for k, block in enumerate(waiting) if block.scene == player.scene), 0)
 
 
 class _SharedWatch(Watch):
