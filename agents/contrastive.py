@@ -97,12 +97,19 @@ class Contrastive(nn.Module):
             nn.init.orthogonal_(self.weight)
 
     def scores(self, features: Tensor, embeddings: Tensor) -> Tensor:
-        """log f of every state with every observation: [N, F], [N, E] → [N, N]."""
-        s = self.state_branch(features)
-        z = self.observation_branch(embeddings)
-        if self.weight is not None:
-            z = z @ self.weight
-        return s @ z.T
+        """log f of every state with every observation: [N, F], [N, E] → [N, N].
+
+        In the parameters' own precision, never autocast. Frames that hardly differ give each of the N observations the
+        probability 1/N, and bfloat16 rounds all of these the same way: the gradients of a row no longer sum to zero, and
+        what all scores share grows without bound. On a standard background the loss left 6 nats for 10⁹ within 200 updates.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            dtype = self.state_branch.layers[0].weight.dtype
+            s = self.state_branch(features.to(dtype))
+            z = self.observation_branch(embeddings.to(dtype))
+            if self.weight is not None:
+                z = z @ self.weight
+            return s @ z.T
 
     def forward(self, features: Tensor, embeddings: Tensor) -> Contrast:
         """Eq. 5 for sequences: features [B, T, F], embeddings [B, T, E]."""

@@ -78,6 +78,19 @@ def test_scores_are_bilinear_in_the_embeddings() -> None:
     np.testing.assert_allclose(model.scores(features, embeddings).detach().numpy(), expected, rtol=1e-10)
 
 
+def test_autocast_leaves_the_gradient_of_frames_that_hardly_differ_as_it_is() -> None:
+    torch.manual_seed(0)
+    model = Contrastive(16, 32)
+    features = 1 + 0.01 * torch.randn(16, 24, 16)
+    embeddings = 1 + 0.01 * torch.randn(16, 24, 32)
+    gradients = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            loss = model(features, embeddings).loss
+        gradients.append(torch.autograd.grad(loss, model.weight)[0])
+    assert (gradients[1] - gradients[0]).norm() < 1e-3 * gradients[0].norm()
+
+
 def test_without_w_it_is_the_dot_product_of_activated_branches() -> None:
     torch.manual_seed(0)
     model = Contrastive(6, 9, (5, 4), (8, 4), bilinear=False, activate_last=True)
