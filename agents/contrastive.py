@@ -100,8 +100,9 @@ class Contrastive(nn.Module):
         """log f of every state with every observation: [N, F], [N, E] → [N, N].
 
         In the parameters' own precision, never autocast. Frames that hardly differ give each of the N observations the
-        probability 1/N, and bfloat16 rounds all of these the same way: the gradients of a row no longer sum to zero, and
-        what all scores share grows without bound. On a standard background the loss left 6 nats for 10⁹ within 200 updates.
+        probability 1/N, and bfloat16 rounds all of these the same way: the gradients of a row no longer sum to zero,
+        and what all scores share grows without bound. On a standard background the loss went from 6 nats to 10⁹ within
+        200 updates.
         """
         with torch.autocast(features.device.type, enabled=False):
             dtype = self.state_branch.layers[0].weight.dtype
