@@ -105,7 +105,7 @@ class Contrastive(nn.Module):
         200 updates.
         """
         with torch.autocast(features.device.type, enabled=False):
-            dtype = self.state_branch.layers[0].weight.dtype
+            dtype = next(self.parameters()).dtype
             s = self.state_branch(features.to(dtype))
             z = self.observation_branch(embeddings.to(dtype))
             if self.weight is not None:

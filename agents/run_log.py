@@ -16,8 +16,8 @@ from typing import Any
 import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import Summary
 
 from natural_mujoco import InvalidArgument
 
