@@ -9,9 +9,11 @@ record beside it says which commit and member it came from, and its sha256.
 from __future__ import annotations
 
 import hashlib
+import queue
 import shutil
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,27 +148,40 @@ def _fetch_all(
     then: Callable[[str], None],
     failed: dict[str, str],
 ) -> list[str]:
+    waiting: queue.SimpleQueue[tuple[str, Member]] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[tuple[str, Exception | None]] = queue.SimpleQueue()
+    for pair in members.items():
+        waiting.put(pair)
+
+    def work() -> None:
+        while not fetch.stop:
+            try:
+                clip_id, member = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                fetch.clip(clip_id, member)
+            except Exception as error:
+                outcomes.put((clip_id, error))
+            else:
+                outcomes.put((clip_id, None))
+
+    # Daemons, unlike a pool's threads, need not be waited for: a silent server can hold one for minutes.
+    for k in range(min(connections, len(members))):
+        threading.Thread(target=work, name=f"fetch-{k}", daemon=True).start()
     done: list[str] = []
-    with ThreadPoolExecutor(connections, thread_name_prefix="fetch") as threads:
-        futures = {
-            threads.submit(fetch.clip, clip_id, member): clip_id for clip_id, member in members.items()
-        }
-        try:
-            for future in as_completed(futures):
-                clip_id = futures[future]
-                try:
-                    future.result()
-                except HubUnreachable:
-                    raise  # the others would fail alike, each after its own patience
-                except VideoSetError as error:
-                    failed[clip_id] = str(error)
-                    continue
+    try:
+        for _ in members:
+            clip_id, error = outcomes.get()
+            if error is None:
                 done.append(clip_id)
                 then(clip_id)
-        except BaseException:
-            fetch.stop = True
-            threads.shutdown(wait=True, cancel_futures=True)
-            raise
+            elif isinstance(error, VideoSetError) and not isinstance(error, HubUnreachable):
+                failed[clip_id] = str(error)
+            else:
+                raise error  # if the Hub is gone, the others would fail alike, each after its own patience
+    finally:
+        fetch.stop = True
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -28,7 +29,11 @@ class Behaviour:
     redirect: bool = False
     """Send every file request elsewhere first, as the Hub does to its content network."""
     delay_s: float = 0.0
-    """How long each file request takes, so that a client can be killed within it."""
+    """How long each file request takes, so that clients at once get in each other's way."""
+    hold_after: int | None = None
+    """How many more bodies are sent; later requests for one wait, unanswered, until `let_go`."""
+    die_after: int | None = None
+    """How many more bodies are sent; later requests for one are not answered at all."""
     cut_short: int = 0
     """How many of the next file bodies end halfway, connection and all."""
     drop: int = 0
@@ -47,6 +52,10 @@ class HubServer:
     behaviour: Behaviour = field(default_factory=Behaviour)
     sent_bytes: int = 0
     requests: list[str] = field(default_factory=list)
+    holding: threading.Event = field(default_factory=threading.Event)
+    """Set once a request waits because of `hold_after`."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Guards what requests count down and up."""
 
     def __enter__(self) -> HubServer:
         server = self
@@ -54,13 +63,20 @@ class HubServer:
         class Handler(_Handler):
             hub = server
 
+        self.released = threading.Event()
         self._http = _Server(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
 
+    def let_go(self) -> None:
+        """Close the connections of the requests that wait, and hold none from now on."""
+        self.behaviour.hold_after = None
+        self.released.set()
+
     def __exit__(self, *error: object) -> None:
+        self.let_go()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -149,10 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        if self.command == "GET" and behaviour.drop > 0:
-            behaviour.drop -= 1
-            self.close_connection = True
-            self.connection.shutdown(2)
+        if self.command == "GET" and self._counts_down("drop"):
+            self._hang_up()
             return
         total = len(data)
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
@@ -160,8 +174,16 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted and behaviour.ranges:
             start, stop = int(wanted[1]), min(int(wanted[2]) + 1, total)
         data = data[start:stop]
-        if self.command == "GET" and len(data) > 1 and behaviour.shorten_silently > 0:
-            behaviour.shorten_silently -= 1
+        is_body = self.command == "GET" and len(data) > 1  # and not the question whether ranges are served
+        if is_body and behaviour.hold_after is not None and not self._counts_down("hold_after"):
+            self.hub.holding.set()
+            self.hub.released.wait()
+            self._hang_up()
+            return
+        if is_body and behaviour.die_after is not None and not self._counts_down("die_after"):
+            self._hang_up()
+            return
+        if is_body and self._counts_down("shorten_silently"):
             data = data[: len(data) // 2]
         self.send_response(206 if wanted and behaviour.ranges else 200)
         if wanted and behaviour.ranges:
@@ -172,18 +194,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if behaviour.delay_s and len(data) > 1:
+        if behaviour.delay_s and is_body:
             time.sleep(behaviour.delay_s)
-        if len(data) > 1 and behaviour.cut_short > 0:
-            behaviour.cut_short -= 1
+        cut = is_body and self._counts_down("cut_short")
+        if cut:
             data = data[: len(data) // 2]
-            self.close_connection = True
+        with self.hub.lock:  # before the client has them, so that a test that saw them finds them counted
+            self.hub.sent_bytes += len(data)
         try:
             self.wfile.write(data)
         except OSError:
             return  # the client was killed, which is what some tests are about
-        self.hub.sent_bytes += len(data)
-        if self.close_connection:
+        if cut:
+            self._hang_up()
+
+    def _counts_down(self, name: str) -> bool:
+        with self.hub.lock:
+            left: int = getattr(self.hub.behaviour, name)
+            setattr(self.hub.behaviour, name, max(0, left - 1))
+            return left > 0
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):  # the client may have done so
             self.connection.shutdown(2)
 
     def _json(self, content: object) -> None:

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from .hub_server import COMMIT, HubServer
@@ -59,25 +58,33 @@ def test_the_commit_and_the_member_of_each_video_are_recorded(
         assert told in record
 
 
+def stopped_midway(
+    hub: HubServer, line: list[str], env: dict[str, str], bodies: int, by: signal.Signals
+) -> subprocess.Popen[str]:
+    """A download that has got so many answers, waits for one more, and was then sent a signal."""
+    hub.behaviour.hold_after = bodies
+    process = subprocess.Popen(
+        line, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not hub.holding.wait(0.05):
+        assert process.poll() is None, process.communicate()[1]
+    os.killpg(process.pid, by)
+    return process
+
+
 def test_a_killed_download_goes_on_where_it_was(
     hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path]
 ) -> None:
-    hub.behaviour.delay_s = 0.4
     line = command("download", street, "--accept-licence", "--size", "8", "--connections", "1")
-    process = subprocess.Popen(line, env=env, start_new_session=True, stdout=-3, stderr=-3)
-    while len(fetched_videos(home)) < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    time.sleep(1.0)  # the server may still be answering the request that was under way
+    # After the ends of two archives and two clips.
+    stopped_midway(hub, line, env, bodies=4, by=signal.SIGKILL).communicate()
+    hub.let_go()
     kept = fetched_videos(home)
-    assert 2 <= len(kept) < 6
-    hub.behaviour.delay_s = 0
+    assert len(kept) == 2
     sent = hub.sent_bytes
     done = download(street, env=env)
     assert done.returncode == 0, done.stderr
-    assert f"Fetched {6 - len(kept)} clips" in done.stdout
+    assert "Fetched 4 clips" in done.stdout
     left = sum(path.stat().st_size for clip_id, path in clips.items() if clip_id not in kept)
     assert hub.sent_bytes - sent < left + 2 * 2**16 + 5_000
     assert videos("verify", street, env=env).stdout.endswith("street: 12 files hashed: 12 good.\n")
@@ -87,21 +94,15 @@ def test_a_killed_download_goes_on_where_it_was(
 def test_ctrl_c_stops_a_download_with_a_word_and_keeps_what_is_whole(
     hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path]
 ) -> None:
-    hub.behaviour.delay_s = 0.4
     line = command("download", street, "--accept-licence", "--size", "8", "--connections", "1")
-    process = subprocess.Popen(
-        line, env=env, start_new_session=True, stdout=-3, stderr=subprocess.PIPE, text=True
-    )
-    while not fetched_videos(home):
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=120)
+    process = stopped_midway(hub, line, env, bodies=3, by=signal.SIGINT)
+    _, told = process.communicate()  # the server is still silent: no answer is needed to stop
     assert process.returncode == 130
     assert "Stopped. The same command goes on where it was." in told
     assert "Traceback" not in told
     kept = fetched_videos(home)
     assert kept == {clip_id: clips[clip_id].read_bytes() for clip_id in kept}
+    assert len(kept) == 1
 
 
 def test_a_half_fetched_member_is_completed_and_not_fetched_again(
@@ -111,20 +112,12 @@ def test_a_half_fetched_member_is_completed_and_not_fetched_again(
     # One member again, in small pieces, killed between them.
     shelf = home / "sources" / "street"
     (shelf / "clip-1.mp4").unlink()
-    hub.behaviour.delay_s = 0.1
     in_pieces = "import natural_mujoco.backgrounds.download as d; d.PIECE_BYTES = 1000"
     line = command("download", street, "--size", "8", before=in_pieces)
-    process = subprocess.Popen(line, env=env, start_new_session=True, stdout=-3, stderr=-3)
-    while not [p for p in shelf.glob(".clip-1.*.part") if p.stat().st_size >= 2000]:
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    time.sleep(1.0)  # the server may still be answering the request that was under way
-    part = next(shelf.glob(".clip-1.*.part"))
-    have = part.stat().st_size
-    assert 2000 <= have < clips["clip-1"].stat().st_size
-    hub.behaviour.delay_s = 0
+    stopped_midway(hub, line, env, bodies=2 + 3, by=signal.SIGKILL).communicate()
+    hub.let_go()
+    have = next(shelf.glob(".clip-1.*.part")).stat().st_size
+    assert have == 3000 < clips["clip-1"].stat().st_size
     sent = hub.sent_bytes
     done = download(street, env=env)
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import shutil
-import time
 import warnings
 from pathlib import Path
 
@@ -60,7 +59,9 @@ def test_libraries_of_one_process_share_one_mapping(street: Path) -> None:
     first, second = open_videos(street), open_videos(street)
     frames = first.frames("clip-0.mp4", 32)
     assert second.frames("clip-0.mp4", 32) is frames
-    again = pickle.loads(pickle.dumps(second))
+    pickled = pickle.dumps(second)
+    assert len(pickled) < frames.nbytes / 8  # names, not frames
+    again = pickle.loads(pickled)
     assert again.frames("clip-0.mp4", 32) is frames
     assert (again.name, again.content_hash, again.argument) == (
         first.name,
@@ -147,14 +148,6 @@ def test_embedded_clips_are_generated_as_pinned_at_any_size(home: Path) -> None:
     assert frames_sha256(opened.frames(clip_id, 64)) == opened.video(clip_id).sha256[64]
     assert opened.frames(clip_id, 17).shape == (500, 17, 17, 3)
     assert len(prepared_under(home)) == 2
-
-
-def test_a_set_opens_in_a_moment_and_pickles_without_frames(home: Path) -> None:
-    open_videos("ilsvrc-vid")
-    started = time.process_time()
-    opened = open_videos("ilsvrc-vid")
-    assert time.process_time() - started < 0.5  # a tenth of this is the figure; benchmarks measure it
-    assert len(pickle.dumps(opened)) < 200_000
 
 
 def rewrite(path: Path, position: int, flip: int = 1) -> None:

@@ -25,13 +25,18 @@ import sys
 from natural_mujoco.backgrounds import open_videos
 from natural_mujoco.backgrounds.preparation import Preparers
 library = open_videos(sys.argv[1])
-jobs = [(v.id, int(size)) for size in sys.argv[2].split(",") for v in library.manifest.videos]
-told = lambda count: print("at work", flush=True)
+sizes = [int(size) for size in sys.argv[2].split(",")]
+led = sys.argv[4:] == ["led"]
+def told(count):
+    print("at work", flush=True)
+    if led:
+        sys.stdin.readline()
 with Preparers(library, workers=int(sys.argv[3])) as preparers:
-    futures = [preparers.submit(clip_id, size, on_frames=told) for clip_id, size in jobs]
+    futures = [preparers.submit(v.id, size, on_frames=told) for size in sizes for v in library.manifest.videos]
 for future in futures:
     future.result()
 """
+"""Arguments: set, sizes, processes. With `led`, the next clip is begun when a line has been answered."""
 
 READ_AND_VERIFY = """
 import hashlib, sys
@@ -72,45 +77,76 @@ def test_eight_processes_prepare_read_and_verify_one_set_at_once(street: Path, h
 
 
 def at_work(line: list[str], home: Path) -> subprocess.Popen[str]:
-    """A process group that has just begun to prepare clips."""
-    process = subprocess.Popen(line, env=environment(home), start_new_session=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    """A process group that prepares clips."""
+    return subprocess.Popen(line, env=environment(home), start_new_session=True, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+
+def await_progress(process: subprocess.Popen[str]) -> None:
+    """Wait for the next line of a process that is at work."""
     assert process.stdout is not None
-    assert process.stdout.readline() == "at work\n"
-    return process
+    line = process.stdout.readline()
+    if line != "at work\n":
+        raise AssertionError(f"{line!r}, then {process.communicate()[1]}")
+
+
+def lead(process: subprocess.Popen[str], lines: int) -> None:
+    """Let a led process go on by so many lines."""
+    assert process.stdin is not None
+    for _ in range(lines):
+        await_progress(process)
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+
+def await_end_of_session(session: int) -> None:
+    """Wait until no process of a session runs any more: orphans that finish their clip."""
+
+    def runs(status: Path) -> bool:
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            return False  # gone since it was listed
+        return fields[0] not in "ZX" and int(fields[3]) == session
+
+    while any(runs(status) for status in Path("/proc").glob("[0-9]*/stat")):
+        time.sleep(0.05)
 
 
 def test_twenty_kills_at_random_moments_leave_a_cache_that_verifies(street: Path, home: Path) -> None:
     rng = random.Random(20)
-    sizes = ",".join(str(size) for size in range(8, 48))  # more work than all the rounds can finish
-    line = [sys.executable, "-c", PREPARE, str(street), sizes, "1"]
     seen: dict[str, str] = {}
-    killed_at_work = 0
     for kill in range(20):
-        process = at_work(line, home)
-        time.sleep(rng.uniform(0, 0.4))
+        # Sizes of this round alone, and never more than the test lets it do: however fast the machine is, the
+        # process is at work when it is killed.
+        sizes = ",".join(str(size) for size in range(8 + kill, 128, 20))
+        process = at_work([sys.executable, "-c", PREPARE, str(street), sizes, "1", "led"], home)
+        lead(process, rng.randint(0, 8))
+        time.sleep(rng.choice([0, rng.uniform(0, 0.02), rng.uniform(0, 0.2)]))
         if kill % 4:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()  # the parent alone: its children finish their clip and end
-        process.wait()
-        killed_at_work += process.returncode == -signal.SIGKILL
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
         now = prepared_under(home) if home.exists() else {}
         assert {name: now.get(name) for name in seen} == seen  # what was whole stays as it was
         seen = now
-    assert killed_at_work == 20
-    assert 0 < len(seen) < 40 * 6
-    time.sleep(1.0)  # orphans of the last round
-    done = run_script(PREPARE, street, "8,9,10,47", 1, env=environment(home))
+        await_end_of_session(process.pid)
+    assert 0 < len(seen) <= 20 * 9
+    all_begun = ",".join(str(size) for size in range(8, 48))
+    done = run_script(PREPARE, street, all_begun, 1, env=environment(home))
     assert done.returncode == 0, done.stderr
     findings = verify(open_videos(street), mend=False)
     assert {finding.state for finding in findings} == {"good"}
-    assert {finding.what for finding in findings} >= {8, 9, 10, 47}
+    assert {finding.what for finding in findings} >= set(range(8, 48))
     clean = {**environment(home), "NATURAL_MUJOCO_HOME": str(home.parent / "clean")}
-    assert run_script(PREPARE, street, "8,9,10,47", 1, env=clean).returncode == 0
+    first_begun = ",".join(str(size) for size in range(8, 28))
+    assert run_script(PREPARE, street, first_begun, 1, env=clean).returncode == 0
     undisturbed = prepared_under(home.parent / "clean")
     after = prepared_under(home)
     assert {name: after[name] for name in undisturbed} == undisturbed
+    assert not [name for name in files_under(home) if name.endswith(".tmp")]
 
 
 def in_a_namespace(mounts: str, code: str, *arguments: object, env: dict[str, str]) -> tuple[int, str]:
@@ -214,15 +250,14 @@ def test_a_cache_that_is_itself_a_file_is_said(street: Path, home: Path) -> None
 
 
 def test_ctrl_c_stops_preparing_at_once_and_keeps_what_is_whole(street: Path, home: Path) -> None:
-    sizes = ",".join(str(size) for size in range(8, 48))
-    line = [sys.executable, "-c", PREPARE, str(street), sizes, "2"]
-    process = at_work(line, home)
+    sizes = ",".join(str(size) for size in range(8, 1024))  # the work of hours
+    process = at_work([sys.executable, "-c", PREPARE, str(street), sizes, "2"], home)
     while not prepared_under(home):
-        time.sleep(0.05)
+        await_progress(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate()
     assert "KeyboardInterrupt" in told
-    time.sleep(0.5)
+    await_end_of_session(process.pid)
     findings = verify(open_videos(street), mend=False)
-    assert 0 < len(findings) < 6 * 40  # some of the clips at some of the sizes
+    assert 0 < len(findings) < 6 * 1016  # some of the clips at some of the sizes
     assert {finding.state for finding in findings} == {"good"}
