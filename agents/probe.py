@@ -3,7 +3,8 @@
 World models are trained on one fixed set of episodes in front of training videos. Then a linear map from their
 features to the physical state (dm_control's own observation) and the reward is fitted on those episodes, and scored on
 episodes in front of held-out test videos. Mean R² is the paper's claim at its root: a model that spends itself on
-the background knows little of the robot. Minutes on a CPU, where returns take hours.
+the background knows little of the robot. Minutes on a CPU, where returns take hours. The same command goes on where an
+earlier one was stopped, and more models, variants or seeds are added to what is there.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .loading import make_agent
 from .optimiser import NonFiniteGradient
 from .presets import preset_config
 from .probe_data import ProbeEpisodes, collect_episodes, held_out_r2
+from .probe_results import ProbeResults
 from .replay import Batch, Replay
 
 ProbeModel = Literal["cvrl", "generative", "reward-only"]
@@ -172,24 +174,31 @@ def _collect(run: RunConfig, split: str, first_seed: int, episodes: int) -> Prob
     return collect_episodes(run, split, first_seed, episodes, say)
 
 
-def run_probe(config: ProbeConfig) -> dict[str, Any]:
-    """All models of a probe; returns what TASK.json holds."""
+def run_probe(config: ProbeConfig) -> ProbeResults:
+    """All models of a probe that TASK.json does not hold yet; each is added as soon as it is done."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    results: list[dict[str, Any]] = []
+    task = run_config(config, config.models[0], config.variants[0], 0).task
+    # Through JSON, so that they compare with what was read from a file.
+    settings = json.loads(json.dumps(asdict(config) | {"task": task}, default=str))
+    results = ProbeResults(config.out / f"{task}.json", task, settings)
     for variant in config.variants:
+        missing = [
+            (model, seed)
+            for seed in config.seeds
+            for model in config.models
+            if not results.has(variant, model, seed)
+        ]
+        if not missing:
+            continue
         run = run_config(config, config.models[0], variant, 0)
         train = _collect(run, "train", TRAIN_SEED, config.train_episodes)
         test = _collect(run, "test", TEST_SEED, config.test_episodes)
-        for seed in config.seeds:
-            for model in config.models:
-                run = run_config(config, model, variant, seed)
-                records = train_and_probe(
-                    config, run, train, test, f"{run.task} {variant} {model} seed {seed}"
-                )
-                results.append({"variant": variant, "model": model, "seed": seed, "probes": records})
-    settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()}
-    return {"task": run.task, "config": settings, "results": results}
+        for model, seed in missing:
+            run = run_config(config, model, variant, seed)
+            records = train_and_probe(config, run, train, test, f"{task} {variant} {model} seed {seed}")
+            results.add({"variant": variant, "model": model, "seed": seed, "probes": records})
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -206,11 +215,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise InvalidArgument(f"{name} is {value}; it must be at least 2.")
         if config.updates < 0 or config.probes < 1:
             raise InvalidArgument("--updates must be at least 0 and --probes at least 1.")
-        result = run_probe(config)
-        config.out.mkdir(parents=True, exist_ok=True)
-        path = config.out / f"{result['task']}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n")
-        plot_probe(result, path.with_suffix(".png"))
+        results = run_probe(config)
+        path = results.path
+        plot_probe(results.data, path.with_suffix(".png"))
+    except KeyboardInterrupt:
+        print("Stopped; finished models are kept. The same command goes on from here.", file=sys.stderr)
+        return 130
     except NonFiniteGradient as error:
         print(f"Error: {error} Try a lower learning rate.", file=sys.stderr)
         return 1

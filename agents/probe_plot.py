@@ -15,7 +15,7 @@ COLOURS = {"cvrl": "tab:blue", "generative": "tab:orange", "reward-only": "tab:g
 
 
 def plot_probe(result: dict[str, Any], path: Path) -> None:
-    """Write the PNG for what `agents.probe.run_probe` returned; lines and bars are means over seeds, dots the seeds."""
+    """Write the PNG for the `data` of ProbeResults; lines and bars are means over seeds, dots the seeds."""
     runs: dict[tuple[str, str], list[list[dict]]] = {}
     for entry in result["results"]:
         runs.setdefault((entry["model"], entry["variant"]), []).append(entry["probes"])
@@ -46,8 +46,9 @@ def plot_probe(result: dict[str, Any], path: Path) -> None:
     right.set_xticks(np.arange(len(names)) + 0.4, names, rotation=60, ha="right", fontsize=7)
     right.set(ylabel="R² at the end", ylim=(-0.2, 1))
     right.axhline(0, color="grey", linewidth=0.5)
+    counts = sorted({len(seeds) for seeds in runs.values()})
     figure.suptitle(
-        f"{result['task']}: linear probes of the posterior, {len(next(iter(runs.values())))} seed(s)"
+        f"{result['task']}: linear probes of the posterior, {' to '.join(map(str, counts))} seed(s)"
     )
     figure.savefig(path, dpi=110)
     plt.close(figure)

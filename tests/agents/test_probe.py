@@ -108,16 +108,17 @@ def test_real_episodes_have_the_same_motion_in_front_of_any_background(plain_cli
     assert not np.array_equal(train.states[0], train.states[1])
 
 
-def test_the_command_trains_probes_and_draws(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def tiny_probe(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Makes probes tiny; the flags of one, and their data is made up."""
+
     def tiny_run(config: ProbeConfig, model: str, variant: str, seed: int) -> Any:
         ablation = "none" if model == "cvrl" else model
         return tiny_cvrl(task="cartpole-swingup", variant=variant, seed=seed, ablation=ablation)
 
     monkeypatch.setattr(probe, "run_config", tiny_run)
     monkeypatch.setattr(probe, "collect_episodes", lambda run, split, first, n, say: episodes(first, n, 12))
-    flags = [
+    return [
         "--updates",
         "6",
         "--probes",
@@ -126,11 +127,13 @@ def test_the_command_trains_probes_and_draws(
         "4",
         "--test-episodes",
         "2",
-        "--seeds",
-        "0",
+        "--threads",
         "1",
     ]
-    assert main([*flags, "--out", str(tmp_path), "--threads", "1"]) == 0
+
+
+def test_the_command_trains_probes_and_draws(tiny_probe: list[str], tmp_path: Path) -> None:
+    assert main([*tiny_probe, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "cartpole-swingup.json").read_text())
     assert len(result["results"]) == 2 * 3 * 2
     assert [p["update"] for p in result["results"][0]["probes"]] == [0, 3, 6]
@@ -138,6 +141,42 @@ def test_the_command_trains_probes_and_draws(
     assert (tmp_path / "cartpole-swingup.png").stat().st_size > 10_000
     trained = {r["model"]: r["probes"][-1]["r2"]["features"]["mean"] for r in result["results"]}
     assert len(set(trained.values())) == 3
+
+
+def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
+    tiny_probe: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained: list[str] = []
+    real = probe.train_and_probe
+
+    def stop_at_the_second(config: Any, run: Any, train: Any, test: Any, label: str) -> Any:
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(label)
+        return real(config, run, train, test, label)
+
+    monkeypatch.setattr(probe, "train_and_probe", stop_at_the_second)
+    two = [*tiny_probe, "--variants", "natural", "--models", "cvrl", "reward-only"]
+    assert main([*two, "--out", str(tmp_path)]) == 130
+    first = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"]
+    assert [(r["model"], r["variant"]) for r in first] == [("cvrl", "natural")]
+
+    def note(config: Any, run: Any, train: Any, test: Any, label: str) -> Any:
+        trained.append(label)
+        return real(config, run, train, test, label)
+
+    monkeypatch.setattr(probe, "train_and_probe", note)
+    assert main([*two, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
+    assert len(trained) == 4
+    results = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"]
+    assert results[0] == first[0]
+    assert len({(r["model"], r["seed"]) for r in results}) == len(results) == 4
+
+    assert main([*two, "--updates", "7", "--out", str(tmp_path)]) == 2
+    assert "updates: 6 there, 7 now" in capsys.readouterr().err
+    (tmp_path / "cartpole-swingup.json").write_text("[]")
+    assert main([*two, "--out", str(tmp_path)]) == 1
+    assert "is not the results of a probe" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
