@@ -2,93 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from natural_mujoco.errors import InvalidArgument, NaturalMujocoError, PolicyError, WorkerError
+from natural_mujoco.errors import InvalidArgument, PolicyError, WorkerError
 from natural_mujoco.evaluation.evaluate import evaluate
 from natural_mujoco.evaluation.ray_tasks import connect, run_tasks
 from natural_mujoco.evaluation.records import read_results
 
+from .ray_cluster import PATIENCE_S, ROOT, Cluster, running_cluster, wait_for
 from .test_evaluate import make_request, without_machine
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Cluster:
-    """`ray start --head` with two CPUs, so two workers at a time."""
-
-    def __init__(self, address: str, head: subprocess.Popen[bytes], gate: Path) -> None:
-        self.address, self.head, self.gate = address, head, gate
-
-    def workers(self, task: str) -> list[psutil.Process]:
-        """The worker processes that are running `task`."""
-        found = []
-        for process in psutil.Process(self.head.pid).children(recursive=True):
-            try:
-                if any(f"ray::{task}" in part for part in process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     import ray
 
-    # Ray's sockets lie under this folder, and the names of sockets must be short.
-    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    gate = folder / "gate"
-    head = subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}", "--num-cpus=2",
-         "--node-ip-address=127.0.0.1", "--include-dashboard=false", "--disable-usage-stats",
-         "--object-store-memory=100000000", f"--temp-dir={folder}"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, "GATE": str(gate), "PYTHONPATH": str(ROOT), "RAY_ADDRESS": ""},
-    )  # fmt: skip
-    address = f"127.0.0.1:{port}"
-    try:
-
-        def connected() -> bool:
-            try:
-                connect(address)
-            except NaturalMujocoError:
-                return False
-            return True
-
-        wait_for(connected)
-        yield Cluster(address, head, gate)
-    finally:
-        ray.shutdown()
-        for process in [*psutil.Process(head.pid).children(recursive=True), psutil.Process(head.pid)]:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        head.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    with running_cluster() as cluster:
+        try:
+            connect(cluster.address)
+            yield cluster
+        finally:
+            ray.shutdown()
 
 
 def test_every_episode_is_there_once_although_a_worker_was_killed(
@@ -100,17 +42,19 @@ def test_every_episode_is_there_once_although_a_worker_was_killed(
     killed: list[int] = []
 
     def kill_one_at_the_gate() -> None:
-        wait_for(lambda: len(cluster.workers("play_block_task")) == 2)
-        victim = cluster.workers("play_block_task")[0]
-        os.kill(victim.pid, signal.SIGKILL)
-        killed.append(victim.pid)
-        # Only when another worker has taken its place does the gate open: the retry is what finishes.
-        wait_for(lambda: len([w for w in cluster.workers("play_block_task") if w.pid not in killed]) == 2)
-        cluster.gate.touch()
+        try:
+            wait_for(lambda: len(cluster.workers("play_block_task")) == 2)
+            victim = cluster.workers("play_block_task")[0]
+            os.kill(victim.pid, signal.SIGKILL)
+            # Only when another worker has taken its place does the gate open: the retry is what finishes.
+            wait_for(lambda: len([w for w in cluster.workers("play_block_task") if w.pid != victim.pid]) == 2)
+            killed.append(victim.pid)
+        finally:
+            cluster.gate.touch()
 
     killer = threading.Thread(target=kill_one_at_the_gate)
     killer.start()
-    evaluate(request, use_ray=True, ray_address=cluster.address)
+    evaluate(request, use_ray=True, ray_address=cluster.address, timeout=PATIENCE_S)
     killer.join()
     assert len(killed) == 1
     results = read_results(out)
@@ -127,7 +71,7 @@ def test_a_failing_policy_is_reported_and_what_was_done_is_kept(
     out = tmp_path / "results.json"
     request = make_request(out, plain_clips, ":SlowAfterwards")
     with pytest.raises(PolicyError, match="hung in cartpole-swingup"):
-        evaluate(request, use_ray=True, ray_address=cluster.address, timeout=2.0)
+        evaluate(request, use_ray=True, ray_address=cluster.address, timeout=10.0)
     assert {e.task for e in read_results(out).episodes} <= {"pendulum-swingup"}
 
 
