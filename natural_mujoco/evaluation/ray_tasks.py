@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,11 @@ from .worker import POLICY_TIMEOUT_S, PlayerProcess
 K = TypeVar("K")
 R = TypeVar("R")
 
+# A cluster of this machine alone needs no network and is nobody else's business. Ray reads 127.0.0.1 as "the address
+# under which others see this machine" and listens on that; any other loopback address it takes as it is. (macOS has
+# only 127.0.0.1, but there Ray stays on it.)
+_LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+
 RETRIES = 5
 """How often a task is begun again after its worker or machine died."""
 
@@ -34,6 +40,7 @@ def connect(address: str | None = None) -> Any:
 
     Raises `InvalidArgument` if Ray is not installed and `NaturalMujocoError` if there is no such cluster.
     """
+    _send_known_token()
     try:
         import ray
     except ImportError:
@@ -45,12 +52,32 @@ def connect(address: str | None = None) -> Any:
         where = address or os.environ.get("RAY_ADDRESS") or "local"
         _require_listener(where)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        options = {"include_dashboard": False} if where == "local" else {}
+        options = {"include_dashboard": False, "_node_ip_address": _LOOPBACK} if where == "local" else {}
         try:
             ray.init(address=where, log_to_driver=False, logging_level="ERROR", **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise _no_cluster(where, error) from error
+        except Exception as error:  # Ray raises plain ones as well
+            ray.shutdown()  # what is half connected would be in the way of the next attempt
+            if where == "local":
+                raise NaturalMujocoError(
+                    f"Ray did not start on this machine ({_first_line(error)}). "
+                    "Without --ray the same work runs here without it."
+                ) from error
+            raise NaturalMujocoError(
+                f"Ray cannot join the cluster at {where} ({_first_line(error)}). It must run the same versions of Ray "
+                "and Python, this machine must reach it under its own address, and where it asks for a token, its "
+                "~/.ray/auth_token must be here as well."
+            ) from error
     return ray
+
+
+def _send_known_token() -> None:
+    """Lets Ray send the user's token. Its clusters ask for one as soon as the user has one, its clients do not send it.
+
+    Ray writes the token itself, when it first starts a cluster of one machine, and reads the setting when imported.
+    """
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    if os.environ.get("RAY_AUTH_TOKEN") or path.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _require_listener(address: str) -> None:
@@ -65,9 +92,13 @@ def _require_listener(address: str) -> None:
 
 def _no_cluster(address: str, error: Exception) -> NaturalMujocoError:
     return NaturalMujocoError(
-        f"There is no Ray cluster at {address} ({(str(error).splitlines() or [type(error).__name__])[0]}). "
+        f"There is no Ray cluster at {address} ({_first_line(error)}). "
         "`ray start --head` starts one; --ray without an address uses this machine alone."
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def run_tasks(

@@ -39,6 +39,11 @@ PATIENCE_S = 900.0
 """Ends a test that would hang for ever. Nothing that works comes near it."""
 
 
+def without_ray() -> dict[str, str]:
+    """This process' environment without what it tells Ray."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Returns once `condition` holds."""
     deadline = time.monotonic() + PATIENCE_S
@@ -66,15 +71,18 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running_cluster() -> Iterator[Cluster]:
-    """A cluster of one head with two CPUs, ready for work. Fails with the heads' own words if none comes up."""
+def running_cluster(**environ: str) -> Iterator[Cluster]:
+    """A cluster of one head with two CPUs, ready for work; `environ` is added to its environment.
+
+    Fails with the heads' own words if none comes up.
+    """
     logs = []
     for _ in range(STARTS):
         # Ray's sockets lie in this folder, and the names of sockets must be short.
         folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         log = folder / "head.log"
         port, client_port = _quiet_ports()
-        head = _start_head(folder, log, port, client_port)
+        head = _start_head(folder, log, port, client_port, environ)
         try:
             wait_for(lambda: head.poll() is not None or _is_ready(log, client_port))  # noqa: B023 (called at once)
             if head.poll() is None:
@@ -87,9 +95,10 @@ def running_cluster() -> Iterator[Cluster]:
     raise AssertionError(f"{STARTS} Ray heads died while they started. They said:\n" + "\n---\n".join(logs))
 
 
-def _start_head(folder: Path, log: Path, port: int, client_port: int) -> subprocess.Popen[bytes]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environ |= {"GATE": str(folder / "gate"), "PYTHONPATH": str(ROOT)}
+def _start_head(
+    folder: Path, log: Path, port: int, client_port: int, environ: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    environ = without_ray() | {"GATE": str(folder / "gate"), "PYTHONPATH": str(ROOT)} | environ
     with log.open("wb") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2",

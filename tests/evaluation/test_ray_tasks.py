@@ -17,20 +17,29 @@ from natural_mujoco.evaluation.evaluate import evaluate
 from natural_mujoco.evaluation.ray_tasks import connect, run_tasks
 from natural_mujoco.evaluation.records import read_results
 
-from .ray_cluster import PATIENCE_S, ROOT, Cluster, running_cluster, wait_for
+from .ray_cluster import LOOPBACK, PATIENCE_S, ROOT, Cluster, running_cluster, wait_for, without_ray
 from .test_evaluate import make_request, without_machine
+
+TOKEN = "0123456789abcdef" * 4
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     import ray
 
-    with running_cluster() as cluster:
+    # Ray is part of this process from here on and cannot learn of a token later: no token, whoever runs the tests.
+    with running_cluster(RAY_AUTH_MODE="disabled") as cluster:
         try:
             connect(cluster.address)
             yield cluster
         finally:
             ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def token_cluster() -> Iterator[Cluster]:
+    with running_cluster(RAY_AUTH_TOKEN=TOKEN) as cluster:
+        yield cluster
 
 
 def test_every_episode_is_there_once_although_a_worker_was_killed(
@@ -95,6 +104,45 @@ def test_tasks_of_any_kind_run_and_fail_by_name(cluster: Cluster) -> None:
         list(run_tasks(fail, {"run 0": (0,)}, cluster.address))
     with pytest.raises(WorkerError, match="gave up on run 1 after 1 retries"):
         list(run_tasks(crash, {"run 1": (1,)}, cluster.address, retries=1))
+
+
+def run_apart(home: Path, address: str | None, **environ: str) -> str:
+    """What a fresh process of a user with the home folder `home` finds at `address`: the node's and the results."""
+    program = (
+        "from natural_mujoco.evaluation.ray_tasks import connect, run_tasks\n"
+        "from tests.evaluation.test_ray_tasks import double\n"
+        f"print(connect({address!r}).nodes()[0]['NodeManagerAddress'])\n"
+        "print(dict(run_tasks(double, {'run': (4,)})))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**without_ray(), "HOME": str(home), "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_an_address_ray_starts_here_and_for_this_machine_alone(tmp_path: Path) -> None:
+    assert run_apart(tmp_path, None) == f"{LOOPBACK}\n{{'run': 8}}\n"
+
+
+@pytest.mark.parametrize("place", ["home", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_TOKEN"])
+def test_a_cluster_that_asks_for_a_token_gets_the_users_own(
+    token_cluster: Cluster, tmp_path: Path, place: str
+) -> None:
+    environ = {}
+    if place == "home":
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray" / "auth_token").write_text(TOKEN)
+    elif place == "RAY_AUTH_TOKEN":
+        environ = {place: TOKEN}
+    else:
+        (tmp_path / "token").write_text(TOKEN)
+        environ = {place: str(tmp_path / "token")}
+    assert run_apart(tmp_path, token_cluster.address, **environ) == f"{LOOPBACK}\n{{'run': 8}}\n"
 
 
 def test_without_ray_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
