@@ -257,8 +257,18 @@ def translated_errors(repo: str, revision: str, file: str = "") -> Iterator[None
                 f"The Hub refuses {repo} ({status}): run `hf auth login` or set HF_TOKEN to a valid token."
             ) from error
         raise HubUnreachable(f"The Hub answers {status} for {repo}. Wait a little. {AGAIN}") from error
+    except hub_errors.HFValidationError as error:
+        raise VideoSetError(f"{repo} is no name of a dataset on the Hub: {error}") from error
     except (_transport_error(), ConnectionError, TimeoutError) as error:
         raise HubUnreachable(f"Lost the connection to {page} ({type(error).__name__}). {AGAIN}") from error
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+    ) as error:  # no JSON, or not what the Hub's client looks for in it
+        raise HubUnreachable(
+            f"What answers for {page} is not the Hub: is a login page in between, or HF_ENDPOINT wrong? {AGAIN}"
+        ) from error
 
 
 def _offline(repo: str) -> str:

@@ -32,8 +32,12 @@ class Behaviour:
     """How long each file request takes, so that clients at once get in each other's way."""
     hold_after: int | None = None
     """How many more bodies are sent; later requests for one wait, unanswered, until `let_go`."""
-    die_after: int | None = None
-    """How many more bodies are sent; later requests for one are not answered at all."""
+    status: int = 0
+    """If set, the error that every request is answered with."""
+    login_page: bool = False
+    """Answer everything with a page for people, as hotel networks do."""
+    dead: bool = False
+    """Answer nothing any more on connections that are open."""
     cut_short: int = 0
     """How many of the next file bodies end halfway, connection and all."""
     drop: int = 0
@@ -75,11 +79,16 @@ class HubServer:
         self.behaviour.hold_after = None
         self.released.set()
 
-    def __exit__(self, *error: object) -> None:
+    def die(self) -> None:
+        """Hang up on every client and listen no more."""
+        self.behaviour.dead = True
         self.let_go()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+    def __exit__(self, *error: object) -> None:
+        self.die()
 
     @property
     def url(self) -> str:
@@ -114,6 +123,15 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(url.path)
         hub.requests.append(f"{self.command} {path}")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if hub.behaviour.dead:
+            self._hang_up()
+            return
+        if hub.behaviour.login_page:
+            self._send(b"<html>Welcome to our hotel</html>", "text/html")
+            return
+        if hub.behaviour.status:
+            self._error(hub.behaviour.status, "", "not now")
+            return
         if hub.behaviour.token and self.headers.get("Authorization") != f"Bearer {hub.behaviour.token}":
             self._error(401, "GatedRepo", f"Access to dataset {hub.repo} is restricted.")
             return
@@ -180,9 +198,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.released.wait()
             self._hang_up()
             return
-        if is_body and behaviour.die_after is not None and not self._counts_down("die_after"):
-            self._hang_up()
-            return
         if is_body and self._counts_down("shorten_silently"):
             data = data[: len(data) // 2]
         self.send_response(206 if wanted and behaviour.ranges else 200)
@@ -220,9 +235,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
 
     def _json(self, content: object) -> None:
-        data = json.dumps(content).encode()
+        self._send(json.dumps(content).encode(), "application/json")
+
+    def _send(self, data: bytes, kind: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("X-Repo-Commit", self.hub.commit)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .footage import short_clip
+from .hub_server import HubServer
 
 RUN = "import sys; from natural_mujoco.cli import main; sys.exit(main())"
 IMPATIENT = """
@@ -108,6 +109,19 @@ def download(
     sizes = () if "--size" in arguments else ("--size", 8)
     line = ("download", street, "--workers", 1, *sizes, *arguments)
     return videos(*line, env=env, before=before)
+
+
+def started_and_held(
+    hub: HubServer, line: list[str], env: dict[str, str], bodies: int
+) -> subprocess.Popen[str]:
+    """A download, its processes a group of their own, that has had so many answers and waits for one more."""
+    hub.behaviour.hold_after = bodies
+    process = subprocess.Popen(
+        line, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not hub.holding.wait(0.05):
+        assert process.poll() is None, process.communicate()[1]
+    return process
 
 
 def fetched_videos(home: Path) -> dict[str, bytes]:

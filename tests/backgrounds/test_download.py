@@ -15,6 +15,7 @@ from .sets import (
     fetched_videos,
     files_under,
     prepared_under,
+    started_and_held,
     videos,
 )
 
@@ -58,26 +59,14 @@ def test_the_commit_and_the_member_of_each_video_are_recorded(
         assert told in record
 
 
-def stopped_midway(
-    hub: HubServer, line: list[str], env: dict[str, str], bodies: int, by: signal.Signals
-) -> subprocess.Popen[str]:
-    """A download that has got so many answers, waits for one more, and was then sent a signal."""
-    hub.behaviour.hold_after = bodies
-    process = subprocess.Popen(
-        line, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    while not hub.holding.wait(0.05):
-        assert process.poll() is None, process.communicate()[1]
-    os.killpg(process.pid, by)
-    return process
-
-
 def test_a_killed_download_goes_on_where_it_was(
     hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path]
 ) -> None:
     line = command("download", street, "--accept-licence", "--size", "8", "--connections", "1")
     # After the ends of two archives and two clips.
-    stopped_midway(hub, line, env, bodies=4, by=signal.SIGKILL).communicate()
+    process = started_and_held(hub, line, env, bodies=4)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     hub.let_go()
     kept = fetched_videos(home)
     assert len(kept) == 2
@@ -95,7 +84,8 @@ def test_ctrl_c_stops_a_download_with_a_word_and_keeps_what_is_whole(
     hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path]
 ) -> None:
     line = command("download", street, "--accept-licence", "--size", "8", "--connections", "1")
-    process = stopped_midway(hub, line, env, bodies=3, by=signal.SIGINT)
+    process = started_and_held(hub, line, env, bodies=3)
+    os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate()  # the server is still silent: no answer is needed to stop
     assert process.returncode == 130
     assert "Stopped. The same command goes on where it was." in told
@@ -114,7 +104,9 @@ def test_a_half_fetched_member_is_completed_and_not_fetched_again(
     (shelf / "clip-1.mp4").unlink()
     in_pieces = "import natural_mujoco.backgrounds.download as d; d.PIECE_BYTES = 1000"
     line = command("download", street, "--size", "8", before=in_pieces)
-    stopped_midway(hub, line, env, bodies=2 + 3, by=signal.SIGKILL).communicate()
+    process = started_and_held(hub, line, env, bodies=2 + 3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     hub.let_go()
     have = next(shelf.glob(".clip-1.*.part")).stat().st_size
     assert have == 3000 < clips["clip-1"].stat().st_size

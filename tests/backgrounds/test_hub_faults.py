@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from .hub_server import COMMIT, HubServer
+from .hub_server import COMMIT, Behaviour, HubServer
 from .sets import (
     IMPATIENT,
+    command,
     download,
     fetched_videos,
     files_under,
     prepared_under,
+    started_and_held,
     write_archive,
 )
 
@@ -36,14 +38,40 @@ def test_connections_that_die_midway_are_tried_again(
 def test_a_server_that_dies_for_good_leaves_what_was_fetched(
     hub: HubServer, env: dict[str, str], street: Path, home: Path
 ) -> None:
-    hub.behaviour.die_after = 2 + 1  # the ends of two archives, and one clip
-    done = download(street, "--accept-licence", "--connections", 1, env=env, before=IMPATIENT)
-    assert done.returncode == 1
-    assert "Lost the connection" in done.stderr
-    assert "The same command goes on where it was." in done.stderr
-    assert "Traceback" not in done.stderr
+    line = command("download", street, "--accept-licence", "--connections", 1, before=IMPATIENT)
+    process = started_and_held(hub, line, env, bodies=2 + 1)  # the ends of two archives, and one clip
+    hub.die()
+    _, told = process.communicate()
+    assert process.returncode == 1
+    assert "Lost the connection" in told
+    assert "The same command goes on where it was." in told
+    assert "Traceback" not in told
     assert len(fetched_videos(home)) == 1
-    hub.behaviour.die_after = None
+    with HubServer(hub.files, repo=REPO) as again:
+        done = download(street, env={**env, "HF_ENDPOINT": again.url})
+    assert done.returncode == 0, done.stderr
+    assert "Fetched 5 clips" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "told"),
+    [
+        ({"status": 403}, "The Hub refuses someone/clips (403): run `hf auth login`"),
+        ({"status": 429}, "The Hub answers 429 for someone/clips. Wait a little. The same command goes on"),
+        ({"status": 503}, "The Hub answers 503 for someone/clips. Wait a little. The same command goes on"),
+        ({"login_page": True}, "is not the Hub: is a login page in between, or HF_ENDPOINT wrong?"),
+        ({"dead": True}, "Lost the connection to http://127.0.0.1"),
+    ],
+)
+def test_a_hub_that_answers_with_errors_gets_one_sentence_and_is_asked_again_later(
+    hub: HubServer, env: dict[str, str], street: Path, home: Path, behaviour: dict[str, object], told: str
+) -> None:
+    hub.behaviour = Behaviour(**behaviour)
+    done = download(street, "--accept-licence", env=env, before=IMPATIENT)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    hub.behaviour = Behaviour()
     assert download(street, env=env).returncode == 0
     assert len(fetched_videos(home)) == 6
 
@@ -110,6 +138,7 @@ def test_a_gated_dataset_asks_for_the_users_own_token(
         (["--revision", "v9"], f"{REPO} has no revision 'v9': give --revision a branch, tag or commit"),
         (["--repo", "nobody/nothing"], "There is no dataset nobody/nothing that you may read"),
         (["--repo", "../../x"], "--repo"),
+        (["--repo", "a--b/c"], "a--b/c is no name of a dataset on the Hub"),
         (["--connections", "0"], "--connections 0: give 1 to 32"),
         (["--size", "0"], "size=0 is no frame size"),
     ],
