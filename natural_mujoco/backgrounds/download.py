@@ -208,7 +208,7 @@ class _Fetch:
         here = sum(part.stat().st_size for part in folder.glob(".*.part"))
         if free + here < packed:
             raise VideoSetError(
-                f"The clips take {packed / 1e6:.0f} MB and {folder} has {free / 1e6:.0f} MB left: free some space, "
+                f"The clips take {packed / 1e6:.1f} MB and {folder} has {free / 1e6:.1f} MB left: free some space, "
                 "or set NATURAL_MUJOCO_HOME to a folder with room."
             )
         self._events.planned(len(members), packed)

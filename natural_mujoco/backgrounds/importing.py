@@ -29,13 +29,21 @@ class Import:
     missing: tuple[str, ...]
 
 
+class ClipsMissing(VideoSetError):
+    """Some clips of the set do not lie under the folder: `clip_ids`, all of them."""
+
+    def __init__(self, message: str, clip_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.clip_ids = clip_ids
+
+
 def import_clips(manifest: Manifest, tree: Path, cache: Cache, allow_missing: bool = False) -> Import:
     """Link the clips of a set that lie under `tree`; those downloaded or imported before count as well.
 
     If some are missing and `allow_missing` is set, the rest become a set of their own, with another name and
     another content hash, which is written to the cache and found there by name.
 
-    Raises `InvalidArgument` if `tree` is no folder or the set needs no import, `VideoSetError` naming missing clips.
+    Raises `InvalidArgument` if `tree` is no folder or the set needs no import, `ClipsMissing` if clips are missing.
     """
     if isinstance(manifest.source, (GeneratedSource, FolderSource)):
         raise InvalidArgument(f"{manifest.name} needs no import: it is used by its name or path as it is.")
@@ -51,9 +59,10 @@ def import_clips(manifest: Manifest, tree: Path, cache: Cache, allow_missing: bo
         )
     if missing and not allow_missing:
         named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
-        raise VideoSetError(
+        raise ClipsMissing(
             f"{len(missing)} of the {len(manifest.videos)} clips of {manifest.name} do not lie under {tree}: {named}. "
-            "Complete the tree, or give --allow-missing to use the others as a set of their own."
+            "Complete the tree, or give --allow-missing to use the others as a set of their own.",
+            missing,
         )
     for clip_id, path in sorted(found.items()):
         link_source(cache, manifest.collection, clip_id, path)

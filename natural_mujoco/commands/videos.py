@@ -145,13 +145,17 @@ def run_import(args: argparse.Namespace) -> int:
     """Links the clips under a folder and prepares them."""
     from natural_mujoco.backgrounds.cache import Cache
     from natural_mujoco.backgrounds.download import download
-    from natural_mujoco.backgrounds.importing import import_clips
+    from natural_mujoco.backgrounds.importing import ClipsMissing, import_clips
     from natural_mujoco.backgrounds.library import VideoLibrary, open_videos
     from natural_mujoco.commands.video_progress import download_display
 
     sizes = _sizes(args)
     library = open_videos(args.set)
-    done = import_clips(library.manifest, args.tree, Cache(), args.allow_missing)
+    try:
+        done = import_clips(library.manifest, args.tree, Cache(), args.allow_missing)
+    except ClipsMissing as error:
+        print(f"Missing: {', '.join(error.clip_ids)}.")
+        raise
     print(f"Terms of {library.name}: {library.manifest.licence}")
     print(f"Found {len(done.linked)} of {len(library.manifest.videos)} clips under {args.tree}.")
     if done.missing:

@@ -18,6 +18,7 @@ from natural_mujoco.backgrounds import open_videos
 from natural_mujoco.backgrounds.verify import verify
 from natural_mujoco.errors import VideoSetError
 
+from .hub_server import HubServer
 from .sets import environment, files_under, prepared_under, run_script, write_manifest
 
 PREPARE = """
@@ -205,6 +206,38 @@ def test_a_full_disk_is_said_and_leaves_the_cache_valid(street: Path, home: Path
     assert "half-written []" in told
     if "The disk is full" in told:
         assert "{'good'}" in told
+
+
+DOWNLOAD = """
+import sys
+from natural_mujoco.backgrounds import open_videos
+from natural_mujoco.backgrounds.cache import cache_home
+from natural_mujoco.backgrounds.verify import verify
+from natural_mujoco.cli import main
+print("status", main(["videos", "download", sys.argv[1], "--accept-licence", "--size", "64"]))
+print("states", {finding.state for finding in verify(open_videos(sys.argv[1]), mend=False)})
+print("half-written", [str(p) for p in cache_home().rglob(".*.tmp") if p.stat().st_size > 0])
+"""
+
+
+def test_a_disk_that_fills_during_a_download_is_said_and_what_is_there_is_good(
+    archives: dict[str, Path], clips: dict[str, Path], home: Path, tmp_path: Path
+) -> None:
+    source = {"kind": "hub", "repo": "someone/clips", "archives": list(archives)}
+    street = write_manifest(tmp_path / "street.json", list(clips), source, frames=24)
+    home.mkdir()
+    mount = f"mount -t tmpfs -o size=256k tmpfs '{home}'"  # the videos take 66 kB, a clip's frames 295 kB
+    with HubServer(archives, repo="someone/clips") as hub:
+        env = environment(home, HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf"))
+        status, told = in_a_namespace(mount, DOWNLOAD, street, env=env)
+    assert status == 0, told
+    assert "status 1" in told
+    assert "Fetched 6 clips" in told
+    assert "The disk is full" in told or "limit refuses files of this size" in told
+    assert "6 of 6 clips of street are not usable" in told
+    assert "states {'good'}" in told
+    assert "half-written []" in told
+    assert "Traceback" not in told
 
 
 READ = """

@@ -54,6 +54,9 @@ def test_list_counts_what_is_prepared_and_imported_sets(home: Path, tmp_path: Pa
     refused = videos("import", "davis-2017", "--from", tmp_path / "DAVIS", env=env)
     assert refused.returncode == 1
     assert "88 of the 90 clips of davis-2017 do not lie under" in refused.stderr
+    named = re.search(r"Missing: (.*)\.", refused.stdout)[1].split(", ")
+    assert len(named) == 88
+    assert {"bike-packing", "train"} <= set(named)
     done = videos(
         "import", "davis-2017", "--from", tmp_path / "DAVIS", "--allow-missing", "--size", 16, env=env
     )
