@@ -7,10 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo test lint type format bench wheel clean help
+.PHONY: demo leaderboard test lint type format bench wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
+	@echo "make leaderboard  build the example site from results/ and the paper's tables; writes site/"
 	@echo "make test         the whole test suite"
 	@echo "make lint type    ruff, mypy"
 	@echo "make format       rewrite the code as ruff formats it"
@@ -35,6 +36,9 @@ $(VENV)/dev.stamp: $(VENV)/suite.stamp
 
 demo: $(VENV)/suite.stamp
 	@$(BIN)/python tools/demo.py
+
+leaderboard: $(VENV)/suite.stamp
+	@$(BIN)/python -m natural_mujoco leaderboard build $(wildcard results/*.json) --out site
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

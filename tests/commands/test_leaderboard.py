@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from natural_mujoco.cli import main
-from natural_mujoco.evaluation.records import write_results
+from natural_mujoco.evaluation.records import REFERENCES, write_results
 from tests.evaluation.made_up import make_results
 
 
@@ -34,6 +36,21 @@ def test_build_without_entries_shows_references_and_the_paper(tmp_path: Path) ->
     assert "CVRL-reward-only" in (tmp_path / "site" / "index.html").read_text()
     assert main(["leaderboard", "build", "--no-published", "--out", str(tmp_path / "site")]) == 0
     assert "CVRL-reward-only" not in (tmp_path / "site" / "index.html").read_text()
+
+
+def test_make_builds_the_example_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make leaderboard` runs in this checkout builds the site of all entries that lie in `results/`."""
+    root = Path(__file__).resolve().parents[2]
+    steps = subprocess.run(
+        ["make", "--dry-run", "leaderboard"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout
+    python, *command = shlex.split(steps.splitlines()[-1])
+    assert (python, command[:4]) == (".venv/bin/python", ["-m", "natural_mujoco", "leaderboard", "build"])
+    monkeypatch.chdir(root)
+    assert command[-2:] == ["--out", "site"]
+    assert main([*command[2:-1], str(tmp_path / "site")]) == 0
+    entries = len(list((root / "results").glob("*.json"))) + len(REFERENCES)
+    assert len(list((tmp_path / "site" / "entries").glob("*.html"))) == entries
 
 
 def test_check_accepts_and_refuses(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

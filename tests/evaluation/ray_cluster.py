@@ -98,10 +98,13 @@ def running_cluster(**environ: str) -> Iterator[Cluster]:
 def _start_head(
     folder: Path, log: Path, port: int, client_port: int, environ: dict[str, str]
 ) -> subprocess.Popen[bytes]:
+    # One of Ray's processes is started by a shell, without quotes: a checkout may lie in a folder with spaces.
+    (folder / "python").symlink_to(sys.prefix)
+    python = folder / "python" / Path(sys.executable).relative_to(sys.prefix)
     environ = without_ray() | {"GATE": str(folder / "gate"), "PYTHONPATH": str(ROOT)} | environ
     with log.open("wb") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2",
+            [python, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2",
              f"--node-ip-address={LOOPBACK}", f"--port={port}", f"--ray-client-server-port={client_port}",
              "--include-dashboard=false", "--disable-usage-stats", "--object-store-memory=100000000",
              f"--temp-dir={folder}"],
