@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .transposed_convolution import transposed_convolution
+from .convolutions import convolution, transposed_convolution
 
 EncoderOutput = Literal["relu", "layer-norm"]
 
@@ -62,13 +62,20 @@ class Encoder(nn.Module):
 
     Channels are depth·(1, 2, 4, 8); the paper's "32, 65, 128, 256" is read as depth 32. Frames of
     64×64 give E = 32·depth. With `output="relu"` the last layer is a ReLU as in Dreamer; `"layer-norm"` ends
-    in a linear convolution and a LayerNorm, which cannot die (see agents/README.md).
+    in a linear convolution and a LayerNorm, which cannot die (see agents/README.md). With `fast` a CPU takes the
+    routes of convolutions.py.
     """
 
     def __init__(
-        self, size: int = 64, channels: int = 3, depth: int = 32, output: EncoderOutput = "relu"
+        self,
+        size: int = 64,
+        channels: int = 3,
+        depth: int = 32,
+        output: EncoderOutput = "relu",
+        fast: bool = True,
     ) -> None:
         super().__init__()
+        self.fast = fast
         widths = [channels, depth, 2 * depth, 4 * depth, 8 * depth]
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2) for a, b in itertools.pairwise(widths))
         for _ in range(4):
@@ -86,9 +93,14 @@ class Encoder(nn.Module):
         leading = frames.shape[:-3]
         x = preprocess(frames).flatten(0, -4).permute(0, 3, 1, 2)  # N C height width, channels last in memory
         *inner, last = self.convolutions
-        for convolution in inner:
-            x = F.relu(convolution(x))
-        x = last(x)
+        for layer in inner:
+            x = F.relu(layer(x))
+        if self.fast and x.device.type == "cpu":
+            assert isinstance(last, nn.Conv2d)
+            assert last.bias is not None
+            x = convolution(x, last.weight, last.bias)
+        else:
+            x = last(x)
         x = F.relu(x) if self.norm is None else x
         x = x.permute(0, 2, 3, 1).reshape(*leading, self.size)
         return x.float() if self.norm is None else self.norm(x.float())
@@ -98,7 +110,7 @@ class Decoder(nn.Module):
     """Dreamer's transposed convolutions: features [..., F] → centred frames [..., 64, 64, C].
 
     The mean of a Gaussian of standard deviation 1 over the values that `preprocess` gives. With `fast` a CPU takes the
-    routes of transposed_convolution.py.
+    routes of convolutions.py.
     """
 
     def __init__(self, features: int, channels: int = 3, depth: int = 32, fast: bool = True) -> None:

@@ -46,7 +46,7 @@ class WorldModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.observation_model, self.fast = model, observation_model, fast
-        self.encoder = Encoder(size, depth=model.encoder_depth, output=model.encoder_output)
+        self.encoder = Encoder(size, depth=model.encoder_depth, output=model.encoder_output, fast=fast)
         self.rssm = RSSM(
             action_size, self.encoder.size, model.deterministic, model.stochastic, model.hidden, model.min_std
         )

@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from agents.convolutions import convolution, transposed_convolution
 from agents.networks import MLP, Decoder, Encoder, preprocess
-from agents.transposed_convolution import transposed_convolution
 
 
 def test_preprocessing_maps_bytes_onto_plus_minus_a_half() -> None:
@@ -59,6 +59,27 @@ def test_transposed_convolutions_equal_the_stock_ones(
     expected = F.conv_transpose2d(x.permute(0, 3, 1, 2), weight, bias, stride=2).permute(0, 2, 3, 1)
     inputs = (x, weight, bias)
     result = transposed_convolution(*(v.to(dtype) for v in inputs)).float()
+    tolerance = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 5e-2, "atol": 2e-1}
+    torch.testing.assert_close(result, expected, **tolerance)
+    cotangent = torch.randn(expected.shape, generator=g)
+    for ours, stock in zip(
+        torch.autograd.grad(result, inputs, cotangent),
+        torch.autograd.grad(expected, inputs, cotangent),
+        strict=True,
+    ):
+        assert (ours - stock).norm() < (1e-4 if dtype == torch.float32 else 2e-2) * stock.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [4, 6, 7, 14])
+def test_convolutions_equal_the_stock_ones(size: int, dtype: torch.dtype) -> None:
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 5, size, size, generator=g).requires_grad_()
+    weight = (torch.randn(8, 5, 4, 4, generator=g) / 4).requires_grad_()
+    bias = torch.randn(8, generator=g).requires_grad_()
+    inputs = (x, weight, bias)
+    expected = F.conv2d(x, weight, bias, stride=2)
+    result = convolution(*(v.to(dtype) for v in inputs)).float()
     tolerance = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 5e-2, "atol": 2e-1}
     torch.testing.assert_close(result, expected, **tolerance)
     cotangent = torch.randn(expected.shape, generator=g)
