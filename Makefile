@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo leaderboard test lint type format bench wheel clean help
+.PHONY: demo leaderboard test lint type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
@@ -15,7 +15,8 @@ help:
 	@echo "make test         the whole test suite"
 	@echo "make lint type    ruff, mypy"
 	@echo "make format       rewrite the code as ruff formats it"
-	@echo "make bench        the benchmarks, as ratios within one run"
+	@echo "make bench        how fast everything is here: one table, one JSON (BENCH=--quick, BENCH=--help)"
+	@echo "make bench-all    every benchmark there is, one after the other"
 	@echo "make wheel        build the wheel and try it in a fresh environment"
 	@echo "make clean        remove the virtual environment and everything built"
 
@@ -55,7 +56,10 @@ type: $(VENV)/dev.stamp
 	@$(BIN)/mypy
 
 bench: $(VENV)/dev.stamp
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@$(BIN)/python -m benchmarks.speed $(BENCH)
+
+bench-all: $(VENV)/dev.stamp
+	@for script in benchmarks/*.py; do name=$$(basename $$script .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 wheel: $(VENV)/dev.stamp
 	@CONSTRAINTS=$(CONSTRAINTS) sh tools/check_wheel.sh $(BIN)/python

@@ -107,3 +107,24 @@ def _sync_folder(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def save_failure(
+    directory: Path, updates: int, error: Exception, tensors: dict[str, Tensor], batch: Any
+) -> NaturalMujocoError:
+    """Keep what led to a failed update; returns the error that names the file.
+
+    Args:
+        tensors: the agent's, with its parameters as they were before.
+        batch: what it was learning from; None where a GPU met the failure some updates ago.
+    """
+    path = directory / f"failure-{updates}.safetensors"
+    what = f"An update before {updates} failed: {error} The parameters as of before it"
+    if batch is not None:
+        tensors = tensors | {f"batch.{k}": v for k, v in batch._asdict().items()}
+        what = (
+            f"Update {updates} failed: {error} The batch, and parameters and random streams as of after drawing its "
+            "noise,"
+        )
+    safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, path)
+    return NaturalMujocoError(f"{what} are in {path}; a lower learning rate is the usual remedy.")

@@ -11,6 +11,7 @@ import tyro
 from natural_mujoco import InvalidArgument, find_task
 
 from .agent import choose_device
+from .capture import can_capture
 from .config import AgentName, DreamerConfig, PixelSACConfig, RunConfig
 from .presets import preset_config
 
@@ -43,7 +44,11 @@ def check_config(config: RunConfig) -> RunConfig:
     """`config` with the task's name as the paper writes it. Raises InvalidArgument for what cannot be meant."""
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
-    choose_device(config.device)
+    device = choose_device(config.device)
+    if t.graph and not can_capture(device):
+        raise InvalidArgument(
+            f"--training.graph needs a CUDA GPU; this run is on {device}. Leave the flag out, or give --device cuda."
+        )
     length = 2 if isinstance(config, PixelSACConfig) else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (

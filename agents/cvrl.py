@@ -14,7 +14,7 @@ from .actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .agent import Metrics
 from .config import Ablation, CVRLConfig, ObservationModel
 from .latent_agent import LatentAgent
-from .optimiser import Optimiser
+from .optimiser import Optimiser, step_together
 from .replay import Batch
 from .soft_actor_critic import SoftCritic, transitions
 
@@ -82,8 +82,7 @@ class CVRL(LatentAgent):
         norms["actor"] = self.optimisers["actor"].differentiate(actor, retain_graph=True)
         norms["value"] = self.optimisers["value"].differentiate(value)
 
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        step_together(self.optimisers.values())
         if self.critic is not None:
             self.critic.update_targets()
         metrics |= {f"{name}/gradient_norm": norm for name, norm in norms.items()}

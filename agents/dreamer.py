@@ -13,6 +13,7 @@ from .actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .agent import Metrics
 from .config import DreamerConfig
 from .latent_agent import LatentAgent
+from .optimiser import step_together
 from .replay import Batch
 
 
@@ -44,8 +45,7 @@ class Dreamer(LatentAgent):
         actor_norm = self.optimisers["actor"].differentiate(actor, retain_graph=True)
         value_norm = self.optimisers["value"].differentiate(value)
 
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        step_together(self.optimisers.values())
         return (
             model.metrics
             | self.behaviour_metrics(imagined, returns, values)

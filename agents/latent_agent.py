@@ -11,7 +11,7 @@ from .agent import Agent, Memory, Metrics
 from .config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
 from .distributions import Generators, standard_normal
 from .networks import MLP
-from .optimiser import Optimiser
+from .optimiser import Optimiser, step_together
 from .planning import Planner, planned_in
 from .replay import Batch, Replay
 from .rssm import Latent
@@ -73,7 +73,7 @@ class LatentAgent(Agent[Batch]):
         with self.autocast():
             model = self.model_loss(batch)
         norm = self.optimisers["model"].differentiate(model.loss)
-        self.optimisers["model"].step()
+        step_together([self.optimisers["model"]])
         return model.metrics | {"model/gradient_norm": norm}
 
     def imagine_from(self, posterior: Latent) -> Imagination:

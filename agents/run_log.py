@@ -117,3 +117,11 @@ def _start_wandb(directory: Path, config: Mapping[str, object]) -> Any:
             "--wandb needs the package wandb: pip install wandb, or leave the flag out."
         ) from error
     return wandb.init(dir=str(directory), config=dict(config), name=directory.name, resume="allow")
+
+
+def duration(seconds: float) -> str:
+    """Hours and minutes for people."""
+    if seconds == float("inf"):
+        return "?"
+    hours, rest = divmod(int(max(seconds, 0)), 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min"

@@ -20,7 +20,7 @@ from .agent import Agent, Memory, Metrics
 from .config import PixelSACConfig
 from .distributions import Generators, standard_normal
 from .networks import Encoder
-from .optimiser import Optimiser
+from .optimiser import Optimiser, step_together
 from .replay import Replay
 from .soft_actor_critic import SoftCritic, Transitions
 
@@ -122,8 +122,7 @@ class PixelSAC(Agent[StackedBatch]):
                 self.critic.temperature_loss(log_prob)
             ),
         }
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        step_together(self.optimisers.values())
         self.critic.update_targets()
         with torch.no_grad():
             torch._foreach_lerp_(

@@ -7,7 +7,6 @@ counters what is due and does one small thing, so that it can be stopped, saved 
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import time
 from collections import defaultdict, deque
@@ -17,22 +16,25 @@ from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
-import safetensors.torch
 import torch
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError
+from natural_mujoco import InvalidArgument, NaturalMujocoError, WorkerError
 
 from .agent import choose_device
-from .checkpoint import load_checkpoint, save_checkpoint
-from .collection import Collector, make_environments
+from .checkpoint import load_checkpoint, save_checkpoint, save_failure
+from .collection import Collector, Episode, make_environments
 from .command_line import parse
 from .config import AgentName, RunConfig, flatten
 from .evaluation import evaluate
+from .interruption import stop_requested
 from .loading import TrainedPolicy, agent_name, differing_fields, make_agent, read_config, save_config
 from .open_loop import write_open_loop
 from .optimiser import NonFiniteGradient
 from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay
-from .run_log import RunLog
+from .run_log import RunLog, duration
+
+# Failures of the environments in a row, without a finished episode, that a run survives.
+MOST_RESTARTS = 3
 
 
 class Stopped(Exception):
@@ -64,6 +66,9 @@ class Trainer:
         self.device = choose_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
+        if config.training.tf32:
+            torch.set_float32_matmul_precision("high")
+            torch.backends.cudnn.allow_tf32 = True
         self._claim_directory()
         checkpoint = load_checkpoint(self.directory)
         state = checkpoint.state if checkpoint else {}
@@ -91,6 +96,7 @@ class Trainer:
             (size, size, 3),
             self.action_size,
             config.replay.storage,
+            self.device,
         )
         self.collector = Collector(self.envs, self.agent, self.replay, config.seed)
         if checkpoint is not None:
@@ -99,6 +105,7 @@ class Trainer:
             self.sampler.bit_generator.state = state["sampler"]
             self.collector.restore(state["collector"], checkpoint.tensors)
             self.log.say(f"Resuming {self.directory} at control step {self.control_steps:,}.")
+        self._restarts = self._updates_beside = 0
         self._metrics: dict[str, list[torch.Tensor]] = defaultdict(list)
         self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows
         self._began, self._began_steps, self._began_updates = (
@@ -132,14 +139,14 @@ class Trainer:
                 f"--steps {self.config.steps} ends within the random prefill ({t.prefill}): nothing is learned."
             )
         try:
-            with _stop_requested() as stop:
+            with stop_requested() as stop:
                 while self._unfinished():
                     if stop:
                         raise Stopped
                     if self.warmups < t.warmup_updates and self.control_steps >= t.prefill:
                         self._update(warming_up=True)
                     elif self.updates < self._updates_wanted():
-                        self._update(warming_up=False)
+                        self._update_beside_collection()
                     elif t.evaluate_every and self.control_steps // t.evaluate_every > self.evaluations:
                         self._evaluate()
                     else:
@@ -155,6 +162,7 @@ class Trainer:
             self.log.progress(self._progress(), last=True)
             raise
         finally:
+            self.collector.close()
             self.envs.close()
             self.log.close()
 
@@ -168,10 +176,15 @@ class Trainer:
         return int(bursts * t.train_every * t.updates_per_1000_steps / 1000)
 
     def _collect(self) -> None:
+        """One step of the environments, or what is left of one that is pending."""
         randomly = self.control_steps < self.config.training.prefill
-        steps, episodes = self.collector.step(randomly)
+        steps, episodes = 0, list[Episode]()
+        with self._failures_survived():
+            pending = self.collector.pending
+            steps, episodes = self.collector.finish_step() if pending else self.collector.step(randomly)
         self.control_steps += steps * self.config.environment.action_repeat
         for episode in episodes:
+            self._restarts = 0
             self.recent_returns.append(episode.episode_return)
             self.log.line(
                 "episodes",
@@ -183,24 +196,57 @@ class Trainer:
                 },
             )
 
+    @contextlib.contextmanager
+    def _failures_survived(self) -> Iterator[None]:
+        """Begin a new round in new environments where a worker of the old ones hangs or dies."""
+        try:
+            yield
+        except WorkerError as error:
+            self._restarts += 1
+            if self._restarts > MOST_RESTARTS:
+                raise
+            self.log.say(f"{str(error).splitlines()[0]} Going on with new ones, in a new round.")
+            self.envs.close()
+            self.envs = make_environments(self.config, self.config.num_envs)
+            self.collector.restart(self.envs)
+
+    def _update_beside_collection(self) -> None:
+        """An update; with `overlap` the environments step meanwhile. Counters alone say when, never the clock."""
+        t = self.config.training
+        step = self.config.num_envs * self.config.environment.action_repeat  # control steps
+        lead = self.control_steps - t.prefill - 1000 * self.updates / t.updates_per_1000_steps
+        if t.overlap and not self.collector.pending and self.control_steps < self.config.steps:
+            if lead <= t.train_every + step:
+                with self._failures_survived():
+                    self.collector.begin_step()
+            self._updates_beside = 0
+        self._update(warming_up=False)
+        self._updates_beside += 1
+        if self.collector.pending and self._updates_beside >= t.updates_per_1000_steps / 1000 * step:
+            self._collect()
+
     def _update(self, warming_up: bool) -> None:
         batch = self.agent.draw(self.replay, self.sampler)
         try:
-            metrics = self.agent.warm_up(batch) if warming_up else self.agent.update(batch)
+            metrics = self.agent.warm_up(batch) if warming_up else self.agent.learn(batch)
         except NonFiniteGradient as error:
-            path = self.directory / f"failure-{self.updates}.safetensors"
-            tensors = self.agent.tensors() | {f"batch.{k}": v for k, v in batch._asdict().items()}
-            safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, path)
-            raise NaturalMujocoError(
-                f"Update {self.updates} failed: {error} The batch, and parameters and random streams as of "
-                f"after drawing its noise, are in {path}; a lower learning rate is the usual remedy."
-            ) from error
+            raise self._failed(error, batch) from error
         for name, value in metrics.items():
             self._metrics[name].append(value)
         if warming_up:
             self.warmups += 1
         else:
             self.updates += 1
+
+    def _failed(self, error: NonFiniteGradient, batch: Any = None) -> NaturalMujocoError:
+        return save_failure(self.directory, self.updates, error, self.agent.tensors(), batch)
+
+    def _check(self) -> None:
+        """Ask a GPU whether all went well; what runs on a CPU has said so itself."""
+        try:
+            self.agent.check()
+        except NonFiniteGradient as error:
+            raise self._failed(error) from error
 
     def _evaluate(self) -> None:
         """Held-out episodes, a film, and for generative models figure 3."""
@@ -226,7 +272,10 @@ class Trainer:
     def _log_if_due(self) -> None:
         if self.control_steps // self.config.training.log_every > self.logged:
             self.logged = self.control_steps // self.config.training.log_every
-            values = {k: float(torch.stack(v).mean()) for k, v in self._metrics.items()}
+            self._check()
+            # One transfer for all of them.
+            means = [torch.stack(v).float().mean() for v in self._metrics.values()]
+            values = dict(zip(self._metrics, torch.stack(means).tolist() if means else [], strict=True))
             self._metrics.clear()
             if self.recent_returns:
                 values["train/return"] = float(np.mean(self.recent_returns))
@@ -246,7 +295,7 @@ class Trainer:
             f"{self.config.task} {self.config.variant} {agent_name(self.config)}  "
             f"{self.control_steps:,}/{self.config.steps:,} steps  return {mean}  "
             f"{(self.updates - self._began_updates) / seconds:.2f} updates/s  {steps_rate:.0f} steps/s  "
-            f"{_duration(left)} left"
+            f"{duration(left)} left"
         )
 
     def _save_if_due(self) -> None:
@@ -257,6 +306,9 @@ class Trainer:
 
     def _save(self) -> None:
         """A checkpoint: the replay's new rows first, then all else."""
+        self._check()
+        if self.collector.pending:
+            self._collect()
         try:
             replay = self.replay.sync()
         except OSError as error:
@@ -295,31 +347,3 @@ def main(agent: AgentName, arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InvalidArgument) else 1
     return 0
-
-
-@contextlib.contextmanager
-def _stop_requested() -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C or a termination signal; a second Ctrl-C interrupts at once."""
-    received: list[int] = []
-
-    def note(number: int, _: Any) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _duration(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "?"
-    hours, rest = divmod(int(max(seconds, 0)), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min"

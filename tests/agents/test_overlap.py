@@ -1,0 +1,166 @@
+"""Collecting beside updates, and going on after environments that died."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from agents.command_line import check_config
+from agents.trainer import MOST_RESTARTS, Trainer
+from natural_mujoco import WorkerError
+
+from .fake_envs import FakeEnvs
+from .test_trainer import differing, final_state
+from .tiny import TRAINING, tiny_cvrl, tiny_dreamer, tiny_sac
+
+
+def config(folder: Path, make: Any = tiny_cvrl, num_envs: int = 2, steps: int = 240, **training: Any) -> Any:
+    settings = {"updates_per_1000_steps": 500, "overlap": True} | training
+    if make is tiny_sac:
+        settings["batch_length"] = 1
+    t = replace(TRAINING, **settings)
+    return check_config(
+        make(logdir=folder, steps=steps, num_envs=num_envs, training=t, device="cpu", threads=1)
+    )
+
+
+@pytest.fixture
+def fake_simulator(monkeypatch: pytest.MonkeyPatch) -> list[FakeEnvs]:
+    made: list[FakeEnvs] = []
+
+    def make_vec(env_id: str, num_envs: int, **kwargs: Any) -> FakeEnvs:
+        made.append(FakeEnvs(num_envs, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(gym, "make_vec", make_vec)
+    return made
+
+
+@pytest.mark.parametrize("train_every", [1, 20])
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_environments_step_beside_updates_and_stay_near_them(
+    tmp_path: Path, fake_simulator: list[FakeEnvs], num_envs: int, train_every: int
+) -> None:
+    trainer = Trainer(config(tmp_path, num_envs=num_envs, train_every=train_every))
+    beside, leads = [], []
+    update = trainer._update
+
+    def watched(warming_up: bool) -> None:
+        beside.append(trainer.collector.pending)
+        leads.append(trainer.control_steps - 40 - 2 * trainer.updates)
+        update(warming_up)
+
+    trainer._update = watched  # type: ignore[method-assign]
+    trainer.run()
+    assert np.mean(beside) > 0.4
+    per_step = 2 * num_envs
+    assert max(leads) <= train_every + 2 * per_step
+    assert not trainer.collector.pending
+    assert trainer.control_steps >= 240
+    assert trainer.updates == (trainer.control_steps - 40) // train_every * train_every // 2
+
+
+@pytest.mark.parametrize("make", [tiny_cvrl, tiny_dreamer, tiny_sac])
+def test_overlapped_runs_repeat_whatever_the_clock_does(
+    tmp_path: Path, fake_simulator: list[FakeEnvs], make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    Trainer(config(tmp_path / "fast", make)).run()
+    step = FakeEnvs.step
+
+    def slow(self: FakeEnvs, actions: np.ndarray) -> Any:
+        time.sleep(0.01)
+        return step(self, actions)
+
+    monkeypatch.setattr(FakeEnvs, "step", slow)
+    Trainer(config(tmp_path / "slow", make)).run()
+    assert differing(final_state(tmp_path / "fast")[0], final_state(tmp_path / "slow")[0]) == []
+
+
+def test_an_overlapped_run_resumes_with_nothing_lost(tmp_path: Path, fake_simulator: list[FakeEnvs]) -> None:
+    for stop in (90, 161, 240):
+        trainer = Trainer(replace(config(tmp_path), steps=stop))
+        trainer.run()
+    assert trainer.updates == (trainer.control_steps - 40) // 2
+    rewards = trainer.replay._rewards.data[:, : trainer.replay.rows]
+    assert (rewards[:, 1:] != 0).mean() > 0.8
+
+
+def fail_at(envs: FakeEnvs, when: Any) -> None:
+    step = envs.step
+
+    def failing(actions: np.ndarray) -> Any:
+        if when(envs):
+            raise WorkerError("Worker 0 (sub-environments 0 to 1) did not finish step within 120 s.")
+        return step(actions)
+
+    envs.step = failing  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_failure_begins_a_new_round_in_new_environments(
+    tmp_path: Path, fake_simulator: list[FakeEnvs], capsys: pytest.CaptureFixture[str], overlap: bool
+) -> None:
+    trainer = Trainer(config(tmp_path, overlap=overlap))
+    fail_at(fake_simulator[0], lambda envs: envs.steps_taken == 15)
+    trainer.run()
+    assert len(fake_simulator) == 2
+    assert trainer.control_steps >= 240
+    assert "did not finish step within 120 s. Going on with new ones" in capsys.readouterr().out
+    # Rounds 0 and 1 (in whose fourth step it happened), then round 2 from its start.
+    first = trainer.replay._frames.data[:, : trainer.replay.rows, 0, 1, 0]
+    assert first[0, :18].tolist() == [*range(11), *range(6), 0]
+    # No sequence leads from before the failure to after it.
+    batch = trainer.replay.sample(300, 6, np.random.default_rng(0))
+    assert (np.diff(batch.frames[:, :, 0, 1, 0].numpy().astype(int), axis=1) == 1).all()
+
+
+def test_environments_that_fail_again_and_again_end_the_run(
+    tmp_path: Path, fake_simulator: list[FakeEnvs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: FakeEnvs, actions: np.ndarray) -> Any:
+        raise WorkerError("Worker 0 died.")
+
+    monkeypatch.setattr(FakeEnvs, "step", failing)
+    with pytest.raises(WorkerError, match="died"):
+        Trainer(config(tmp_path)).run()
+    assert len(fake_simulator) == 1 + MOST_RESTARTS
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_run_outlives_a_killed_worker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], overlap: bool
+) -> None:
+    """Real environments, a real kill."""
+    settings = config(
+        tmp_path, num_envs=2, steps=700, prefill=200, updates_per_1000_steps=10, overlap=overlap
+    )
+    settings = replace(
+        settings,
+        task="cartpole-swingup",
+        variant="standard",
+        environment=replace(settings.environment, action_repeat=20, rendering="fast"),
+        behaviour=replace(settings.behaviour, horizon=3),
+    )
+    trainer = Trainer(settings)
+    workers = multiprocessing.active_children()
+    collect, calls = trainer._collect, [0]
+
+    def killing() -> None:
+        calls[0] += 1
+        if calls[0] == 8:
+            workers[0].kill()
+        collect()
+
+    trainer._collect = killing  # type: ignore[method-assign]
+    trainer.run()
+    assert trainer.control_steps >= 700
+    assert trainer.updates == (trainer.control_steps - 200) // 100
+    assert "died" in capsys.readouterr().out
