@@ -11,17 +11,18 @@ from natural_mujoco.errors import InvalidArgument
 
 GAP = 2
 CAPTION = 12
+GOLDEN = 0.618034
 
 
 def contact_sheet(library: VideoLibrary, split: str, clips: int, size: int, columns: int = 6) -> Frames:
-    """One picture, uint8 `[h, w, 3]`: for each of up to `clips` clips its frames at the start, middle and end.
+    """One picture, uint8 `[h, w, 3]`: for each of up to `clips` clips a frame of each third.
 
-    The clips are spread evenly over the split's sorted ids. Raises as `VideoLibrary.frames` does.
+    The clips are spread over the split's sorted ids. Raises as `VideoLibrary.frames` does.
     """
     cells = []
     for clip_id in spread(library.ids(split), clips):
         frames = library.frames(clip_id, size)
-        strip = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]], axis=1)
+        strip = np.concatenate([frames[k * len(frames) // 3] for k in range(3)], axis=1)
         cells.append(_captioned(strip, clip_id))
     return _grid(cells, max(1, columns // 3))
 
@@ -39,18 +40,22 @@ def moving_sheet(
 
 
 def spread(ids: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """Up to `count` of the ids, evenly spaced. Raises `InvalidArgument` for a count below one."""
+    """Up to `count` of the ids, one from each of as many equal stretches.
+
+    Its place in the stretch moves by the golden ratio: where kinds of scene take turns, equal steps would
+    show the same few again and again. Raises `InvalidArgument` for a count below one.
+    """
     if count < 1:
         raise InvalidArgument(f"--clips {count} shows nothing: ask for at least one clip.")
     count = min(count, len(ids))
-    return tuple(ids[(2 * k + 1) * len(ids) // (2 * count)] for k in range(count))
+    return tuple(ids[int((k + k * GOLDEN % 1) * len(ids) / count)] for k in range(count))
 
 
 def _captioned(cell: Frames, text: str) -> Frames:
     bar = np.zeros((CAPTION, cell.shape[1], 3), np.uint8)
     letters = max(4, cell.shape[1] // 6)
-    shown = text if len(text) <= letters else "…" + text[1 - letters :]
-    shown = shown.encode("ascii", "replace").decode().replace("?", "~", 1 if shown != text else 0)
+    shown = text if len(text) <= letters else ".." + text[2 - letters :]
+    shown = shown.encode("ascii", "replace").decode()
     cv2.putText(bar, shown, (1, CAPTION - 3), cv2.FONT_HERSHEY_PLAIN, 0.7, (230, 230, 230), 1, cv2.LINE_AA)
     return np.concatenate([cell, bar], axis=0)
 

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 SILENCE_S = 120.0
 """A decoder that says nothing for so long hangs."""
 
+MAX_RESIDENT_BYTES = 520 * 2**20
+"""A process that holds more when a frame is done gives the clip up: the next frames could take it to 600 MB."""
+
+LARGE_RESIDENT_BYTES = 300 * 2**20
+"""A process that holds more when a clip is done is ended: what it freed, it does not give back."""
+
 
 class PreparingProcess:
     """One process that prepares clip after clip. Starts with the first job, and anew after a crash."""
@@ -108,6 +114,8 @@ class PreparingProcess:
             if line is None:
                 raise self._died(what)
             answer = json.loads(line)
+            if answer.get("large"):
+                self.close()
             if "done" in answer:
                 return answer["done"]
             if "refused" in answer:
@@ -190,12 +198,14 @@ def _serve() -> None:
         answers.flush()
 
     for line in sys.stdin:
+        outcome: dict[str, object]
         try:
-            answer(done=_work(json.loads(line), answer))
+            outcome = {"done": _work(json.loads(line), answer)}
         except NaturalMujocoError as error:
-            answer(refused=str(error))
+            outcome = {"refused": str(error)}
         except Exception:
-            answer(failed=traceback.format_exc())
+            outcome = {"failed": traceback.format_exc()}
+        answer(**outcome, large=_resident_bytes() > LARGE_RESIDENT_BYTES)
 
 
 def _work(job: dict[str, Any], answer: Callable[..., None]) -> object:
@@ -212,12 +222,25 @@ def _work(job: dict[str, Any], answer: Callable[..., None]) -> object:
 
     def on_frames(count: int) -> None:
         nonlocal answered
+        if _resident_bytes() > MAX_RESIDENT_BYTES:
+            raise VideoSetError(
+                f"Decoding {job['clip']} takes more than 600 MB, for it needs many large frames at once. "
+                "Encode it anew at 1920×1080 or less."
+            )
         if count == 0 or time.monotonic() - answered > 0.1:
             answered = time.monotonic()
             answer(frames=count)
 
     prepare_here(library, job["clip"], job["size"], job["replace"], on_frames)
     return None
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0  # known on Linux alone
 
 
 if __name__ == "__main__":

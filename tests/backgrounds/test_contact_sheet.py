@@ -12,7 +12,7 @@ from natural_mujoco.backgrounds.contact_sheet import CAPTION, GAP, contact_sheet
 from natural_mujoco.errors import InvalidArgument
 
 
-def test_the_sheet_shows_start_middle_and_end_of_each_clip(plain_clips: Path, home: Path) -> None:
+def test_the_sheet_shows_a_frame_of_each_third_of_each_clip(plain_clips: Path, home: Path) -> None:
     library = open_videos(plain_clips)
     size = 24
     sheet = contact_sheet(library, "train", clips=5, size=size)
@@ -35,9 +35,12 @@ def test_the_moving_sheet_moves_with_its_clips(home: Path, tmp_path: Path, clips
     assert len({frame.tobytes() for frame in frames}) == 10
 
 
-def test_clips_are_spread_over_the_set() -> None:
+def test_clips_are_spread_over_the_set_and_do_not_fall_into_step_with_its_kinds() -> None:
     ids = tuple(str(k) for k in range(100))
-    assert spread(ids, 4) == ("12", "37", "62", "87")
+    assert [int(i) // 25 for i in spread(ids, 4)] == [0, 1, 2, 3]
     assert spread(ids, 1000) == ids
+    of_32 = [int(i) for i in spread(ids[:32], 12)]
+    assert of_32 == sorted(set(of_32))
+    assert len({i % 8 for i in of_32}) >= 7  # the embedded set has eight kinds of scene that take turns
     with pytest.raises(InvalidArgument, match="shows nothing"):
         spread(ids, 0)

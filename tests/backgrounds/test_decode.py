@@ -142,6 +142,33 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
     assert len(open_videos(manifest).frames("large.mp4", 256)) == frames
 
 
+def test_a_clip_whose_decoder_must_hold_too_much_is_refused_and_the_next_is_prepared(
+    tmp_path: Path, home: Path
+) -> None:
+    ffmpeg("-i", BIKES, "-frames:v", 24, "-vf", "scale=4096:2304", "-c:v", "libx264", "-pix_fmt", "yuv444p",
+           "-preset", "ultrafast", "-refs", 16, tmp_path / "a.mp4")  # fmt: skip
+    short_clip(tmp_path / "b.mp4")
+    manifest = write_manifest(tmp_path / "m.json", ["a.mp4", "b.mp4"], {"kind": "folder", "path": "."})
+    code = """
+import resource, sys
+from natural_mujoco.backgrounds import open_videos
+from natural_mujoco.backgrounds.preparation import prepare
+from natural_mujoco.errors import VideoSetError
+try:
+    prepare(open_videos(sys.argv[1]), ["a.mp4", "b.mp4"], 64, workers=1)
+except VideoSetError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+"""
+    done = run_script(code, manifest, env=environment(home))
+    assert done.returncode == 0, done.stderr
+    told, peak = done.stdout.splitlines()
+    assert told.startswith("Decoding a.mp4 takes more than 600 MB")
+    assert float(peak) < 600
+    library = open_videos(manifest)
+    assert (library.is_prepared("a.mp4", 64), library.is_prepared("b.mp4", 64)) == (False, True)
+
+
 def test_frames_larger_than_4k_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
     video = tmp_path / "vast.mp4"
     ffmpeg("-f", "lavfi", "-i", "color=gray:s=4320x4320", "-frames:v", 2, "-c:v", "mpeg4", video)
