@@ -15,6 +15,8 @@ from .footage import short_clip
 from .hub_server import HubServer
 
 RUN = "import sys; from natural_mujoco.cli import main; sys.exit(main())"
+HANGS_S = 600
+"""A process that takes so long hangs, however slow and busy the machine."""
 IMPATIENT = """
 import time
 sleep = time.sleep
@@ -73,7 +75,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 def videos(*arguments: object, env: Mapping[str, str], before: str = "") -> subprocess.CompletedProcess[str]:
     """Run `natural-mujoco videos …` in a process of its own."""
     return subprocess.run(
-        command(*arguments, before=before), env=dict(env), capture_output=True, text=True, timeout=120
+        command(*arguments, before=before), env=dict(env), capture_output=True, text=True, timeout=HANGS_S
     )
 
 
@@ -86,7 +88,7 @@ def command(*arguments: object, before: str = "") -> list[str]:
 def run_script(code: str, *arguments: object, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run Python code in a process of its own."""
     line = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(line, env=dict(env), capture_output=True, text=True, timeout=120)
+    return subprocess.run(line, env=dict(env), capture_output=True, text=True, timeout=HANGS_S)
 
 
 def files_under(folder: Path) -> set[str]:

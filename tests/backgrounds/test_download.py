@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .hub_server import COMMIT, HubServer
 from .sets import (
+    HANGS_S,
     command,
     download,
     fetched_videos,
@@ -86,7 +87,7 @@ def test_ctrl_c_stops_a_download_with_a_word_and_keeps_what_is_whole(
     line = command("download", street, "--accept-licence", "--size", "8", "--connections", "1")
     process = started_and_held(hub, line, env, bodies=3)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate()  # the server is still silent: no answer is needed to stop
+    _, told = process.communicate(timeout=HANGS_S)  # the server is still silent: no answer is needed to stop
     assert process.returncode == 130
     assert "Stopped. The same command goes on where it was." in told
     assert "Traceback" not in told
@@ -167,7 +168,7 @@ def test_two_downloads_at_once_fetch_every_clip_once(
         subprocess.Popen(line, env=env, stdout=-3, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
     for process in processes:
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=HANGS_S)
         assert process.returncode == 0, told
     members = sum(path.stat().st_size for path in clips.values())
     assert hub.sent_bytes < members + 4 * 2**16 + 5_000

@@ -11,6 +11,7 @@ import pytest
 
 from .hub_server import COMMIT, Behaviour, HubServer
 from .sets import (
+    HANGS_S,
     IMPATIENT,
     command,
     download,
@@ -41,7 +42,7 @@ def test_a_server_that_dies_for_good_leaves_what_was_fetched(
     line = command("download", street, "--accept-licence", "--connections", 1, before=IMPATIENT)
     process = started_and_held(hub, line, env, bodies=2 + 1)  # the ends of two archives, and one clip
     hub.die()
-    _, told = process.communicate()
+    _, told = process.communicate(timeout=HANGS_S)
     assert process.returncode == 1
     assert "Lost the connection" in told
     assert "The same command goes on where it was." in told

@@ -19,7 +19,7 @@ from natural_mujoco.backgrounds.verify import verify
 from natural_mujoco.errors import VideoSetError
 
 from .hub_server import HubServer
-from .sets import environment, files_under, prepared_under, run_script, write_manifest
+from .sets import HANGS_S, environment, files_under, prepared_under, run_script, write_manifest
 
 PREPARE = """
 import sys
@@ -67,7 +67,7 @@ def test_eight_processes_prepare_read_and_verify_one_set_at_once(street: Path, h
         )
         for _ in range(8)
     ]
-    answers = [process.communicate(timeout=180) for process in processes]
+    answers = [process.communicate(timeout=HANGS_S) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, answers
     assert len({told for told, _ in answers}) == 1
     assert len(answers[0][0].split()) == 6
@@ -164,12 +164,14 @@ def in_a_namespace(mounts: str, code: str, *arguments: object, env: dict[str, st
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
         line = [sys.executable, "-c", code, *map(str, arguments)]
-        done = subprocess.run(line, env=env, capture_output=True, text=True, preexec_fn=limit, timeout=120)
+        done = subprocess.run(
+            line, env=env, capture_output=True, text=True, preexec_fn=limit, timeout=HANGS_S
+        )
     else:
         script = f'{mounts}\nexec "$0" -c "$@"'
         line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, sys.executable, code]
         done = subprocess.run(
-            [*line, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120
+            [*line, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=HANGS_S
         )
     return done.returncode, done.stdout + done.stderr
 
@@ -288,7 +290,7 @@ def test_ctrl_c_stops_preparing_at_once_and_keeps_what_is_whole(street: Path, ho
     while not prepared_under(home):
         await_progress(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
-    _, told = process.communicate()
+    _, told = process.communicate(timeout=HANGS_S)
     assert "KeyboardInterrupt" in told
     await_end_of_session(process.pid)
     findings = verify(open_videos(street), mend=False)

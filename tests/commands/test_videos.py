@@ -15,7 +15,7 @@ import pytest
 from natural_mujoco.backgrounds.folder import split_of
 
 from ..backgrounds.footage import CARPHONE, cut_to_frames, short_clip
-from ..backgrounds.sets import command, environment, prepared_under, videos, write_manifest
+from ..backgrounds.sets import HANGS_S, command, environment, prepared_under, videos, write_manifest
 
 
 @pytest.fixture
@@ -122,7 +122,12 @@ def test_a_mistake_gets_one_sentence_and_the_right_status(
     home: Path, tmp_path: Path, arguments: list[str], status: int, told: str
 ) -> None:
     done = subprocess.run(
-        command(*arguments), env=environment(home), capture_output=True, text=True, timeout=60, cwd=tmp_path
+        command(*arguments),
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        cwd=tmp_path,
     )
     assert (done.returncode, told in done.stderr) == (status, True), done.stderr
     assert "Traceback" not in done.stderr
