@@ -28,6 +28,7 @@ from .config import AgentName, RunConfig, flatten
 from .evaluation import evaluate
 from .interruption import stop_requested
 from .loading import TrainedPolicy, agent_name, differing_fields, make_agent, read_config, save_config
+from .memory import keep_freed_memory
 from .open_loop import write_open_loop
 from .optimiser import NonFiniteGradient
 from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay
@@ -98,6 +99,7 @@ class Trainer:
             config.replay.storage,
             self.device,
         )
+        keep_freed_memory()  # not before the replay has its own
         self.collector = Collector(self.envs, self.agent, self.replay, config.seed)
         if checkpoint is not None:
             self.agent.load_tensors(checkpoint.tensors)
@@ -108,11 +110,8 @@ class Trainer:
         self._restarts = self._updates_beside = 0
         self._metrics: dict[str, list[torch.Tensor]] = defaultdict(list)
         self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows
-        self._began, self._began_steps, self._began_updates = (
-            time.monotonic(),
-            self.control_steps,
-            self.updates,
-        )
+        self._began, self._began_steps = time.monotonic(), self.control_steps
+        self._began_updates = self.updates
         self._spent: float = state.get("seconds", 0.0)
 
     def _claim_directory(self) -> None:

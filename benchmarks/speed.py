@@ -10,8 +10,8 @@
 - replay: milliseconds to draw a batch. acting: milliseconds for one action, with and without MPC.
 - training: control steps/s of short runs from beginning to end, and the share of each part.
 
-Every line gives median, minimum and maximum within this run. Sections that are not measured now keep what FILE already
-holds of them, provided that it is from the same machine.
+Every line gives median, minimum and maximum within this run. Lines that are not measured now stay in FILE as they are,
+provided that it is from the same machine.
 """
 
 from __future__ import annotations
@@ -107,15 +107,16 @@ def main() -> None:
     if options.json.exists():
         before = json.loads(options.json.read_text())
         if before["machine"] == here:
-            kept = [Row(**row) for row in before["rows"] if row["section"] not in options.only]
+            kept = [Row(**row) for row in before["rows"]]
     print(", ".join(f"{name} {value}" for name, value in here.items()))
     print(HEADER, flush=True)
     start, rows = time.perf_counter(), []
     for row in measure(options, device, kept):
         print(row.line(), flush=True)
         rows.append(row)
-    rows = sorted([*kept, *rows], key=lambda row: SECTIONS.index(row.section))
     seconds = time.perf_counter() - start
+    newest = {(row.section, row.what): row for row in [*kept, *rows]}
+    rows = sorted(newest.values(), key=lambda row: SECTIONS.index(row.section))
     options.json.write_text(
         json.dumps(
             {"machine": here, "seconds": seconds, "rows": [dataclasses.asdict(r) for r in rows]}, indent=1

@@ -13,6 +13,7 @@ import torch
 
 from agents.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, TrainingConfig
 from agents.loading import make_agent
+from agents.memory import keep_freed_memory
 from agents.replay import Batch, Replay
 from agents.sac import StackedBatch
 
@@ -52,8 +53,7 @@ def update_rows(
             batch, reference = random_batch(name, shape, device), None
             for precision in precisions:
                 for path in paths:
-                    if name == "sac" and path == "fast":
-                        continue  # nothing recurs in it, so that there is one path alone
+                    keep_freed_memory(path != "plain")
                     agent = paper_agent(name, device, path != "plain", precision, path == "graph")
                     timings = sample(lambda a=agent, b=batch: a.learn(b), device, budget)
                     row = Row("update", f"{name} {shape} {path} {precision}", unit="s", **spread(timings))

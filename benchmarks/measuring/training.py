@@ -88,11 +88,13 @@ def training_rows(
             rates = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(thirds)]
             shares = {part: watch.seconds[part] / seconds for part in PARTS}
             shares["other"] = 1 - sum(shares.values())
+            name = f"{agent} {preset}, {num_envs} environments"
+            name += "".join(f" {k}" for k, v in settings.items() if v is True)
             yield Row(
-                "training", f"{agent} {preset}, {num_envs} environments", rate, "control steps/s",
+                "training", name, rate, "control steps/s",
                 min([rate, *rates]), max([rate, *rates]), None, "",
                 {"shares": shares, "updates_per_second": watch.updates / seconds,
                  "median_third": statistics.median(rates)},
             )  # fmt: skip
             for part, share in shares.items():
-                yield Row("training", f"  of which {part}", 100 * share, "%", 100 * share, 100 * share)
+                yield Row("training", f"{name}: {part}", 100 * share, "%", 100 * share, 100 * share)
