@@ -3,8 +3,8 @@
     python -m benchmarks.scaling [--only environments replay image] [--out docs/performance]
 
 - environments: agent steps/s of natural WalkerWalk as a vector environment of 1 … 64, with one worker a core.
-- replay: milliseconds to draw 16×16 and 50×50 from 10⁴ … 10⁶ rows; from 10⁵ on memory-mapped. The files are sparse, for a
-  million rows are 12 GB: rows that were never written cost their look-up and copy, and no wait for a disk.
+- replay: milliseconds to draw 16×16 and 50×50 from 10⁴ … 10⁶ rows; from 10⁵ on memory-mapped. The files are sparse: a
+  million rows are 12 GB. Rows that were never written cost their look-up and copy, and no wait for a disk.
 - image: steps/s of one environment and seconds of one CVRL update (16×16) at 64, 84 and 128 pixels.
 """
 
