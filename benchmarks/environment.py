@@ -3,7 +3,8 @@
     python benchmarks/environment.py [--tasks walker-walk …] [--rounds 5] [--json FILE]
 
 - steps: agent steps/s of a natural environment ÷ the same loop on dm_control's own 64×64 render, action repeat 2. Each
-  side runs in a process of its own (dm_control's with the defaults it has without this package), by turns.
+  side runs in a process of its own (dm_control's with the defaults it has without this package), by turns. All embedded
+  clips are prepared first: what making them takes is `benchmarks/generate_embedded.py`'s to say.
 - vector: steps/s of a vector environment with two workers ÷ a single environment's, by turns.
 - compositing: milliseconds a step for video look-up and compositing together.
 - memory: private memory that the backgrounds of 16 environments take, all embedded clips prepared.
@@ -94,6 +95,16 @@ class Server:
     def stop(self) -> None:
         self.pipe.send(False)
         self.process.join()
+
+
+def prepare_clips() -> None:
+    """Makes those embedded clips that this machine does not have yet: an episode must not begin by making its own."""
+    from natural_mujoco.backgrounds import open_videos
+    from natural_mujoco.backgrounds.preparation import prepare
+
+    library = open_videos("embedded")
+    clips = [clip for split in ("train", "test") for clip in library.ids(split)]
+    prepare(library, [clip for clip in clips if not library.is_prepared(clip, 64)], 64)
 
 
 def compare_with_dm_control(task: Any, rounds: int) -> dict[str, Any]:
@@ -241,6 +252,7 @@ def main() -> None:
     parser.add_argument("--json", help="also write the figures to this file")
     args = parser.parse_args()
 
+    prepare_clips()
     print(f"natural-mujoco {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
     print(f"{'task':18} {'dm_control':>10} {'standard':>9} {'natural':>8} {'ratio':>6}  (min–max)   steps/s")
     figures: dict[str, Any] = {"tasks": {}}

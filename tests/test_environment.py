@@ -89,6 +89,20 @@ def test_a_natural_episode_has_dm_controls_reward_at_every_control_step(
     np.testing.assert_array_equal(ours.dm_control_env.physics.data.qpos, theirs.physics.data.qpos)
 
 
+def test_the_environment_underneath_keeps_its_state_observations(task: Task, keep: KeptEnvironments) -> None:
+    ours, theirs = keep(task.standard_id), dm_control_env(task, seed=13)
+    ours.reset(seed=13)
+    theirs.reset()
+    action = np.full(ours.action_space.shape, 0.4, np.float32)
+    ours.step(action)
+    theirs.step(action)
+    expected = theirs.step(action).observation
+    underneath = ours.dm_control_env
+    np.testing.assert_equal(underneath.task.get_observation(underneath.physics), expected)
+    np.testing.assert_equal(underneath.step(action).observation, theirs.step(action).observation)
+    assert set(underneath.observation_spec()) == set(expected)
+
+
 @pytest.mark.parametrize(("action_repeat", "agent_steps"), [(1, 1000), (2, 500), (3, 334)])
 def test_an_episode_is_1000_control_steps_whatever_the_repeat(
     make: KeptEnvironments, footage: Path, action_repeat: int, agent_steps: int
