@@ -52,9 +52,9 @@ def measure_task(task: Any, states: int) -> dict[str, tuple[float, float]]:
     env = import_dm_control().load(task.domain, task.task, task_kwargs={"random": 0})
     env.reset()
     spec, rng = env.action_spec(), np.random.default_rng(0)
-    reference = SceneRenderer(env.physics, task.camera_id, SIZE, FINE, task.scenery, supersampling=8)
+    reference = SceneRenderer(env.physics, task, SIZE, FINE, supersampling=8)
     renderers = {
-        name: SceneRenderer(env.physics, task.camera_id, SIZE, quality, task.scenery, supersampling)
+        name: SceneRenderer(env.physics, task, SIZE, quality, supersampling=supersampling)
         for name, (quality, supersampling) in SETTINGS.items()
     }
     errors: dict[str, list[float]] = {name: [] for name in renderers}

@@ -2,7 +2,7 @@
 
 - `choose_backend`: sets `MUJOCO_GL` where the user did not; must run before dm_control is imported.
 - `import_dm_control`: imports dm_control's suite, or says what is missing.
-- `Canvas`: an off-screen framebuffer for one model, of a size and quality of its own.
+- `Canvas`: an off-screen framebuffer for one model, of a size and quality of its own, shared with its like.
 - `explained_failure`: what to do when a context cannot be created.
 - `current_context`: makes one of dm_control's contexts current where that can be.
 - `describe_driver`: which driver draws, for `doctor` and for evaluation records.
@@ -13,6 +13,8 @@ from __future__ import annotations
 import ctypes.util
 import os
 import sys
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -89,40 +91,69 @@ class Canvas:
     """A square off-screen framebuffer of `resolution` pixels for `model`, without multisampling.
 
     It belongs to the process and the thread that created it; see `current_context`.
+
+    Canvases of one thread share context and framebuffer where resolution, quality and `assets` agree, a word for the
+    model's textures and meshes (`None` shares with nobody). They are drawn on one after the other anyway, and with
+    a framebuffer each, four environments in a process no longer fit into a core's cache.
     """
+
+    def __init__(self, model: Any, resolution: int, quality: Quality, assets: str | None = None) -> None:
+        self.resolution = resolution
+        self._shared: _Context | None = None
+        place = (os.getpid(), threading.current_thread(), assets, resolution, quality)
+        shared = _contexts.get(place) if assets is not None else None
+        if shared is None:
+            shared = _Context(model, resolution, quality)
+            if assets is not None:
+                _contexts[place] = shared
+        shared.users += 1
+        self._shared = shared
+        self.context = shared.mujoco
+        """MuJoCo's context, to draw with while this canvas is current."""
+
+    @contextmanager
+    def current(self) -> Iterator[Any]:
+        """Makes the context current; yields dm_control's executor, whose `call(f, ...)` runs `f` on its thread."""
+        if self._shared is None:
+            raise RenderingError("This environment is closed. Create a new one.")
+        with current_context(self._shared.gl, self._shared.owner) as executor:
+            yield executor
+
+    def close(self) -> None:
+        """Frees the context with its last canvas. May be called again; does nothing in a forked child."""
+        shared, self._shared = self._shared, None
+        if shared is None or os.getpid() != shared.owner:
+            return
+        shared.users -= 1
+        if shared.users == 0:
+            shared.free()
+
+
+class _Context:
+    """What canvases share: dm_control's GL context, and MuJoCo's with its framebuffer."""
 
     def __init__(self, model: Any, resolution: int, quality: Quality) -> None:
         import mujoco
         from dm_control import _render
 
-        self.resolution = resolution
-        self._owner = os.getpid()
-        self._gl: Any = None
+        self.owner = os.getpid()
+        self.users = 0
         with explained_failure(resolution):
-            gl = _render.Renderer(resolution, resolution)
-            with gl.make_current() as executor, _visual_settings(model, resolution, quality):
-                self.context = executor.call(
+            self.gl = _render.Renderer(resolution, resolution)
+            with self.gl.make_current() as executor, _visual_settings(model, resolution, quality):
+                self.mujoco = executor.call(
                     mujoco.MjrContext, model, mujoco.mjtFontScale.mjFONTSCALE_100.value
                 )
-                executor.call(mujoco.mjr_setBuffer, mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.context)
-        self._gl = gl
+                executor.call(mujoco.mjr_setBuffer, mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.mujoco)
 
-    @contextmanager
-    def current(self) -> Iterator[Any]:
-        """Makes the context current; yields dm_control's executor, whose `call(f, ...)` runs `f` on its thread."""
-        if self._gl is None:
-            raise RenderingError("This environment is closed. Create a new one.")
-        with current_context(self._gl, self._owner) as executor:
-            yield executor
+    def free(self) -> None:
+        with self.gl.make_current() as executor:
+            executor.call(self.mujoco.free)
+        self.gl.free()
 
-    def close(self) -> None:
-        """Frees the context. May be called again; does nothing in a forked child, which does not own it."""
-        gl, self._gl = self._gl, None
-        if gl is None or os.getpid() != self._owner:
-            return
-        with gl.make_current() as executor:
-            executor.call(self.context.free)
-        gl.free()
+
+# Weak, so that environments which are forgotten instead of closed free theirs too.
+_contexts: weakref.WeakValueDictionary[tuple[object, ...], _Context] = weakref.WeakValueDictionary()
 
 
 @contextmanager

@@ -1,19 +1,19 @@
 """Draws a physics state, whole or its foreground alone, at a multiple of the wanted resolution.
 
 - `FAST`, `REFERENCE`: the two qualities. They are part of what `v0` means: changing them changes pixels.
-- `SceneRenderer`: an RGBA drawer for one physics and camera.
+- `SceneRenderer`: an RGBA drawer for one physics.
 
 How the numbers were chosen is in `docs/rendering.md`; `benchmarks/rendering.py` measures them again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import cv2
 import numpy as np
 
+from ..tasks import Task
 from .gl import Canvas, Quality
 from .matting import Pixels, downsample
 
@@ -31,20 +31,20 @@ _SCENERY_GROUP = 2
 
 
 class SceneRenderer:
-    """Draws `physics` from the fixed camera `camera_id` in `size`×`size` pixels.
+    """Draws the `physics` of `task` from the task's camera in `size`×`size` pixels.
 
-    With `scenery` (names of geoms) these and the sky are left out and the result's alpha is the coverage of what
-    remains; without, the scene is drawn whole and alpha means nothing. Shadows need a `quality` with a
-    shadow map; reflections are never drawn.
+    The task's scenery and the sky are left out, and the result's alpha is the coverage of what remains; with
+    `whole`, the scene is drawn whole and alpha means nothing. Shadows need a `quality` with a shadow map;
+    reflections are never drawn.
     """
 
     def __init__(
         self,
         physics: Any,
-        camera_id: int,
+        task: Task,
         size: int,
         quality: Quality,
-        scenery: Collection[str] | None = None,
+        whole: bool = False,
         supersampling: int = SUPERSAMPLING,
     ) -> None:
         import mujoco
@@ -59,15 +59,15 @@ class SceneRenderer:
         self._perturb = mujoco.MjvPerturb()
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._camera.fixedcamid = camera_id
+        self._camera.fixedcamid = task.camera_id
         self._scene = mujoco.MjvScene(self._model, maxgeom=_scene_capacity(self._model))
         flag = mujoco.mjtRndFlag
         hidden = {flag.mjRND_REFLECTION}
         if not quality.shadow_map:
             hidden.add(flag.mjRND_SHADOW)
-        if scenery is not None:
+        if not whole:
             hidden |= {flag.mjRND_SKYBOX, flag.mjRND_FOG, flag.mjRND_HAZE}
-            for name in scenery:
+            for name in task.scenery:
                 self._model.geom_group[physics.model.name2id(name, "geom")] = _SCENERY_GROUP
             self._option.geomgroup[_SCENERY_GROUP] = 0
         for index in hidden:
@@ -76,7 +76,8 @@ class SceneRenderer:
         resolution = size * supersampling
         self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
         self._samples: Pixels = np.empty((resolution, resolution, 4), np.uint8)
-        self.canvas = Canvas(self._model, resolution, quality)
+        # The tasks of a domain have one model.
+        self.canvas = Canvas(self._model, resolution, quality, assets=task.domain)
 
     def draw(self) -> Pixels:
         """The current state as premultiplied RGBA, `uint8[size, size, 4]`, top row first; a new array."""

@@ -66,7 +66,7 @@ class FastView:
     """The whole scene without shadows, reflections and multisampling, supersampled instead."""
 
     def __init__(self, physics: Any, task: Task, size: int) -> None:
-        self._scene = SceneRenderer(physics, task.camera_id, size, FAST, supersampling=2)
+        self._scene = SceneRenderer(physics, task, size, FAST, whole=True, supersampling=2)
         self._foreground = _LazyForeground(physics, task, size)
 
     def draw(self, video: Pixels | None) -> Pixels:
@@ -88,7 +88,7 @@ class NaturalView:
         self, physics: Any, task: Task, size: int, rendering: str, supersampling: int = SUPERSAMPLING
     ) -> None:
         quality = FAST if rendering == "fast" else REFERENCE
-        self._scene = SceneRenderer(physics, task.camera_id, size, quality, task.scenery, supersampling)
+        self._scene = SceneRenderer(physics, task, size, quality, supersampling=supersampling)
         self._drawn: Pixels = np.zeros((size, size, 4), np.uint8)
 
     def draw(self, video: Pixels | None) -> Pixels:
@@ -129,7 +129,7 @@ class _LazyForeground:
     """The matte of a view that does not need one to draw: nothing is created before it is asked for."""
 
     def __init__(self, physics: Any, task: Task, size: int) -> None:
-        self._arguments = (physics, task.camera_id, size, FAST, task.scenery)
+        self._arguments = (physics, task, size, FAST)
         self._scene: SceneRenderer | None = None
 
     def matte(self) -> Pixels:

@@ -289,6 +289,28 @@ def test_an_environment_frees_its_contexts(natural: bool, close: bool, plain_cli
     assert living_contexts() == before
 
 
+def test_environments_of_one_model_share_a_context_until_the_last_is_closed(plain_clips: Path) -> None:
+    before, red = living_contexts(), {"video": "red", "frame": 0}
+    walk = NaturalMujocoEnv("WalkerWalk", videos=plain_clips)
+    alone, _ = walk.reset(seed=0, options=red)
+    run = NaturalMujocoEnv("WalkerRun", videos=plain_clips)
+    assert living_contexts() == before + 1
+    elsewhere, _ = run.reset(seed=1, options=red)
+    again, _ = walk.reset(seed=0, options=red)
+    np.testing.assert_array_equal(again, alone)
+    assert not np.array_equal(elsewhere, alone)
+    cheetah = NaturalMujocoEnv("CheetahRun", videos=plain_clips)
+    large = NaturalMujocoEnv("WalkerWalk", videos=plain_clips, size=80)
+    assert living_contexts() == before + 3
+    for other in (cheetah, large, walk, walk):
+        other.close()
+    assert living_contexts() == before + 1
+    again, _ = run.reset(seed=0, options=red)
+    np.testing.assert_array_equal(again, alone)
+    run.close()
+    assert living_contexts() == before
+
+
 def test_fifty_environments_in_a_row_take_no_more_memory_than_one(plain_clips: Path) -> None:
     process = psutil.Process()
 
