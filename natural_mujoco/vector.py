@@ -12,8 +12,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 import gymnasium as gym
@@ -26,7 +24,7 @@ from .backgrounds.library import open_videos
 from .errors import InvalidArgument, NaturalMujocoError, WorkerError, unknown
 from .rendering.gl import choose_backend
 from .shared_block import SharedBlock
-from .vector_worker import Failure, run_worker
+from .vector_worker import Failure, Link, run_worker
 
 
 class NaturalMujocoVectorEnv(
@@ -72,7 +70,7 @@ class NaturalMujocoVectorEnv(
         start_timeout: float = 300.0,
         **env_kwargs: Any,
     ) -> None:
-        self._workers: list[tuple[range, BaseProcess, Connection]] = []
+        self._workers: list[Link] = []
         self._block: SharedBlock | None = None
         self.num_envs = _at_least_one("num_envs", num_envs)
         workers = min(num_envs, _usable_cores() if workers is None else _at_least_one("workers", workers))
@@ -127,7 +125,7 @@ class NaturalMujocoVectorEnv(
         if len(seeds) != self.num_envs:
             raise InvalidArgument(f"seed has {len(seeds)} entries for {self.num_envs} sub-environments.")
         self._send_each(
-            "reset", [([seeds[row] for row in rows], options, mask) for rows, _, _ in self._workers]
+            "reset", [([seeds[row] for row in worker.rows], options, mask) for worker in self._workers]
         )
         self._receive_all("reset", self._timeout)
         return self._observations(), self._infos(mask)
@@ -180,21 +178,24 @@ class NaturalMujocoVectorEnv(
         values = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(values) != self.num_envs:
             raise InvalidArgument(f"values has {len(values)} entries for {self.num_envs} sub-environments.")
-        self._send_each("set_attr", [(name, [values[row] for row in rows]) for rows, _, _ in self._workers])
+        self._send_each(
+            "set_attr", [(name, [values[row] for row in worker.rows]) for worker in self._workers]
+        )
         self._receive_all("set_attr", self._timeout)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Ends the workers: asks first, kills what has not gone after some seconds."""
-        for _, _, pipe in self._workers:
+        for worker in self._workers:
             with contextlib.suppress(OSError):
-                pipe.send(("close", ()))
+                worker.commands.send(("close", ()))
         deadline = time.monotonic() + 5
-        for _, process, pipe in self._workers:
+        for _, process, commands, answers in self._workers:
             process.join(max(0.0, deadline - time.monotonic()))
             if process.is_alive():
                 process.kill()
                 process.join()
-            pipe.close()
+            commands.close()
+            answers.close()
         self._workers = []
         if self._block is not None:
             self._block.unlink()
@@ -209,16 +210,18 @@ class NaturalMujocoVectorEnv(
         bounds = np.linspace(0, self.num_envs, workers + 1).round().astype(int)
         with _unimported_main():
             for first, end in pairwise(bounds):
-                here, there = context.Pipe()
+                their_commands, commands = context.Pipe(duplex=False)
+                answers, their_answers = context.Pipe(duplex=False)
                 rows = range(int(first), int(end))
                 process = context.Process(
                     target=run_worker,
-                    args=(there, rows, mode, env_kwargs, environ),
+                    args=(their_commands, their_answers, rows, mode, env_kwargs, environ),
                     daemon=True,
                 )
                 process.start()
-                there.close()
-                self._workers.append((rows, process, here))
+                their_commands.close()
+                their_answers.close()
+                self._workers.append(Link(rows, process, commands, answers))
 
     def _exchange(self, name: str, *arguments: Any, timeout: float | None = None) -> list[Any]:
         """Sends one command to all workers and returns their results."""
@@ -228,9 +231,9 @@ class NaturalMujocoVectorEnv(
     def _send_each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         if not self._workers:
             raise NaturalMujocoError("This vector environment is closed. Create a new one.")
-        for index, ((_, _, pipe), own) in enumerate(zip(self._workers, arguments, strict=True)):
+        for index, (worker, own) in enumerate(zip(self._workers, arguments, strict=True)):
             try:
-                pipe.send((name, own))
+                worker.commands.send((name, own))
             except OSError:
                 self._fail(index, f"died before {name}")
 
@@ -239,11 +242,11 @@ class NaturalMujocoVectorEnv(
         deadline = time.monotonic() + timeout
         results: list[Any] = []
         failures: list[tuple[int, Failure]] = []
-        for index, (_, _, pipe) in enumerate(self._workers):
+        for index, worker in enumerate(self._workers):
             try:
-                if not pipe.poll(max(0.0, deadline - time.monotonic())):
+                if not worker.answers.poll(max(0.0, deadline - time.monotonic())):
                     self._fail(index, f"did not finish {name} within {timeout:g} s")
-                result, failure = pipe.recv()
+                result, failure = worker.answers.recv()
             except (EOFError, OSError):
                 self._fail(index, f"died during {name}")
             results.append(result)
@@ -256,7 +259,7 @@ class NaturalMujocoVectorEnv(
         return results
 
     def _fail(self, index: int, what: str, trace: str = "") -> None:
-        rows, process, _ = self._workers[index]
+        rows, process, _, _ = self._workers[index]
         if not trace:
             process.join(0.2)
         died = "" if process.exitcode is None else f" (exit code {process.exitcode})"

@@ -1,9 +1,10 @@
 """A worker process of the vector environment: some sub-environments, stepped one after the other.
 
+- `Link`: the vector environment's end.
 - `run_worker`: the process' main function.
 - `Worker`: what it does for each command.
 
-Every command `(name, arguments)` on the pipe is answered by `(result, None)` or `(None, Failure)`.
+Every command `(name, arguments)` is answered by `(result, None)` or `(None, Failure)`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +24,21 @@ from gymnasium.vector import AutoresetMode
 from .environment import NaturalMujocoEnv
 from .errors import NaturalMujocoError
 from .shared_block import SharedBlock
+
+
+class Link(NamedTuple):
+    """A worker as the vector environment sees it.
+
+    Commands and answers have a pipe of one direction each. In a pipe of both, a socket pair, the kernel also wakes
+    the worker whenever its answer is read, for nothing, and having it where it then is, puts workers on one core
+    while another idles.
+    """
+
+    rows: range
+    """Its sub-environments."""
+    process: BaseProcess
+    commands: Connection
+    answers: Connection
 
 
 @dataclass(frozen=True)
@@ -127,13 +144,14 @@ class Worker:
 
 
 def run_worker(
-    pipe: Connection,
+    commands: Connection,
+    answers: Connection,
     rows: range,
     autoreset: AutoresetMode,
     env_kwargs: dict[str, Any],
     environ: dict[str, str],
 ) -> None:
-    """Answers commands from `pipe` until `close` or the other end is gone."""
+    """Answers `commands` on `answers` until `close` or the other end is gone."""
     os.environ.update(environ)
     cv2.setNumThreads(1)  # one core a worker
     worker: Worker | None = None
@@ -141,7 +159,7 @@ def run_worker(
     try:
         while name != "close":
             try:
-                name, arguments = pipe.recv()
+                name, arguments = commands.recv()
             except (EOFError, KeyboardInterrupt):
                 break
             try:
@@ -155,7 +173,7 @@ def run_worker(
                 answer = (None, Failure(mistake, traceback.format_exc()))
             except Exception:
                 answer = (None, Failure(None, traceback.format_exc()))
-            pipe.send(answer)
+            answers.send(answer)
     except (BrokenPipeError, KeyboardInterrupt):
         pass  # the parent is gone, or closing: nobody is left to tell
     finally:

@@ -297,7 +297,7 @@ def test_a_missing_video_set_is_named_before_any_worker_starts() -> None:
 def test_a_worker_that_dies_is_named(make_vec: Any) -> None:
     envs = make_vec(num_envs=3)
     envs.reset(seed=0)
-    os.kill(envs._workers[1][1].pid, signal.SIGKILL)
+    os.kill(envs._workers[1].process.pid, signal.SIGKILL)
     with pytest.raises(WorkerError) as failed:
         envs.step(np.zeros((3, 1), np.float32))
     assert "Worker 1 (sub-environments 2 to 2) died" in str(failed.value)
@@ -309,7 +309,7 @@ def test_a_worker_that_dies_is_named(make_vec: Any) -> None:
 def test_a_worker_that_hangs_is_named_after_the_time_out(make_vec: Any) -> None:
     envs = make_vec(timeout=1.0)
     envs.reset(seed=0)
-    os.kill(envs._workers[0][1].pid, signal.SIGSTOP)
+    os.kill(envs._workers[0].process.pid, signal.SIGSTOP)
     with pytest.raises(WorkerError, match=r"Worker 0 .* did not finish step within 1 s"):
         envs.step(np.zeros((2, 1), np.float32))
     assert not envs._workers
@@ -328,7 +328,7 @@ def test_a_programming_error_in_a_worker_comes_with_its_traceback(make_vec: Any)
 
 def test_close_may_be_called_again_and_leaves_nothing_behind(make_vec: Any) -> None:
     envs = make_vec()
-    processes = [process for _, process, _ in envs._workers]
+    processes = [worker.process for worker in envs._workers]
     path = envs._block.path
     assert not Path(path).exists(), (
         "the shared memory's name must be gone while it is in use, lest a kill leaves it"
@@ -352,7 +352,7 @@ SCRIPT = """
     envs = gym.make_vec("NaturalMujoco/PendulumSwingup-v0", num_envs=2, workers=2, videos=sys.argv[1])
     envs.reset(seed=0)
     envs.step(np.zeros((2, 1), np.float32))
-    print(*(process.pid for _, process, _ in envs._workers), flush=True)
+    print(*(worker.process.pid for worker in envs._workers), flush=True)
 """
 
 
