@@ -46,11 +46,11 @@ class PlayerProcess:
         self.timeout = timeout
         self._context = multiprocessing.get_context("spawn")
         self.block: Block | None = None
-        self.scene: object = None
-        """What decided the environments of the last block: the process still has them."""
         self._start()
 
     def _start(self) -> None:
+        self.scene: object = None
+        """What decided the environments of the last block: the process still has them."""
         self._state = self._context.RawArray("q", 2)
         self.pipe, there = self._context.Pipe()
         with _unimported_main(), _deaf_to_interrupts():
@@ -161,7 +161,7 @@ def play_blocks(
         while True:
             for player in players:
                 if player.block is None and waiting:
-                    player.submit(waiting.pop(_next_for(player, waiting)))
+                    player.submit(waiting.pop(_next_for(player, waiting, players)))
             busy = [player for player in players if player.block is not None]
             if not busy:
                 return
@@ -216,12 +216,16 @@ def _deaf_to_interrupts() -> Iterator[None]:
         handler(signal.SIGINT, None)
 
 
-def _next_for(player: PlayerProcess, waiting: Sequence[Block]) -> int:
-    """The first block that can be played in the environments that `player` has, else the first.
+def _next_for(player: PlayerProcess, waiting: Sequence[Block], players: Sequence[PlayerProcess]) -> int:
+    """The first block for the environments that `player` has, else for ones that no other is busy with, else the first.
 
     Ten environments take as long to create as thousands of natural steps; the training seeds of an agent share them.
     """
-    return next((k for k, block in enumerate(waiting) if block.scene == player.scene), 0)
+    theirs = {other.scene for other in players if other.block is not None}
+    return min(
+        range(len(waiting)),
+        key=lambda k: (waiting[k].scene != player.scene, waiting[k].scene in theirs, k),
+    )
 
 
 class _SharedWatch(Watch):

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from natural_mujoco.errors import PolicyError, WorkerError
-from natural_mujoco.evaluation.worker import PlayerProcess, play_blocks
+from natural_mujoco.evaluation.rollout import Block
+from natural_mujoco.evaluation.worker import PlayerProcess, _next_for, play_blocks
 
 from .test_rollout import make_block
 
@@ -44,6 +45,44 @@ def test_a_process_that_dies_once_is_replaced(
     assert played == block
     assert [episode.episode_seed for episode in episodes] == [1_000_000, 1_000_001]
     assert (tmp_path / "crashed").exists()
+
+
+def test_a_player_stays_in_its_environments_and_leaves_others_to_theirs(plain_clips: Path) -> None:
+    def seed(number: int, task: str) -> Block:
+        return dataclasses.replace(make_block("zero", plain_clips), task=task, training_seed=number)
+
+    waiting = [seed(k, task) for task in ("reacher-easy", "finger-spin") for k in range(3)]
+    first, second = PlayerProcess(), PlayerProcess()
+    order: list[tuple[str, str, int]] = []
+    try:
+        while waiting:
+            for name, player in (("first", first), ("second", second)):
+                if waiting and (name == "first" or len(waiting) != 3):  # at three, the second is still busy
+                    block = waiting.pop(_next_for(player, waiting, (first, second)))
+                    player.block, player.scene = block, block.scene
+                    order.append((name, block.task, block.training_seed))
+    finally:
+        first.kill()
+        second.kill()
+    assert order == [
+        ("first", "reacher-easy", 0),
+        ("second", "finger-spin", 0),
+        ("first", "reacher-easy", 1),
+        ("first", "reacher-easy", 2),
+        ("second", "finger-spin", 1),
+        ("first", "finger-spin", 2),  # nothing else is left
+    ]
+
+
+def test_a_player_that_was_started_anew_has_no_environments(plain_clips: Path) -> None:
+    player = PlayerProcess()
+    try:
+        player.submit(make_block(":Hangs", plain_clips))
+        assert player.scene is not None
+        player.restart()
+        assert player.scene is None
+    finally:
+        player.kill()
 
 
 def test_a_process_ends_with_its_parent(plain_clips: Path) -> None:
