@@ -10,8 +10,8 @@
 - replay: milliseconds to draw a batch. acting: milliseconds for one action, with and without MPC.
 - training: control steps/s of short runs from beginning to end, and the share of each part.
 
-Every line gives median, minimum and maximum within this run. Lines that are not measured now stay in FILE as they are,
-provided that it is from the same machine.
+Every line gives the median within this run, and minimum and maximum where they are known. Lines that are not measured
+now stay in FILE as they are, provided that it is from the same machine.
 """
 
 from __future__ import annotations

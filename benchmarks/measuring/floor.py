@@ -79,8 +79,8 @@ def floor_rows(measured: list[Row], device: torch.device) -> Iterator[Row]:
     }
     bandwidth = copy_rate(device)
     for name, rate in rates.items():
-        yield Row("floor", f"matrix product {name}", rate / 1e9, "10⁹ mult-adds/s", rate / 1e9, rate / 1e9)
-    yield Row("floor", "copy", bandwidth / 1e9, "GB/s", bandwidth / 1e9, bandwidth / 1e9)
+        yield Row("floor", f"matrix product {name}", rate / 1e9, "10⁹ mult-adds/s")
+    yield Row("floor", "copy", bandwidth / 1e9, "GB/s")
     for row in measured:
         name, shape, path, precision = row.what.split()
         if name == "sac":
@@ -93,8 +93,8 @@ def floor_rows(measured: list[Row], device: torch.device) -> Iterator[Row]:
         memory = count / bandwidth
         floor = max(arithmetic, memory)
         yield Row(
-            "floor", row.what, floor, "s", floor, floor, row.value / floor, "measured ÷ floor",
-            {"giga_multiplications": multiplications(name, b * t), "gigabytes": count / 1e9,
+            "floor", row.what, floor, "s", ratio=row.value / floor, against="= measured",
+            details={"giga_multiplications": multiplications(name, b * t), "gigabytes": count / 1e9,
              "arithmetic_seconds": arithmetic, "memory_seconds": memory, "operations": operations,
              "measured_seconds": row.value},
         )  # fmt: skip

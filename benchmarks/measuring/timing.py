@@ -19,27 +19,29 @@ PACKAGES = ("natural-mujoco", "torch", "numpy", "mujoco", "dm_control", "gymnasi
 
 @dataclass
 class Row:
-    """One line of the table; `ratio` compares with what `against` names."""
+    """One line of the table; `ratio` compares with what `against` names. Minimum and maximum where they are known."""
 
     section: str
     what: str
     value: float
     unit: str
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     ratio: float | None = None
     against: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
     def line(self) -> str:
         ratio = f"{self.ratio:6.2f} × {self.against}" if self.ratio is not None else ""
+        if "ratio_low" in self.details:
+            ratio += f" ({self.details['ratio_low']:.2f} – {self.details['ratio_high']:.2f})"
+        spread = "" if self.low is None else f"({self.low:.4g} – {self.high:.4g})"
         return (
-            f"{self.section:11} {self.what:46} {self.value:10.4g} {self.unit:15} "
-            f"({self.low:.4g} – {self.high:.4g})  {ratio}".rstrip()
+            f"{self.section:11} {self.what:46} {self.value:10.4g} {self.unit:15} {spread:19} {ratio}".rstrip()
         )
 
 
-HEADER = f"{'section':11} {'what':46} {'median':>10} {'unit':15} (min – max)  ratio"
+HEADER = f"{'section':11} {'what':46} {'median':>10} {'unit':15} {'(min – max)':19} ratio"
 
 
 def synchronise(device: torch.device) -> None:
@@ -98,6 +100,6 @@ def machine(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "python": platform.python_version(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         **versions,
     }

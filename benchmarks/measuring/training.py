@@ -97,4 +97,4 @@ def training_rows(
                  "median_third": statistics.median(rates)},
             )  # fmt: skip
             for part, share in shares.items():
-                yield Row("training", f"{name}: {part}", 100 * share, "%", 100 * share, 100 * share)
+                yield Row("training", f"{name}: {part}", 100 * share, "%")
