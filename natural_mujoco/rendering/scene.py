@@ -22,9 +22,6 @@ FAST = Quality(slices=12, stacks=6, shadow_map=0)
 REFERENCE = Quality(slices=28, stacks=16, shadow_map=2048)
 """dm_control's own tessellation and shadow map."""
 
-SUPERSAMPLING = 4
-"""Samples a pixel in each direction: 16 coverage levels and a string thinner than a pixel that does not flicker."""
-
 # Group 2 is shown by default and used by none of the ten models, so that moving the scenery there and hiding the
 # group in this renderer alone leaves every other picture of the physics as it was.
 _SCENERY_GROUP = 2
@@ -35,7 +32,7 @@ class SceneRenderer:
 
     The task's scenery and the sky are left out, and the result's alpha is the coverage of what remains; with
     `whole`, the scene is drawn whole and alpha means nothing. Shadows need a `quality` with a shadow map;
-    reflections are never drawn.
+    reflections are never drawn. A pixel is the mean of `supersampling`² samples, a power of two, by default the task's.
     """
 
     def __init__(
@@ -45,7 +42,7 @@ class SceneRenderer:
         size: int,
         quality: Quality,
         whole: bool = False,
-        supersampling: int = SUPERSAMPLING,
+        supersampling: int | None = None,
     ) -> None:
         import mujoco
         from OpenGL import GL
@@ -54,7 +51,7 @@ class SceneRenderer:
         self._gl = GL
         # dm_control's wrappers own these; they live as long as the physics does.
         self._model, self._data = physics.model.ptr, physics.data.ptr
-        self._supersampling = supersampling
+        self._supersampling = supersampling or task.samples
         self._option = mujoco.MjvOption()
         self._perturb = mujoco.MjvPerturb()
         self._camera = mujoco.MjvCamera()
@@ -73,7 +70,7 @@ class SceneRenderer:
         for index in hidden:
             self._scene.flags[index] = 0
 
-        resolution = size * supersampling
+        resolution = size * self._supersampling
         self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
         self._samples: Pixels = np.empty((resolution, resolution, 4), np.uint8)
         # The tasks of a domain have one model.

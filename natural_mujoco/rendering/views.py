@@ -19,7 +19,7 @@ import numpy as np
 from ..tasks import Task
 from .gl import current_context, explained_failure
 from .matting import Pixels, composite, paper_matte
-from .scene import FAST, REFERENCE, SUPERSAMPLING, SceneRenderer
+from .scene import FAST, REFERENCE, SceneRenderer
 
 
 class View(Protocol):
@@ -84,11 +84,11 @@ class FastView:
 class NaturalView:
     """The foreground drawn alone, in one pass that gives colour and coverage, over the video frame."""
 
-    def __init__(
-        self, physics: Any, task: Task, size: int, rendering: str, supersampling: int = SUPERSAMPLING
-    ) -> None:
-        quality = FAST if rendering == "fast" else REFERENCE
-        self._scene = SceneRenderer(physics, task, size, quality, supersampling=supersampling)
+    def __init__(self, physics: Any, task: Task, size: int, rendering: str) -> None:
+        if rendering == "fast":
+            self._scene = SceneRenderer(physics, task, size, FAST)
+        else:
+            self._scene = SceneRenderer(physics, task, size, REFERENCE, supersampling=4)
         self._drawn: Pixels = np.zeros((size, size, 4), np.uint8)
 
     def draw(self, video: Pixels | None) -> Pixels:
