@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -42,7 +43,13 @@ def test_make_builds_the_example_site(tmp_path: Path, monkeypatch: pytest.Monkey
     """What `make leaderboard` runs in this checkout builds the site of all entries that lie in `results/`."""
     root = Path(__file__).resolve().parents[2]
     steps = subprocess.run(
-        ["make", "--dry-run", "leaderboard"], cwd=root, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "leaderboard"],
+        cwd=root,
+        # These tests may run under `make test` themselves, whose flags would be taken for this one's.
+        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     python, *command = shlex.split(steps.splitlines()[-1])
     assert (python, command[:4]) == (".venv/bin/python", ["-m", "natural_mujoco", "leaderboard", "build"])
