@@ -69,7 +69,7 @@ def write_pictures(path: Path, frames: Sequence[Pixels], fps: float) -> None:
 
 
 def contact_sheet(
-    videos: str, split: str = "train", side: int = 192, steps: int = 40, seed: int = 3
+    videos: str, split: str = "train", side: int = 192, steps: int = 7, seed: int = 3
 ) -> Pixels:
     """All ten tasks in five columns: each standard picture above the natural one of the same state.
 
