@@ -7,14 +7,17 @@ import functools
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from natural_mujoco import Task
 from natural_mujoco.errors import RenderingError
 from natural_mujoco.rendering.gl import choose_backend
 
 from .clips import write_footage, write_plain_clips
+from .kept_environments import KeptEnvironments
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,3 +41,19 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of clips of one colour each: train `black`, `blue`, `green`, `red`, `white`, test `grey`."""
     return write_plain_clips(tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture(scope="module")
+def keep(task: Task) -> Iterator[KeptEnvironments]:
+    """Makes the environments of the module's `task`, or gives those that an earlier test made."""
+    kept = KeptEnvironments()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def make() -> Iterator[KeptEnvironments]:
+    """Makes environments for one test."""
+    kept = KeptEnvironments()
+    yield kept
+    kept.close()

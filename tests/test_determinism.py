@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,22 +37,6 @@ TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
 @pytest.fixture(scope="module", params=TASKS.values(), ids=TASKS.keys())
 def task(request: pytest.FixtureRequest) -> Task:
     return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="module")
-def keep(task: Task) -> Iterator[KeptEnvironments]:
-    """Makes a task's environments, or gives those that an earlier test made."""
-    kept = KeptEnvironments()
-    yield kept
-    kept.close()
-
-
-@pytest.fixture
-def make() -> Iterator[KeptEnvironments]:
-    """Makes environments for one test."""
-    kept = KeptEnvironments()
-    yield kept
-    kept.close()
 
 
 def golden_actions(seed: int, size: int) -> npt.NDArray[np.float32]:

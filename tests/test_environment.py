@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,6 @@ pytestmark = pytest.mark.filterwarnings("error")
 @pytest.fixture(scope="module", params=TASKS.values(), ids=TASKS.keys())
 def task(request: pytest.FixtureRequest) -> Task:
     return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="module")
-def keep(task: Task) -> Iterator[KeptEnvironments]:
-    """Makes a task's environments, or gives those that an earlier test made."""
-    kept = KeptEnvironments()
-    yield kept
-    kept.close()
-
-
-@pytest.fixture
-def make() -> Iterator[KeptEnvironments]:
-    """Makes environments for one test."""
-    kept = KeptEnvironments()
-    yield kept
-    kept.close()
 
 
 def dm_control_env(task: Task, seed: int) -> Any:

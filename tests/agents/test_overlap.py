@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -28,18 +27,6 @@ def config(folder: Path, make: Any = tiny_cvrl, num_envs: int = 2, steps: int = 
     return check_config(
         make(logdir=folder, steps=steps, num_envs=num_envs, training=t, device="cpu", threads=1)
     )
-
-
-@pytest.fixture
-def fake_simulator(monkeypatch: pytest.MonkeyPatch) -> list[FakeEnvs]:
-    made: list[FakeEnvs] = []
-
-    def make_vec(env_id: str, num_envs: int, **kwargs: Any) -> FakeEnvs:
-        made.append(FakeEnvs(num_envs, **kwargs))
-        return made[-1]
-
-    monkeypatch.setattr(gym, "make_vec", make_vec)
-    return made
 
 
 @pytest.mark.parametrize("train_every", [1, 20])

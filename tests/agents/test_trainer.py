@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -24,17 +23,7 @@ from natural_mujoco.evaluation.conditions import episode_seeds
 from .fake_envs import FakeEnvs
 from .tiny import TRAINING, tiny_cvrl, tiny_dreamer, tiny_sac
 
-
-@pytest.fixture(autouse=True)
-def fake_simulator(monkeypatch: pytest.MonkeyPatch) -> list[FakeEnvs]:
-    made: list[FakeEnvs] = []
-
-    def make_vec(env_id: str, num_envs: int, **kwargs: Any) -> FakeEnvs:
-        made.append(FakeEnvs(num_envs, **kwargs))
-        return made[-1]
-
-    monkeypatch.setattr(gym, "make_vec", make_vec)
-    return made
+pytestmark = pytest.mark.usefixtures("fake_simulator")
 
 
 def config(
