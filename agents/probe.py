@@ -30,6 +30,7 @@ from .command_line import check_config
 from .config import CVRLConfig, RunConfig, Variant
 from .latent_agent import LatentAgent
 from .loading import make_agent
+from .memory import keep_freed_memory
 from .optimiser import NonFiniteGradient
 from .presets import preset_config
 from .probe_data import ProbeEpisodes, collect_episodes, held_out_r2
@@ -55,6 +56,8 @@ class ProbeConfig:
     """How often to probe during training, at equal distances; the untrained model is always probed too."""
     rendering: Literal["default", "reference", "fast"] = "fast"
     """`fast` leaves shadows and reflections out of the standard background too, which is 20 times as quick."""
+    fast: bool = True
+    """The fast update path; `--no-fast` trains by the plain one, which must score the same within noise."""
     train_episodes: int = 128
     test_episodes: int = 16
     seeds: tuple[int, ...] = (0,)
@@ -115,6 +118,7 @@ def run_config(config: ProbeConfig, model: ProbeModel, variant: Variant, seed: i
             replace(
                 start,
                 environment=replace(start.environment, rendering=config.rendering),
+                training=replace(start.training, fast=config.fast),
                 task=config.task,
                 variant=variant,
                 videos=config.videos,
@@ -134,6 +138,7 @@ def train_and_probe(
     records = []
     with tempfile.TemporaryDirectory() as folder:
         replay = _as_replay(train, Path(folder))
+        keep_freed_memory(run.training.fast)  # not before the replay has its own
         sampler = np.random.default_rng(np.random.SeedSequence([run.seed, 5]))
         marks = {round(config.updates * i / max(config.probes, 1)) for i in range(config.probes + 1)}
         metrics: dict[str, torch.Tensor] = {}

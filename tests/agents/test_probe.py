@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,13 @@ def test_a_probe_has_the_agents_own_world_model() -> None:
     assert (generative.ablation, contrastive.ablation) == ("generative", "none")
     assert generative.model == contrastive.model
     assert (generative.task, generative.seed, generative.videos) == ("cheetah-run", 3, "embedded")
+    plain = run_config(replace(config, fast=False), "cvrl", "natural", 3)
+    assert contrastive.training.fast
+    assert plain == replace(contrastive, training=replace(contrastive.training, fast=False))
 
 
 def test_real_episodes_have_the_same_motion_in_front_of_any_background(plain_clips: Path) -> None:
     config = run_config(ProbeConfig(videos=str(plain_clips)), "cvrl", "natural", 0)
-    from dataclasses import replace
-
     config = replace(config, environment=replace(config.environment, action_repeat=50))
     told: list[int] = []
     train = collect_episodes(config, "train", 7, 2, told.append)
