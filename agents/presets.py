@@ -119,6 +119,10 @@ def _laptop_behaviour() -> BehaviourConfig:
         imagination_starts=128,
         actor_units=200,
         value_units=200,
+        # The few updates of a laptop run have to move further: standard cartpole-swingup rose from 159 to 298 in 4,935
+        # updates and to 450 in 7,935; 8e-4 was no faster.
+        actor_learning_rate=3e-4,
+        value_learning_rate=3e-4,
         # Together with the warm-up this keeps the actor from freezing at ±1.
         entropy_weight=1e-3,
     )
@@ -127,7 +131,8 @@ def _laptop_behaviour() -> BehaviourConfig:
 def _laptop_dreamer() -> DreamerConfig:
     return DreamerConfig(
         preset="laptop",
-        steps=150_000,
+        # Half an hour for CVRL. Standard cartpole-swingup passed 300 after 350,000.
+        steps=400_000,
         environment=EnvironmentConfig(action_repeat=4),
         replay=ReplayConfig(capacity=100_000, edge_windows=True),
         training=_laptop_training(),
@@ -148,7 +153,7 @@ def _laptop_cvrl() -> CVRLConfig:
         behaviour=d.behaviour,
         # Cost: planning while collecting would take as long as the updates do.
         planning=PlanningConfig(when="evaluation"),
-        sac=SoftActorCriticConfig(weight=0.1, q_units=200),
+        sac=SoftActorCriticConfig(weight=0.1, q_units=200, learning_rate=d.behaviour.actor_learning_rate),
     )
 
 
