@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,12 @@ from .kept_environments import KeptEnvironments
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives the whole run, workers of xdist included, an empty cache and one way to draw, unless the caller did."""
+    """Gives the whole run, workers of xdist included, an empty cache and one way to draw, unless the caller did.
+
+    Ctrl-C is to arrive too: a shell starts what it puts in the background with SIGINT ignored, and so for every child.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "NATURAL_MUJOCO_HOME" not in os.environ:
         home = tempfile.mkdtemp(prefix="natural-mujoco-tests-")
         os.environ["NATURAL_MUJOCO_HOME"] = home
