@@ -154,7 +154,7 @@ def _laptop_cvrl() -> CVRLConfig:
         behaviour=d.behaviour,
         # Cost: planning while collecting would take as long as the updates do.
         planning=PlanningConfig(when="evaluation"),
-        sac=SoftActorCriticConfig(weight=0.1, q_units=200, learning_rate=d.behaviour.actor_learning_rate),
+        sac=SoftActorCriticConfig(weight=0.1, q_units=200, learning_rate=3e-4),
     )
 
 
