@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from natural_mujoco import InvalidArgument
 
-from .capture import Captured, CudaGraphs, Recorder, Tensors, can_capture
-from .config import RunConfig
-from .distributions import Generators
-from .networks import precision
-from .optimiser import Optimiser
-from .replay import Replay
+from .fast.capture import Captured, CudaGraphs, Recorder, Tensors, can_capture
+from .model.distributions import Generators
+from .model.networks import precision
+from .training.config import RunConfig
+from .training.optimiser import Optimiser
+from .training.replay import Replay
 
 Metrics = dict[str, Tensor]
 BatchT = TypeVar("BatchT", bound=NamedTuple)

@@ -26,6 +26,6 @@ def test_docstring_examples(name: str) -> None:
 
 def test_the_main_classes_have_examples() -> None:
     finder = doctest.DocTestFinder()
-    for name in ("tasks", "environment", "vector", "backgrounds.playback"):
+    for name in ("tasks", "environment", "vector.environment", "backgrounds.playback"):
         module = importlib.import_module(f"natural_mujoco.{name}")
         assert any(test.examples for test in finder.find(module)), name

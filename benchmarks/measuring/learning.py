@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, TrainingConfig
-from agents.loading import make_agent
-from agents.memory import keep_freed_memory
-from agents.replay import Batch, Replay
+from agents.fast.allocator import keep_freed_memory
 from agents.sac import StackedBatch
+from agents.training.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, TrainingConfig
+from agents.training.loading import make_agent
+from agents.training.replay import Batch, Replay
 
 from .timing import Row, sample, spread
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from agents.presets import preset_config
-from agents.trainer import Trainer
+from agents.training.presets import preset_config
+from agents.training.trainer import Trainer
 
 from .timing import Row, synchronise
 

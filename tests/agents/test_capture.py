@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from agents.agent import Agent
-from agents.capture import Captured, Tensors, can_capture
+from agents.fast.capture import Captured, Tensors, can_capture
 
 from .test_updates import AGENTS
 from .tiny import B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac

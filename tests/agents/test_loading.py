@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import agents
-from agents.checkpoint import save_checkpoint
-from agents.config import RESUMABLE, flatten
-from agents.loading import CONFIG_TYPES, differing_fields, read_config, save_config
-from agents.presets import AGENTS, PRESETS, preset_config
+from agents.training.checkpoint import save_checkpoint
+from agents.training.config import RESUMABLE, flatten
+from agents.training.loading import CONFIG_TYPES, differing_fields, read_config, save_config
+from agents.training.presets import AGENTS, PRESETS, preset_config
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .tiny import A, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac

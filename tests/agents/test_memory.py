@@ -26,7 +26,7 @@ print(min(faults() for _ in range(10)))
 @pytest.mark.parametrize("mode", ["keep", "give back"])
 def test_freed_memory_is_used_again_without_a_page_fault(mode: str) -> None:
     if sys.platform != "linux":
-        assert not agents.memory.keep_freed_memory()
+        assert not agents.fast.allocator.keep_freed_memory()
         return
     output = subprocess.run(
         [sys.executable, "-c", PROGRAM, mode],

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from agents.optimiser import NonFiniteGradient, Optimiser, step_together
+from agents.training.optimiser import NonFiniteGradient, Optimiser, step_together
 
 
 def pair(clip: float = 1.0) -> tuple[nn.Parameter, Optimiser, nn.Parameter, Optimiser]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.command_line import check_config
-from agents.trainer import MOST_RESTARTS, Trainer
+from agents.training.command_line import check_config
+from agents.training.trainer import MOST_RESTARTS, Trainer
 from natural_mujoco import WorkerError
 
 from .fake_envs import FakeEnvs

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from agents.replay import ROWS_BETWEEN_CHECKPOINTS, Replay
+from agents.training.replay import ROWS_BETWEEN_CHECKPOINTS, Replay
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 SHAPE = (2, 2, 3)

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from agents.command_line import check_config
-from agents.replay import Batch
-from agents.trainer import Stopped, Trainer, main, run_directory
+from agents.training.command_line import check_config
+from agents.training.replay import Batch
+from agents.training.trainer import Stopped, Trainer, main, run_directory
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 from natural_mujoco.evaluation.conditions import episode_seeds
 
@@ -288,7 +288,7 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None
 def test_checkpoints_come_before_the_ring_overwrites_what_the_last_two_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.trainer.ROWS_BETWEEN_CHECKPOINTS", 15)
+    monkeypatch.setattr("agents.training.trainer.ROWS_BETWEEN_CHECKPOINTS", 15)
     trainer = Trainer(config(tmp_path))
     saved: list[int] = []
     save = trainer._save
