@@ -24,7 +24,7 @@ from ..table import agent_name
 from ..training.collection import make_environments
 from ..training.config import RunConfig
 from ..training.evaluation import evaluate
-from ..training.loading import read_config
+from ..training.run_folder import read_config
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -14,6 +14,7 @@ from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
 from ..agent import choose_device
 from ..table import preset_config
 from .config import DreamerConfig, PixelSACConfig, RunConfig
+from .limits import first_fault
 from .trainer import Stopped, Trainer
 
 
@@ -46,6 +47,9 @@ def check_config(config: RunConfig) -> RunConfig:
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
     choose_device(config.device)
+    wrong = first_fault(config)
+    if wrong:
+        raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")
     length = 2 if isinstance(config, PixelSACConfig) else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (

@@ -12,6 +12,7 @@ import agents
 
 FOLDER = Path(agents.__file__).parent
 ALLOWED = (
+    "natural_mujoco.files",
     "natural_mujoco.evaluation.conditions",
     "natural_mujoco.evaluation.protocol",
     "natural_mujoco.evaluation.records",
