@@ -24,14 +24,25 @@ from natural_mujoco import InvalidArgument, NaturalMujocoError
 from ..agent import Agent, Memory, choose_device
 from ..cvrl import CVRL
 from ..dreamer import Dreamer
+from ..ppo import PPO
 from ..sac import PixelSAC
 from .checkpoint import load_checkpoint
-from .config import RESUMABLE, AgentName, CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, flatten
+from .config import (
+    RESUMABLE,
+    AgentName,
+    CVRLConfig,
+    DreamerConfig,
+    PixelSACConfig,
+    PPOConfig,
+    RunConfig,
+    flatten,
+)
 
 CONFIG_TYPES: dict[AgentName, type[RunConfig]] = {
     "cvrl": CVRLConfig,
     "dreamer": DreamerConfig,
     "sac": PixelSACConfig,
+    "ppo": PPOConfig,
 }
 
 
@@ -42,6 +53,8 @@ def make_agent(config: RunConfig, action_size: int, device: torch.device) -> Age
         return CVRL(config, action_size, device)
     if isinstance(config, DreamerConfig):
         return Dreamer(config, action_size, device)
+    if isinstance(config, PPOConfig):
+        return PPO(config, action_size, device)
     return PixelSAC(cast(PixelSACConfig, config), action_size, device)
 
 

@@ -21,6 +21,7 @@ from .config import (
     ModelConfig,
     PixelSACConfig,
     PlanningConfig,
+    PPOConfig,
     ReplayConfig,
     RunConfig,
     SoftActorCriticConfig,
@@ -28,13 +29,15 @@ from .config import (
 )
 
 PRESETS = ("paper", "released-code", "laptop")
-AGENTS = ("cvrl", "dreamer", "sac")
+AGENTS = ("cvrl", "dreamer", "sac", "ppo")
+DEFAULT_PRESETS = {"ppo": "laptop"}  # of agents that are not in the paper
 
 
 def preset_config(agent: AgentName, preset: str) -> RunConfig:
     """The configuration that `preset` stands for.
 
-    Raises InvalidArgument for an unknown preset, and for the released code's SAC: it has none of its own.
+    Raises InvalidArgument for an unknown preset, and where the agent has no such: the released code holds no pixel SAC,
+    and PPO is not in the paper.
     """
     if preset not in PRESETS:
         raise InvalidArgument(f"Unknown preset {preset!r}. Valid: {', '.join(PRESETS)}.")
@@ -44,6 +47,10 @@ def preset_config(agent: AgentName, preset: str) -> RunConfig:
         return {"paper": DreamerConfig(), "released-code": _released_dreamer(), "laptop": _laptop_dreamer()}[
             preset
         ]
+    if agent == "ppo":
+        if preset != "laptop":
+            raise InvalidArgument(f"PPO is not in the paper and has no preset {preset!r}. Valid: laptop.")
+        return PPOConfig()
     if preset == "released-code":
         raise InvalidArgument(
             "The released code has no pixel SAC (the paper took OpenAI's). Valid: paper, laptop."
