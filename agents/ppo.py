@@ -186,6 +186,6 @@ class PPO(StackedAgent[Rollout]):
 
 
 if __name__ == "__main__":
-    from .training.trainer import main
+    from .training.command_line import main
 
     sys.exit(main("ppo"))

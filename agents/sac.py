@@ -115,6 +115,6 @@ class PixelSAC(StackedAgent[StackedBatch]):
 
 
 if __name__ == "__main__":
-    from .training.trainer import main
+    from .training.command_line import main
 
     sys.exit(main("sac"))

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 import tyro
 
-from natural_mujoco import InvalidArgument, find_task
+from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
 
 from ..agent import choose_device
-from ..fast.capture import can_capture
-from .config import AgentName, DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
-from .presets import DEFAULT_PRESETS, preset_config
+from ..table import AGENTS, preset_config
+from .config import DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
+from .trainer import Stopped, Trainer
 
 
-def parse(agent: AgentName, arguments: Sequence[str]) -> RunConfig:
+def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
     """The configuration that a command line means, checked.
 
     Raises InvalidArgument; unknown flags and values of a wrong type exit with status 2 and tyro's message.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default=DEFAULT_PRESETS.get(agent, "paper"))
+    first.add_argument("--preset", default=next(iter(AGENTS[agent].presets)))
     chosen, _ = first.parse_known_args(list(arguments))
     start = replace(preset_config(agent, chosen.preset), preset=chosen.preset)
     for flag, check in (("--task", find_task), ("--variant", _check_variant)):
@@ -44,16 +45,10 @@ def check_config(config: RunConfig) -> RunConfig:
     """`config` with the task's name as the paper writes it. Raises InvalidArgument for what cannot be meant."""
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
-    device = choose_device(config.device)
-    if t.graph and not can_capture(device):
-        raise InvalidArgument(
-            f"--training.graph needs a CUDA GPU; this run is on {device}. Leave the flag out, or give --device cuda."
-        )
-    single = isinstance(
-        config, PixelSACConfig | PPOConfig
-    )  # learns from single transitions, not from sequences
-    length = 2 if single else t.batch_length
+    choose_device(config.device)
     on_policy = isinstance(config, PPOConfig)
+    single = on_policy or isinstance(config, PixelSACConfig)  # learns from single steps, not from sequences
+    length = 2 if single else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (
         ("--num-envs", config.num_envs, 1),
@@ -101,10 +96,6 @@ def _paced(config: PPOConfig) -> PPOConfig:
     )  # resets between the steps need room too
     if config.replay.capacity < lowest:
         raise InvalidArgument(f"--replay.capacity is {config.replay.capacity}; it must be at least {lowest}.")
-    if config.training.overlap or config.training.graph:
-        raise InvalidArgument(
-            "PPO learns from its own actions alone: --training.overlap and --training.graph are not for it."
-        )
     every = config.rollout * config.num_envs * config.environment.action_repeat
     # Actions of any other policy than its own would be no experience to it, so that there is no random prefill.
     pace = replace(
@@ -115,3 +106,16 @@ def _paced(config: PPOConfig) -> PPOConfig:
 
 def _generative(config: DreamerConfig) -> bool:
     return getattr(config, "ablation", "generative") == "generative"
+
+
+def main(agent: str, arguments: Sequence[str] | None = None) -> int:
+    """Run an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 130 for Ctrl-C."""
+    try:
+        Trainer(parse(agent, sys.argv[1:] if arguments is None else arguments)).run()
+    except Stopped:
+        print("Stopped and saved. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except NaturalMujocoError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InvalidArgument) else 1
+    return 0

@@ -12,9 +12,9 @@ import torch
 
 from agents.behaviour.policy_gradient import clipped_objective, generalised_advantages
 from agents.ppo import PPO, Rollout
+from agents.table import preset_config
 from agents.training.command_line import check_config
 from agents.training.config import PPOConfig
-from agents.training.presets import preset_config
 from agents.training.trainer import Trainer
 from natural_mujoco import InvalidArgument
 
@@ -137,5 +137,5 @@ def test_what_ppo_cannot_do_is_refused() -> None:
         check_config(replace(config, rollout=0))
     with pytest.raises(InvalidArgument, match=r"--replay\.capacity is 500; it must be at least 6009"):
         check_config(replace(config, rollout=1000))
-    with pytest.raises(InvalidArgument, match="not in the paper"):
+    with pytest.raises(InvalidArgument, match="Unknown preset 'paper' of ppo"):
         preset_config("ppo", "paper")
