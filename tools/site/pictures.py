@@ -33,7 +33,7 @@ def draw_pictures(folder: Path, quick: bool = False) -> None:
     side, steps = (48, 2) if quick else (224, 60)
     sheet = []
     for number, task in enumerate(TASKS.values()):
-        clip = f"train-{0 if quick else number:02d}"
+        clip = f"embedded-train-{0 if quick else number:02d}"
         frames, fps = draw_task(task, number, clip, side, steps)
         _write_film(folder / f"{task.name}.webp", frames, fps)
         sheet.append(np.vstack([frames[-1][:, :side], frames[-1][:, side + GAP : 2 * side + GAP]]))
