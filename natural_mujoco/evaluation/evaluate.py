@@ -14,8 +14,7 @@ from pathlib import Path
 
 import filelock
 
-from ..backgrounds.library import EmbeddedVideosWarning
-from ..errors import ResultsError
+from ..errors import EmbeddedVideosWarning, ResultsError
 from .conditions import CONDITIONS, TASK_NAMES
 from .machine import describe_machine
 from .plan import Request, open_blocks, prepare, source_cells

@@ -160,7 +160,7 @@ def test_a_capacity_below_the_environments_is_refused(tmp_path: Path) -> None:
 
 def test_files_of_another_size_are_refused(tmp_path: Path) -> None:
     make_replay(tmp_path, capacity=100)
-    with pytest.raises(NaturalMujocoError, match="it is another run.s or was cut off"):
+    with pytest.raises(NaturalMujocoError, match="or was cut off"):
         make_replay(tmp_path, capacity=200)
 
 
