@@ -12,13 +12,12 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-import filelock
-
+from .. import files
 from ..backgrounds.library import EmbeddedVideosWarning
-from ..errors import ResultsError
+from ..errors import LockHeld, ResultsError
 from .conditions import CONDITIONS, TASK_NAMES
 from .machine import describe_machine
-from .plan import Request, open_blocks, prepare, source_cells
+from .plan import Request, open_blocks, prepare, source_cells, without_empty_runs
 from .records import Episode, Machine, Results, write_results
 from .rollout import Block
 from .scores import summarise
@@ -53,7 +52,8 @@ def evaluate(
     """Plays the episodes that `request.out` lacks and returns the whole results.
 
     The file is rewritten, whole or not at all, after every block of up to ten episodes, so whatever ends the
-    evaluation early (a failing policy, Ctrl-C, a power cut), the same call goes on from there.
+    evaluation early (a failing policy, Ctrl-C, a power cut), the same call goes on from there. A run of which no
+    episode was finished is not in it, and without any episode there is no file.
 
     Args:
         request: what to evaluate and where to write it.
@@ -79,7 +79,8 @@ def evaluate(
         asked = request.episodes * sum(len(source_cells(request, source)) for source in request.sources)
         progress.begin(asked, asked - missing)
         machine = describe_machine()
-        write_results(request.out, _in_order(results))
+        if not missing and results.episodes:
+            write_results(request.out, _in_order(results))
         if use_ray:
             from .ray_tasks import play_blocks_on_ray
 
@@ -89,9 +90,9 @@ def evaluate(
         with contextlib.closing(played):
             for block, (episodes, where) in played:
                 results = _add(results, episodes, where)
-                write_results(request.out, results)
+                write_results(request.out, without_empty_runs(results))
                 progress.finished(block, episodes)
-    return _in_order(results)
+    return _in_order(without_empty_runs(results))
 
 
 Played = Generator[tuple[Block, tuple[list[Episode], Machine]], None, None]
@@ -141,16 +142,17 @@ def _only_writer(out: Path) -> Iterator[None]:
         with tempfile.TemporaryFile(dir=out.parent):  # an hour of episodes with nowhere to go helps nobody
             pass
     except OSError as error:
-        raise ResultsError(f"Cannot write {out}: {error.strerror}. Give --out another place.") from error
-    path = out.with_name(f".{out.name}.lock")
-    lock = filelock.FileLock(path, timeout=0)
-    try:
-        with lock:
-            try:
-                yield
-            finally:
+        raise ResultsError(files.write_fault(out, error, "give --out another place")) from error
+    lock = out.with_name(f".{out.name}.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(files.holding(lock, f"evaluate --out {out}"))
+        except LockHeld as error:
+            raise ResultsError(
+                f"Another evaluation is writing {out}. Wait for it, or give --out another file. ({error})"
+            ) from error
+        try:
+            yield
+        finally:
+            for path in (lock, lock.with_name(f"{lock.name}.holder")):
                 path.unlink(missing_ok=True)
-    except filelock.Timeout:
-        raise ResultsError(
-            f"Another evaluation is writing {out}. Wait for it, or give --out another file."
-        ) from None
