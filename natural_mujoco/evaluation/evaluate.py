@@ -13,8 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from .. import files
-from ..backgrounds.library import EmbeddedVideosWarning
-from ..errors import LockHeld, ResultsError
+from ..errors import EmbeddedVideosWarning, LockHeld, ResultsError
 from .conditions import CONDITIONS, TASK_NAMES
 from .machine import describe_machine
 from .plan import Request, open_blocks, prepare, source_cells, without_empty_runs
