@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from .. import files
+from ..backgrounds.cache import cache_home
 from ..errors import EmbeddedVideosWarning, LockHeld, ResultsError
 from .conditions import CONDITIONS, TASK_NAMES
+from .durations import expected_seconds
 from .machine import describe_machine
 from .plan import Request, open_blocks, prepare, source_cells, without_empty_runs
 from .records import Episode, Machine, Results, write_results
@@ -31,6 +34,9 @@ class Progress:
 
     def begin(self, episodes: int, finished: int) -> None:
         """`episodes` are asked for, of which `finished` were there already."""
+
+    def expected(self, seconds: float, processes: int) -> None:
+        """About how long it will take on so many processes; told before the first block."""
 
     def played(self, steps: int) -> None:
         """Agent steps done in blocks that are not finished."""
@@ -69,6 +75,9 @@ def evaluate(
         VideoSetError, RenderingError, WorkerError: the environments do not work here.
     """
     progress = progress or Progress()
+    if os.environ.get("NATURAL_MUJOCO_HOME"):
+        # Where a policy goes (Hydra changes the directory) must not change where the clips are.
+        os.environ["NATURAL_MUJOCO_HOME"] = str(cache_home())
     with _only_writer(request.out):
         results = prepare(request)
         with warnings.catch_warnings():
@@ -78,6 +87,9 @@ def evaluate(
         asked = request.episodes * sum(len(source_cells(request, source)) for source in request.sources)
         progress.begin(asked, asked - missing)
         machine = describe_machine()
+        if blocks and not use_ray:
+            processes = min(workers, len(blocks))
+            progress.expected(expected_seconds(blocks, processes, machine.gl_renderer), processes)
         if not missing and results.episodes:
             write_results(request.out, _in_order(results))
         if use_ray:
