@@ -33,8 +33,8 @@ def policy_failed(what: str, error: BaseException) -> PolicyError:
 def printable(text: str, most: int = MESSAGE) -> str:
     r"""At most `most` characters of `text`, with control and direction characters written out.
 
-    >>> printable("red \x1b[31m alert", 12)
-    'red \\x1b[31m a…'
+    >>> print(printable("red \x1b[31m alert", 12))
+    red \x1b[31m al…
     """
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
     return f"{shown}…" if len(text) > most else shown
