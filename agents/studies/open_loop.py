@@ -100,11 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
             policy.agent.action_size,
             "reading",
         )
-        replay.restore(
-            checkpoint.state.replay,
-            checkpoint.tensors.get("replay.checksums"),
-            str(checkpoint.path / TENSORS),
-        )
+        replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
         if write_open_loop(policy.agent, replay, chosen.run) is None:
             raise InvalidArgument(
                 f"{chosen.run} has no decoder, or no episode of {CONTEXT + STEPS} steps yet: figure 3 is for Dreamer "

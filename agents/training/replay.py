@@ -11,6 +11,7 @@ rows that the last two checkpoints still need.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,10 @@ from torch import Tensor
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .replay_column import Column, Storage
+from .saved_tensors import take
 from .state import ReplayState
+
+_CHECKSUMS = "replay.checksums"
 
 # Rows of one environment between checkpoints, at most; the ring keeps twice as many beyond its capacity.
 ROWS_BETWEEN_CHECKPOINTS = 1000
@@ -254,16 +258,16 @@ class Replay:
             current=self._current.tolist(),
         )
 
-    def checksums(self) -> Tensor:
-        """What `restore` compares the files with: int32 [columns, rows of the ring]."""
-        return torch.from_numpy(self._checksums.view(np.int32).copy())
+    def tensors(self) -> dict[str, Tensor]:
+        """What `restore` compares the files with, for a checkpoint: int32 [columns, rows of the ring]."""
+        return {_CHECKSUMS: torch.from_numpy(self._checksums.view(np.int32).copy())}
 
-    def restore(self, state: ReplayState, checksums: Tensor | None, source: str) -> None:
+    def restore(self, state: ReplayState, tensors: Mapping[str, Tensor], source: str) -> None:
         """Take up the rows in the files as they were at the `sync` that returned `state`.
 
         Args:
-            checksums: as of then; None where a version that knew none wrote the file.
-            source: the file that `state` was in, for errors.
+            tensors: those of the checkpoint; versions that knew no checksums wrote none.
+            source: the file of the tensors, for errors.
 
         Raises:
             NaturalMujocoError: a state that contradicts itself or this replay, or a file that no longer holds what was
@@ -283,7 +287,10 @@ class Replay:
         for start, stop in self._ranges(max(0, self.rows - kept), self.rows):
             for column in self._columns:
                 column.read(start, stop)
-        self._verify(checksums)
+        known = None
+        if _CHECKSUMS in tensors:
+            known = take(tensors, _CHECKSUMS, self.tensors()[_CHECKSUMS], source).numpy().view(np.uint32)
+        self._verify(known)
 
     def _contradiction(self, state: ReplayState) -> str | None:
         episodes = len(state.stream)
@@ -301,9 +308,8 @@ class Replay:
             return f"current names an episode beyond the {episodes} there are"
         return None
 
-    def _verify(self, checksums: Tensor | None) -> None:
-        """Compare what can be sampled with `checksums`, or begin them from it."""
-        known = None if checksums is None else checksums.numpy().view(np.uint32)
+    def _verify(self, known: NDArray[np.uint32] | None) -> None:
+        """Compare what can be sampled with the checksums that are `known`, or begin them from it."""
         for row in range(max(0, self.rows - self.capacity), self.rows):
             place = row % self.stored
             for i, column in enumerate(self._columns):

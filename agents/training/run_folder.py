@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError, files
+from natural_mujoco.evaluation.fields import VideoSet
 
 from ..table import AGENTS, agent_name
 from .config import RESUMABLE, RunConfig, flatten
@@ -46,19 +47,23 @@ def run_directory(config: RunConfig) -> Path:
 
 
 @contextmanager
-def held(directory: Path, config: RunConfig) -> Iterator[None]:
+def held(directory: Path, config: RunConfig, video_set: VideoSet | None) -> Iterator[None]:
     """Hold `directory` as the only writer of the run `config`, and leave its config.json there.
 
+    Args:
+        video_set: what `config.videos` is on this machine now; None for the standard variant.
+
     Raises:
-        InvalidArgument: the folder is not empty and no run's, or a run's of other settings; nothing is written then.
+        InvalidArgument: the folder is not empty and no run's, or a run's of other settings or other videos; nothing is
+            written then.
         LockHeld: another process trains there.
         FileError: it cannot be written to.
     """
-    _require_ours(directory, config)
+    _require_ours(directory, config, video_set)
     what = f"Training {config.task} {config.variant} with {agent_name(config)}"
     with files.holding(directory / LOCK, what, fault=write_failed):
-        _require_ours(directory, config)  # whoever held it before may have begun another run
-        save_config(directory, config)
+        _require_ours(directory, config, video_set)  # whoever held it before may have begun another run
+        save_config(directory, config, video_set)
         yield
 
 
@@ -70,7 +75,7 @@ def write_failed(path: Path, error: OSError) -> NaturalMujocoError:
     )
 
 
-def _require_ours(directory: Path, config: RunConfig) -> None:
+def _require_ours(directory: Path, config: RunConfig, video_set: VideoSet | None) -> None:
     try:
         names = [path.name for path in directory.iterdir()]
     except FileNotFoundError:
@@ -79,6 +84,9 @@ def _require_ours(directory: Path, config: RunConfig) -> None:
         raise write_failed(directory, error) from error
     if CONFIG in names:
         differing = differing_fields(read_config(directory), config)
+        before = read_video_set(directory)
+        if before is not None and before != video_set and config.variant == "natural":
+            differing.append(f"videos: {_named(before)} there, {_named(video_set)} here")
         if differing:
             raise InvalidArgument(
                 f"{directory} holds a run of another configuration ({'; '.join(differing)}). "
@@ -93,9 +101,13 @@ def _require_ours(directory: Path, config: RunConfig) -> None:
         )
 
 
-def save_config(run: Path, config: RunConfig) -> None:
+def save_config(run: Path, config: RunConfig, video_set: VideoSet | None = None) -> None:
     """Write config.json, whole or not at all. Raises NaturalMujocoError where it cannot be written."""
-    data = {"agent": agent_name(config), "config": dataclasses.asdict(config)}
+    data = {
+        "agent": agent_name(config),
+        "video_set": video_set and video_set.model_dump(),
+        "config": dataclasses.asdict(config),
+    }
     text = json.dumps(data, indent=1, default=str) + "\n"
     files.write_bytes(run / CONFIG, text.encode(), write_failed)
 
@@ -106,16 +118,8 @@ def read_config(run: Path) -> RunConfig:
     Raises NaturalMujocoError naming the file and the field: no config.json, one that cannot be read, a setting that is
     missing, unknown, of another type or out of range.
     """
-    path = run / CONFIG
-    try:
-        data = files.read_json(path, 2**20)
-    except FileNotFoundError as error:
-        raise NaturalMujocoError(
-            f"{run} is no run directory: it has no {CONFIG}. Give the --logdir of a training run."
-        ) from error
-    except NotADirectoryError as error:
-        raise NaturalMujocoError(f"{run} is a file: give the --logdir of a training run.") from error
-    if not isinstance(data, dict) or not isinstance(data.get("config"), dict):
+    path, data = run / CONFIG, _read(run)
+    if not isinstance(data.get("config"), dict):
         raise _unreadable(path, "it has no section config")
     agent = data.get("agent")
     if not isinstance(agent, str) or agent not in AGENTS:
@@ -137,6 +141,34 @@ def read_config(run: Path) -> RunConfig:
     if wrong:
         raise _unreadable(path, f"config.{wrong[0]} {wrong[1]}")
     return config
+
+
+def read_video_set(run: Path) -> VideoSet | None:
+    """The video set that a run was begun on; None for the standard variant and in folders of earlier versions."""
+    found = _read(run).get("video_set")
+    try:
+        return None if found is None else VideoSet.model_validate(found)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(["video_set", *map(str, fault["loc"])])
+        raise _unreadable(run / CONFIG, f"{where}: {fault['msg']}") from error
+
+
+def _named(video_set: VideoSet | None) -> str:
+    return "none" if video_set is None else f"{video_set.name} ({video_set.manifest_hash[:12]}…)"
+
+
+def _read(run: Path) -> dict[str, Any]:
+    path = run / CONFIG
+    try:
+        data = files.read_json(path, 2**20)
+    except FileNotFoundError as error:
+        raise NaturalMujocoError(
+            f"{run} is no run directory: it has no {CONFIG}. Give the --logdir of a training run."
+        ) from error
+    if not isinstance(data, dict):
+        raise _unreadable(path, "it is no object")
+    return data
 
 
 def _unreadable(path: Path, why: str) -> NaturalMujocoError:

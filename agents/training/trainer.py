@@ -25,7 +25,7 @@ from ..table import agent_name, make_agent
 from .checkpoint import TENSORS, Checkpoint, load_checkpoint, save_checkpoint, save_failure
 from .collection import Collector, Episode, make_environments
 from .config import RunConfig, flatten
-from .evaluation import evaluate
+from .evaluation import evaluate, evaluation_setting, record
 from .interruption import stop_requested
 from .loading import TrainedPolicy
 from .optimiser import NonFiniteGradient
@@ -64,7 +64,8 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self._open = contextlib.ExitStack()  # all that `close` ends, the lock on the directory last
         try:
-            self._open.enter_context(held(self.directory, config))
+            self.setting = evaluation_setting(config)
+            self._open.enter_context(held(self.directory, config, self.setting.video_set))
             checkpoint = load_checkpoint(self.directory, RunState)
             self._begin()
             if checkpoint is not None:
@@ -126,7 +127,7 @@ class Trainer:
         self.sampler.bit_generator.state = state.sampler.model_dump()
         self.means.restore(state.metrics, tensors, source)
         self.agent.load_tensors(tensors, source)
-        self.replay.restore(state.replay, tensors.get("replay.checksums"), source)
+        self.replay.restore(state.replay, tensors, source)
         self.collector.restore(state.collector, tensors, source)
 
     def run(self) -> None:
@@ -228,8 +229,8 @@ class Trainer:
         policy = TrainedPolicy(self.agent, self.config, self.control_steps)
         episodes, film = evaluate(policy, self.config, self.config.training.evaluation_episodes)
         for episode in episodes:
-            self.log.line("evaluations", {"control_steps": self.control_steps, **episode.record(self.config)})
-        mean = float(np.mean([e.episode_return for e in episodes]))
+            self.log.line("evaluations", record(episode, self.config, self.control_steps, self.setting))
+        mean = float(np.mean([e.return_ for e in episodes]))
         self.log.metrics(self.control_steps, {"evaluation/return": mean})
         self.log.say(f"Evaluation at {self.control_steps:,} control steps: mean return {mean:.1f}.")
         self.log.film("evaluation/episode", self.control_steps, film[::4])
@@ -289,7 +290,7 @@ class Trainer:
             "metrics": self.means.counts(),
         }
         tensors = self.agent.tensors() | self.collector.memory_tensors() | self.means.tensors()
-        tensors["replay.checksums"] = self.replay.checksums()
+        tensors |= self.replay.tensors()
         # Rows, warm-up and updates each move alone at times; their sum grows with every one.
         number = self.replay.rows + self.warmups + self.updates + self.evaluations
         save_checkpoint(self.directory, number, tensors, state)

@@ -101,7 +101,7 @@ def test_it_resumes_in_the_middle_of_an_episode(tmp_path: Path, steps: int) -> N
     noise = first.agent.acting_noise.get_state()
 
     second = make_collector(tmp_path / "parts", lengths)
-    second.replay.restore(replay, first.replay.checksums(), "it")
+    second.replay.restore(replay, first.replay.tensors(), "it")
     second.agent.acting_noise.set_state(noise)
     second.restore(state, tensors, "it")
     assert second.envs.steps_taken == max(0, second.row - 1)
@@ -115,7 +115,7 @@ def test_a_simulator_that_changed_is_noticed_on_resuming(tmp_path: Path) -> None
     run(first, 5)
     state, replay = CollectorState.model_validate(first.state()), first.replay.sync()
     second = make_collector(tmp_path)
-    second.replay.restore(replay, first.replay.checksums(), "it")
+    second.replay.restore(replay, first.replay.tensors(), "it")
     second.seed = 6  # stands for other videos or another MuJoCo
     with pytest.raises(NaturalMujocoError, match="have changed since the checkpoint"):
         second.restore(state, first.memory_tensors(), "it")
