@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from natural_mujoco.errors import InvalidArgument, ResultsError
+from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.records import Media, Results
 from natural_mujoco.leaderboard.board import Board, Tab, make_board
@@ -207,6 +208,29 @@ def test_an_entrys_page_holds_every_episode(site: Path, entries: list[Results]) 
     assert group["r"][4] == pytest.approx(record.return_, abs=0.051)
     video, frame = data["shown"]["2"][4]
     assert (data["videos"][video], frame) == (record.video, record.frame)
+
+
+def test_a_curve_that_was_played_otherwise_stands_apart_under_its_own_label(tmp_path: Path) -> None:
+    entry = make_results("mine", tasks=TASK_NAMES[:1], training_seeds=1, curves=True)
+    own = entry.curves[0].model_copy(update={"condition": "as trained", "departures": ("matte paper",)})
+    assert check_results(entry.model_copy(update={"curves": (own,)})).faults == ()
+    build_site([(Path("a"), entry.model_copy(update={"curves": (*entry.curves, own)}))], tmp_path / "site")
+    source = next((tmp_path / "site" / "entries").glob("mine-*.html")).read_text()
+    assert source.count('<svg class="plot curves"') == 2
+    assert source.count("As trained, not by the protocol: matte paper") == 1
+
+
+def test_notes_speak_of_intervals_only_where_there_are_some(site: Path) -> None:
+    sections = re.findall(
+        r'<section class="view" id="view-([^"]*)".*?</section>', (site / "index.html").read_text(), re.S
+    )
+    parts = re.split(r'<section class="view"', (site / "index.html").read_text())[1:]
+    for name, part in zip(sections, parts, strict=True):
+        plots = re.findall(r'<svg class="plot task".*?</svg>', part, re.S)
+        assert ("Student's 95 % intervals" in part.replace("&#39;", "'")) == any(
+            "whisker" in p for p in plots
+        ), name
+    assert sections[0].startswith("natural-test")
 
 
 def test_the_same_entry_twice_is_refused(entries: list[Results]) -> None:
