@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,8 +39,10 @@ class LatentAgent(Agent[Batch]):
         planning: PlanningConfig | None = None,
     ) -> None:
         super().__init__(config, action_size, device)
-        self.config, self.behaviour, self.planning = config, config.behaviour, planning
-        b, fast = config.behaviour, config.training.fast
+        self.config, self.planning, fast = config, planning, config.training.fast
+        # From here on the discount is that of an agent step.
+        discount = config.environment.discount_per_step(config.behaviour.discount)
+        self.behaviour = b = replace(config.behaviour, discount=discount)
         self.world_model = WorldModel(
             action_size, observation_model, config.model, contrastive, config.environment.size, fast
         )

@@ -33,6 +33,10 @@ class EnvironmentConfig:
     matte: Literal["semantic", "paper"] = "semantic"
     """Natural only. `paper` is the released code's rule: a pixel stays where red > 100."""
 
+    def discount_per_step(self, discount: float) -> float:
+        """That of one agent step here, for a `discount` of two control steps, which are the paper's agent step."""
+        return discount ** (self.action_repeat / 2)
+
 
 @dataclass(frozen=True)
 class ReplayConfig:
@@ -108,7 +112,9 @@ class BehaviourConfig:
     """Latent imagination: section 3.2, appendix A."""
 
     horizon: int = 15
+    """Agent steps."""
     discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
     lambda_: float = 0.95
     actor_layers: int = 4
     actor_units: int = 400
@@ -219,6 +225,7 @@ class PixelSACConfig(RunConfig):
     units: int = 400
     learning_rate: float = 3e-4
     discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
     target_rate: float = 0.005
     initial_temperature: float = 0.1
     temperature_learning_rate: float = 3e-4

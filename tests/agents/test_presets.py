@@ -10,10 +10,12 @@ import torch
 from agents.cvrl import CVRL
 from agents.dreamer import Dreamer
 from agents.table import preset_config
-from agents.training.config import CVRLConfig, DreamerConfig
+from agents.training.config import CVRLConfig, DreamerConfig, EnvironmentConfig
 from natural_mujoco import InvalidArgument
 
-from .tiny import CPU, make, tiny_cvrl
+from .tiny import CPU, make, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_sac
+
+TINY = {"cvrl": tiny_cvrl, "dreamer": tiny_dreamer, "sac": tiny_sac, "ppo": tiny_ppo}
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +110,22 @@ def test_dreamer_and_cvrl_share_every_setting_of_what_they_share() -> None:
 def test_unknown_presets_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="Unknown preset 'desktop'"):
         preset_config("cvrl", "desktop")
+
+
+@pytest.mark.parametrize("repeat", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", ["cvrl", "dreamer", "sac", "ppo"])
+def test_the_discount_reaches_equally_far_in_control_time_at_every_action_repeat(
+    name: str, repeat: int
+) -> None:
+    """0.99 a step of two control steps is a horizon of 200 of them, whatever a step is."""
+    config = TINY[name](environment=EnvironmentConfig(action_repeat=repeat))
+    agent = make(config)
+    discount = {
+        "cvrl": lambda: agent.behaviour.discount,
+        "dreamer": lambda: agent.behaviour.discount,
+        "sac": lambda: agent.critic.discount,
+        "ppo": lambda: agent.discount,
+    }[name]()
+    assert discount ** (1000 / repeat) == pytest.approx(0.99**500)
+    if name == "cvrl":
+        assert agent.critic.discount == discount
