@@ -76,7 +76,8 @@ def probe_features(agent: LatentAgent, episodes: ProbeEpisodes) -> dict[str, NDA
     model, outputs = agent.world_model, []
     for i in range(len(episodes.frames)):
         frames, actions, rewards = (torch.from_numpy(x[i : i + 1]) for x in episodes[:3])
-        batch = Batch(frames, actions, rewards, torch.zeros_like(rewards)).to(agent.device)
+        none = torch.zeros_like(rewards)
+        batch = Batch(frames, actions, rewards, none, none).to(agent.device)
         noise = torch.zeros(*batch.rewards.shape, model.rssm.stochastic_size, device=agent.device)
         with torch.no_grad(), agent.autocast():
             posterior, _, embedding = model.infer(batch, noise)
