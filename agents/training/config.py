@@ -45,8 +45,8 @@ class ReplayConfig:
     storage: Literal["memory", "mapped"] = "memory"
     """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read."""
     edge_windows: bool = False
-    """Let windows that would hang over an episode's ends be clipped into it, so that first and last steps are seen
-    as often as others; otherwise every window is equally likely."""
+    """Let windows that would hang over an episode's ends by up to a quarter be clipped into it, so that first and last
+    steps are seen a quarter as often as others; otherwise every window is equally likely."""
 
 
 @dataclass(frozen=True)

@@ -207,13 +207,14 @@ class Replay:
         """`count` windows as (stream, first row, first row of the episode that is still there, and of all of it).
 
         Every window within an episode is equally likely. With `edge_windows` the window may first hang over either end
-        of the episode by up to `length − 1` rows and is then pushed inside.
+        of the episode by up to a quarter of its length and is then pushed inside: an episode's ends are then seen a
+        quarter as often as its middle, without a batch being full of the same two windows.
 
         Raises:
             NaturalMujocoError: no episode has `length` rows yet.
         """
         low, windows = self._windows(length)
-        margin = np.where(windows > 0, length - 1 if edge_windows else 0, 0)
+        margin = np.where(windows > 0, length // 4 if edge_windows else 0, 0)
         total = np.cumsum(windows + 2 * margin)
         if not len(total) or total[-1] == 0:
             raise NaturalMujocoError(
