@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .agent import Agent, Memory, Metrics
-from .behaviour.actor_critic import Actor, Imagination, imagine
+from .behaviour.actor_critic import Actor, Imagination, ReturnRange, imagine
 from .behaviour.planning import Planner, planned_in
 from .model.distributions import Generators, standard_normal
 from .model.networks import MLP
@@ -51,6 +51,7 @@ class LatentAgent(Agent[Batch]):
             features, action_size, b.actor_units, b.actor_layers, b.initial_std, b.mean_scale, b.min_std
         )
         self.value = MLP(features, b.value_units, b.value_layers, 1)
+        self.return_range = ReturnRange() if b.normalise_returns else None
         self.to(device)
         self.optimisers = {
             "model": Optimiser(
@@ -97,6 +98,12 @@ class LatentAgent(Agent[Batch]):
             self.normal(horizon, n, self.action_size),
             self.normal(horizon, n, start.stochastic.shape[-1]),
         )
+
+    def return_unit(self, returns: Tensor) -> Tensor:
+        """What the actor's returns are divided by, after these [H, N]: 1 where they are not normalised. A scalar."""
+        if self.return_range is None:
+            return torch.ones((), device=self.device)
+        return self.return_range.follow(returns)
 
     def behaviour_metrics(self, imagined: Imagination, returns: Tensor, values: Tensor) -> Metrics:
         """How the imagination looks: its returns, and whether the actor still moves."""

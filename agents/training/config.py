@@ -126,8 +126,10 @@ class BehaviourConfig:
     initial_std: float = 5.0
     mean_scale: float = 5.0
     min_std: float = 1e-4
+    normalise_returns: bool = False
+    """Divide the actor's returns, imagined and soft, by the running range of the imagined ones, which is at least 1."""
     entropy_weight: float = 0.0
-    """Bonus on the policy's entropy at the imagined states, in return per nat."""
+    """Bonus on the policy's entropy at the imagined states, in (normalised) return per nat."""
     imagination_starts: int = 0
     """Posterior states to imagine from, drawn at random; 0 for all B·T."""
     discount_weights: bool = False
@@ -149,6 +151,7 @@ class SoftActorCriticConfig:
     gradient_clip: float = 100.0
     target_rate: float = 0.005
     initial_temperature: float = 1.0
+    """In (normalised) return per nat."""
     temperature_learning_rate: float = 3e-4
 
 
