@@ -14,6 +14,7 @@ from .agent import Metrics
 from .behaviour.actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .behaviour.soft_actor_critic import SoftCritic, transitions
 from .latent_agent import LatentAgent
+from .model.networks import initialise_as_keras
 from .training.config import Ablation, CVRLConfig, ObservationModel
 from .training.optimiser import Optimiser, step_together
 from .training.replay import Batch
@@ -46,6 +47,9 @@ class CVRL(LatentAgent):
                 sac.target_rate,
                 sac.initial_temperature,
             ).to(device)
+            if config.initialisation == "keras":
+                initialise_as_keras(self.critic.q)
+                self.critic.target_q.load_state_dict(self.critic.q.state_dict())
             self.optimisers |= {
                 "q": Optimiser("q", self.critic.q.parameters(), sac.learning_rate, sac.gradient_clip),
                 "temperature": Optimiser(

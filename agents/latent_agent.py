@@ -12,7 +12,7 @@ from .agent import Agent, Memory, Metrics
 from .behaviour.actor_critic import Actor, Imagination, ReturnRange, imagine
 from .behaviour.planning import Planner, planned_in
 from .model.distributions import Generators, standard_normal
-from .model.networks import MLP
+from .model.networks import MLP, initialise_as_keras
 from .model.rssm import Latent
 from .model.world_model import ModelLoss, WorldModel
 from .training.config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
@@ -51,6 +51,9 @@ class LatentAgent(Agent[Batch]):
             features, action_size, b.actor_units, b.actor_layers, b.initial_std, b.mean_scale, b.min_std
         )
         self.value = MLP(features, b.value_units, b.value_layers, 1)
+        if config.initialisation == "keras":
+            for module in (self.world_model, self.actor, self.value):
+                initialise_as_keras(module)
         self.return_range = ReturnRange() if b.normalise_returns else None
         self.to(device)
         self.optimisers = {

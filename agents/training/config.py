@@ -200,6 +200,8 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class DreamerConfig(RunConfig):
+    initialisation: Literal["keras", "torch"] = "keras"
+    """What weights are drawn from: Keras' defaults, with which the paper's code ran, or PyTorch's."""
     model: ModelConfig = field(default_factory=ModelConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
 

@@ -10,7 +10,8 @@ FORMAT = 2  # of config.json; files of format 1 do not name it
 def upgraded(data: dict[str, Any]) -> dict[str, Any]:
     """`data` of a config.json, {"agent", "config", "format"}, in today's terms.
 
-    Format 1 knew the discount of an agent step; today's is of two control steps.
+    Format 1 knew the discount of an agent step, and today's is of two control steps; its weights were drawn as PyTorch
+    does.
     """
     if data.get("format", 1) >= FORMAT or data["agent"] == "ppo":
         return data
@@ -22,4 +23,5 @@ def upgraded(data: dict[str, Any]) -> dict[str, Any]:
         behaviour = dict(config["behaviour"])
         behaviour["discount"] **= 2 / repeat
         config["behaviour"] = behaviour
+        config["initialisation"] = "torch"
     return data | {"config": config}

@@ -135,3 +135,4 @@ def test_a_run_of_the_first_format_keeps_the_discount_it_was_trained_with(
     agent: Any = make(read_config(tmp_path))
     used = agent.behaviour.discount if hasattr(agent, "behaviour") else agent.critic.discount
     assert used == pytest.approx(0.99, rel=1e-12)
+    assert getattr(agent.config, "initialisation", "torch") == "torch"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -105,6 +106,33 @@ def test_dreamer_and_cvrl_share_every_setting_of_what_they_share() -> None:
         dreamer, cvrl = preset_config("dreamer", preset), preset_config("cvrl", preset)
         for section in ("model", "behaviour", "training", "environment", "replay", "steps"):
             assert getattr(dreamer, section) == getattr(cvrl, section), (preset, section)
+
+
+@pytest.mark.parametrize("preset", ["paper", "released-code"])
+def test_the_papers_networks_start_as_keras_draws_them(preset: str) -> None:
+    """Glorot's bounds, no bias, an orthogonal recurrence; PyTorch's actor hardly tells states apart at the start."""
+    start = cast(CVRLConfig, preset_config("cvrl", preset))
+    agent = CVRL(start, 6, CPU)
+    rssm, encoder = agent.world_model.rssm, agent.world_model.encoder
+    layers = [
+        (agent.actor.network.hidden[0].weight, 230 + 400),
+        (agent.value.output.weight, 400 + 1),
+        (rssm.cell.weight_ih, 200 + 3 * 200),
+        (encoder.convolutions[1].weight, 4 * 4 * (32 + 64)),
+    ]
+    if agent.critic is not None:
+        layers.append((agent.critic.target_q.networks[1].hidden[0].weight, 236 + 400))
+    for weight, fans in layers:
+        bound = (6 / fans) ** 0.5
+        assert weight.abs().max() <= bound
+        assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+    assert all(not p.any() for name, p in agent.named_parameters() if "bias" in name and "norm" not in name)
+    torch.testing.assert_close(rssm.cell.weight_hh.T @ rssm.cell.weight_hh, torch.eye(200), rtol=0, atol=1e-5)
+
+    plain = CVRL(replace(start, initialisation="torch"), 6, CPU)
+    features = torch.randn(300, 230, generator=torch.Generator().manual_seed(0))
+    spread, plain_spread = (a.actor(features).mean.std(0).mean() for a in (agent, plain))
+    assert spread > 5 * plain_spread
 
 
 def test_unknown_presets_are_refused() -> None:
