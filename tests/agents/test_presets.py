@@ -135,6 +135,18 @@ def test_the_papers_networks_start_as_keras_draws_them(preset: str) -> None:
     assert spread > 5 * plain_spread
 
 
+@pytest.mark.parametrize("agent", ["cvrl", "dreamer"])
+def test_the_laptop_collects_many_frames_and_sees_each_a_few_times(agent: str) -> None:
+    c = cast(DreamerConfig, preset_config(agent, "laptop"))
+    t, repeat = c.training, c.environment.action_repeat
+    seen = t.updates_per_1000_steps * t.batch_size * t.batch_length / (1000 / repeat)
+    assert seen < 40  # the replay of one that learned clips by heart saw each 61 times
+    assert c.replay.capacity * repeat >= 2_000_000
+    assert c.replay.storage == "mapped"
+    assert t.prefill >= 40 * 1000
+    assert c.model.gradient_clip == 10 * preset_config(agent, "paper").model.gradient_clip  # type: ignore[attr-defined]
+
+
 def test_unknown_presets_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="Unknown preset 'desktop'"):
         preset_config("cvrl", "desktop")
