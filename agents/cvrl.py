@@ -113,6 +113,6 @@ class CVRL(LatentAgent):
 
 
 if __name__ == "__main__":
-    from .training.trainer import main
+    from .training.command_line import main
 
     sys.exit(main("cvrl"))

@@ -60,6 +60,6 @@ class Dreamer(LatentAgent):
 
 
 if __name__ == "__main__":
-    from .training.trainer import main
+    from .training.command_line import main
 
     sys.exit(main("dreamer"))

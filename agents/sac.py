@@ -159,6 +159,6 @@ class PixelSAC(Agent[StackedBatch]):
 
 
 if __name__ == "__main__":
-    from .training.trainer import main
+    from .training.command_line import main
 
     sys.exit(main("sac"))

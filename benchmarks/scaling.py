@@ -27,8 +27,8 @@ import torch
 
 import natural_mujoco  # noqa: F401
 from agents.fast.allocator import keep_freed_memory
+from agents.table import make_agent
 from agents.training.config import CVRLConfig
-from agents.training.loading import make_agent
 from agents.training.replay import Batch, Replay
 from benchmarks.measuring.timing import machine, sample, spread
 

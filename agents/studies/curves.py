@@ -20,10 +20,11 @@ import numpy as np
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 from natural_mujoco.evaluation.protocol import Policy, RandomPolicy, ZeroPolicy
 
+from ..table import agent_name
 from ..training.collection import make_environments
 from ..training.config import RunConfig
 from ..training.evaluation import evaluate
-from ..training.loading import agent_name, read_config
+from ..training.loading import read_config
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -22,7 +22,8 @@ from typing import Any, get_args
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
 
-from ..training.config import Ablation, AgentName, Variant
+from ..table import AGENTS
+from ..training.config import Ablation, Variant
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--agents", nargs="+", default=["cvrl"], choices=get_args(AgentName))
+    parser.add_argument("--agents", nargs="+", default=["cvrl"], choices=tuple(AGENTS))
     parser.add_argument("--ablations", nargs="+", default=["none"], choices=get_args(Ablation), help="CVRL's")
     parser.add_argument("--tasks", nargs="+", default=["walker-walk"])
     parser.add_argument("--variants", nargs="+", default=["natural"], choices=get_args(Variant))

@@ -116,15 +116,12 @@ def save_failure(
 
     Args:
         tensors: the agent's, with its parameters as they were before.
-        batch: what it was learning from; None where a GPU met the failure some updates ago.
+        batch: what it was learning from.
     """
     path = directory / f"failure-{updates}.safetensors"
-    what = f"An update before {updates} failed: {error} The parameters as of before it"
-    if batch is not None:
-        tensors = tensors | {f"batch.{k}": v for k, v in batch._asdict().items()}
-        what = (
-            f"Update {updates} failed: {error} The batch, and parameters and random streams as of after drawing its "
-            "noise,"
-        )
+    tensors = tensors | {f"batch.{k}": v for k, v in batch._asdict().items()}
     safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, path)
-    return NaturalMujocoError(f"{what} are in {path}; a lower learning rate is the usual remedy.")
+    return NaturalMujocoError(
+        f"Update {updates} failed: {error} The batch, and parameters and random streams as of after drawing its "
+        f"noise, are in {path}; a lower learning rate is the usual remedy."
+    )

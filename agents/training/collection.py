@@ -8,7 +8,6 @@ again with the same seeds and its actions, which the replay holds, are taken aga
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -82,8 +81,6 @@ class Collector:
         self.memory = agent.begin(envs.num_envs)
         self.round = -1
         self.row = 0  # rows since the round began
-        self._background = ThreadPoolExecutor(1, "environments")
-        self._pending: tuple[NDArray[np.float32], Future[Any]] | None = None
         self._reset_bookkeeping()
 
     def _reset_bookkeeping(self) -> None:
@@ -105,38 +102,11 @@ class Collector:
         actions = self._choose(randomly)
         return self._apply(actions, self.envs.step(actions))
 
-    @property
-    def pending(self) -> bool:
-        """Whether a step has begun and is not finished."""
-        return self._pending is not None
-
-    def begin_step(self) -> None:
-        """Choose actions now and let the environments take them beside what comes next, until `finish_step`.
-
-        Where a round begins, it is begun at once and nothing is pending.
-        """
-        if self.row == 0 or self.finished.all():
-            self._begin_round()
-            return
-        actions = self._choose(randomly=False)
-        self._pending = actions, self._background.submit(self.envs.step, actions)
-
-    def finish_step(self) -> tuple[int, list[Episode]]:
-        """Wait for the environments and fill the replay; returns what `step` does."""
-        if self._pending is None:
-            raise RuntimeError("No step is pending: call begin_step first.")
-        (actions, future), self._pending = self._pending, None
-        return self._apply(actions, future.result())
-
     def restart(self, envs: gym.vector.VectorEnv) -> None:
         """Go on with other environments in a new round; the running episodes end where they are."""
-        self.envs, self._pending, self.row = envs, None, 0
+        self.envs, self.row = envs, 0
         self.memory = self.agent.begin(envs.num_envs)
         self._reset_bookkeeping()
-
-    def close(self) -> None:
-        """Wait for a step that is still running."""
-        self._background.shutdown()
 
     def _choose(self, randomly: bool) -> NDArray[np.float32]:
         if randomly:
@@ -145,7 +115,7 @@ class Collector:
             self.memory = self.agent.begin(self.envs.num_envs)
             return actions
         frames = torch.from_numpy(self.replay.last_frames()).to(self.agent.device)
-        chosen, self.memory = self.agent.explore(frames, self.memory)
+        chosen, self.memory = self.agent.act(frames, self.memory, self.agent.acting_noise, exploring=True)
         return chosen.float().cpu().numpy()
 
     def _begin_round(self) -> None:

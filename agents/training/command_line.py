@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 import tyro
 
-from natural_mujoco import InvalidArgument, find_task
+from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
 
 from ..agent import choose_device
-from ..fast.capture import can_capture
-from .config import AgentName, DreamerConfig, PixelSACConfig, RunConfig
-from .presets import preset_config
+from ..table import preset_config
+from .config import DreamerConfig, PixelSACConfig, RunConfig
+from .trainer import Stopped, Trainer
 
 
-def parse(agent: AgentName, arguments: Sequence[str]) -> RunConfig:
+def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
     """The configuration that a command line means, checked.
 
     Raises InvalidArgument; unknown flags and values of a wrong type exit with status 2 and tyro's message.
@@ -44,11 +45,7 @@ def check_config(config: RunConfig) -> RunConfig:
     """`config` with the task's name as the paper writes it. Raises InvalidArgument for what cannot be meant."""
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
-    device = choose_device(config.device)
-    if t.graph and not can_capture(device):
-        raise InvalidArgument(
-            f"--training.graph needs a CUDA GPU; this run is on {device}. Leave the flag out, or give --device cuda."
-        )
+    choose_device(config.device)
     length = 2 if isinstance(config, PixelSACConfig) else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (
@@ -83,3 +80,16 @@ def check_config(config: RunConfig) -> RunConfig:
 
 def _generative(config: DreamerConfig) -> bool:
     return getattr(config, "ablation", "generative") == "generative"
+
+
+def main(agent: str, arguments: Sequence[str] | None = None) -> int:
+    """Run an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 130 for Ctrl-C."""
+    try:
+        Trainer(parse(agent, sys.argv[1:] if arguments is None else arguments)).run()
+    except Stopped:
+        print("Stopped and saved. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except NaturalMujocoError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InvalidArgument) else 1
+    return 0

@@ -9,13 +9,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from ..model.networks import EncoderOutput
 
-AgentName = Literal["cvrl", "dreamer", "sac"]
 Preset = Literal["paper", "released-code", "laptop"]
 Variant = Literal["natural", "standard"]
 # Table 2. `generative` reconstructs instead of contrasting; `reward-only` has no observation model.
@@ -41,9 +38,8 @@ class EnvironmentConfig:
 class ReplayConfig:
     capacity: int = 1_000_000
     """Agent steps kept, over all environments; 12.3 KB each at 64×64."""
-    storage: Literal["memory", "mapped", "device"] = "memory"
-    """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read; `device` does so
-    too and holds a second copy in the GPU's memory, from which it samples."""
+    storage: Literal["memory", "mapped"] = "memory"
+    """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read."""
     edge_windows: bool = False
     """Let windows that would hang over an episode's ends be clipped into it, so that first and last steps are seen
     as often as others; otherwise every window is equally likely."""
@@ -65,13 +61,6 @@ class TrainingConfig:
     """`auto` is bfloat16 where the processor or GPU multiplies it natively, else float32."""
     fast: bool = True
     """Take the hoisted and batched path; the plain one computes the same, step by step."""
-    graph: bool = False
-    """Record a whole update, and a whole acting step, as one CUDA graph and replay it. Needs a GPU."""
-    tf32: bool = False
-    """Let a GPU multiply float32 in TensorFloat-32, which keeps 10 bits of the mantissa."""
-    overlap: bool = False
-    """Let the environments step while updates run. Their actions are then from parameters some updates old, and they
-    run ahead of the updates by at most `train_every` and two steps of all of them; see docs/performance."""
     evaluate_every: int = 50_000
     """Control steps between evaluations; 0 for none."""
     evaluation_episodes: int = 10
@@ -236,7 +225,6 @@ class PixelSACConfig(RunConfig):
     gradient_clip: float = 100.0
 
 
-AnyConfig = RunConfig
 # Fields that two runs of one directory may differ in: they change how long and where, never what is learned.
 RESUMABLE = (
     "steps",
@@ -245,12 +233,9 @@ RESUMABLE = (
     "threads",
     "wandb",
     "replay.storage",
-    "training.graph",
     "training.checkpoint_minutes",
     "training.log_every",
 )
-
-Positional = Annotated[str, tyro.conf.Positional]
 
 
 def flatten(config: RunConfig) -> dict[str, object]:

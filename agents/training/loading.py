@@ -1,6 +1,5 @@
 """From a run directory back to a policy: `agents.load(RUN_DIR)`.
 
-- `make_agent`: an agent with fresh parameters.
 - `save_config`, `read_config`, `differing_fields`: the run directory's config.json.
 - `TrainedPolicy`: what `load` returns, an object with `reset(num_envs)` and `act(observations)`.
 """
@@ -12,7 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,32 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from ..agent import Agent, Memory, choose_device
-from ..cvrl import CVRL
-from ..dreamer import Dreamer
-from ..sac import PixelSAC
+from ..table import AGENTS, agent_name, make_agent
 from .checkpoint import load_checkpoint
-from .config import RESUMABLE, AgentName, CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, flatten
-
-CONFIG_TYPES: dict[AgentName, type[RunConfig]] = {
-    "cvrl": CVRLConfig,
-    "dreamer": DreamerConfig,
-    "sac": PixelSACConfig,
-}
-
-
-def make_agent(config: RunConfig, action_size: int, device: torch.device) -> Agent[Any]:
-    """The agent that `config` describes, with parameters drawn from its seed."""
-    torch.manual_seed(int(np.random.SeedSequence([config.seed, 4]).generate_state(1)[0]))
-    if isinstance(config, CVRLConfig):
-        return CVRL(config, action_size, device)
-    if isinstance(config, DreamerConfig):
-        return Dreamer(config, action_size, device)
-    return PixelSAC(cast(PixelSACConfig, config), action_size, device)
-
-
-def agent_name(config: RunConfig) -> AgentName:
-    """Which agent `config` is of."""
-    return next(name for name, kind in CONFIG_TYPES.items() if type(config) is kind)
+from .config import RESUMABLE, RunConfig, flatten
 
 
 def save_config(run: Path, config: RunConfig) -> None:
@@ -63,7 +39,7 @@ def read_config(run: Path) -> RunConfig:
     path = run / "config.json"
     try:
         data = json.loads(path.read_bytes())
-        config = TypeAdapter(CONFIG_TYPES[data["agent"]]).validate_python(data["config"])
+        config = TypeAdapter(AGENTS[data["agent"]].config).validate_python(data["config"])
     except FileNotFoundError as error:
         raise NaturalMujocoError(
             f"{run} is no run directory: it has no config.json. Give the --logdir of a training run."

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from natural_mujoco import InvalidArgument
-
 from .config import (
-    AgentName,
     BehaviourConfig,
     ContrastiveConfig,
     CVRLConfig,
@@ -22,33 +19,9 @@ from .config import (
     PixelSACConfig,
     PlanningConfig,
     ReplayConfig,
-    RunConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
-
-PRESETS = ("paper", "released-code", "laptop")
-AGENTS = ("cvrl", "dreamer", "sac")
-
-
-def preset_config(agent: AgentName, preset: str) -> RunConfig:
-    """The configuration that `preset` stands for.
-
-    Raises InvalidArgument for an unknown preset, and for the released code's SAC: it has none of its own.
-    """
-    if preset not in PRESETS:
-        raise InvalidArgument(f"Unknown preset {preset!r}. Valid: {', '.join(PRESETS)}.")
-    if agent == "cvrl":
-        return {"paper": CVRLConfig(), "released-code": _released_cvrl(), "laptop": _laptop_cvrl()}[preset]
-    if agent == "dreamer":
-        return {"paper": DreamerConfig(), "released-code": _released_dreamer(), "laptop": _laptop_dreamer()}[
-            preset
-        ]
-    if preset == "released-code":
-        raise InvalidArgument(
-            "The released code has no pixel SAC (the paper took OpenAI's). Valid: paper, laptop."
-        )
-    return {"paper": _paper_sac(), "laptop": _laptop_sac()}[preset]
 
 
 def _released_dreamer() -> DreamerConfig:
@@ -184,3 +157,13 @@ def _laptop_sac() -> PixelSACConfig:
             evaluate_every=25_000,
         ),
     )
+
+
+CVRL_PRESETS = {"paper": CVRLConfig(), "released-code": _released_cvrl(), "laptop": _laptop_cvrl()}
+DREAMER_PRESETS = {
+    "paper": DreamerConfig(),
+    "released-code": _released_dreamer(),
+    "laptop": _laptop_dreamer(),
+}
+# The released code has no pixel SAC: the paper took OpenAI's.
+SAC_PRESETS = {"paper": _paper_sac(), "laptop": _laptop_sac()}

@@ -39,14 +39,9 @@ class Batch(NamedTuple):
 
 
 class _Column:
-    """One array [streams, rows, …], in memory with a file behind it or mapped onto that file.
+    """One array [streams, rows, …], in memory with a file behind it or mapped onto that file."""
 
-    With a `device` it is mapped, and mirrored in the memory of that device.
-    """
-
-    def __init__(
-        self, file: Path, shape: tuple[int, ...], dtype: type, mapped: bool, device: torch.device | None
-    ) -> None:
+    def __init__(self, file: Path, shape: tuple[int, ...], dtype: type, mapped: bool) -> None:
         self.file, self.mapped = file, mapped
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if file.exists() and file.stat().st_size != size:
@@ -64,23 +59,13 @@ class _Column:
             self.data: NDArray = np.memmap(file, dtype, "r+", shape=shape)
         else:
             self.data = np.zeros(shape, dtype)
-        self.mirror: Tensor | None = None
-        if device is not None:
-            kind = torch.from_numpy(np.zeros(0, dtype)).dtype
-            self.mirror = torch.zeros(shape, dtype=kind, device=device)
 
     def set(self, row: int, values: NDArray) -> None:
         """Store one row of every stream."""
         self.data[:, row] = values
-        if self.mirror is not None:
-            self.mirror[:, row].copy_(torch.from_numpy(self.data[:, row].copy()), non_blocking=True)
 
     def take(self, rows: NDArray) -> Tensor:
-        """The rows at flat indices, wherever the column is sampled from."""
-        if self.mirror is not None:
-            flat = self.mirror.flatten(0, 1)
-            chosen = torch.from_numpy(rows.reshape(-1)).to(flat.device, non_blocking=True)
-            return flat.index_select(0, chosen).unflatten(0, rows.shape)
+        """The rows at flat indices."""
         return torch.from_numpy(np.take(self.data.reshape(-1, *self.data.shape[2:]), rows, axis=0))
 
     def write(self, start: int, stop: int) -> None:
@@ -99,10 +84,6 @@ class _Column:
                 for stream in self.data:
                     f.seek(self._offset(stream, start))
                     f.readinto(memoryview(stream[start:stop]).cast("B"))
-        if self.mirror is not None:
-            for first in range(start, stop, 1000):  # by pieces, for the sake of memory
-                piece = slice(first, min(first + 1000, stop))
-                self.mirror[:, piece].copy_(torch.from_numpy(np.array(self.data[:, piece])))
 
     def _offset(self, stream: NDArray, row: int) -> int:
         index = (stream.ctypes.data - self.data.ctypes.data) // stream.nbytes
@@ -118,8 +99,7 @@ class Replay:
         capacity: rows to sample from, over all streams.
         frame_shape, action_size: of one row.
         storage: `"memory"` holds the frames in memory and writes new ones to the file at `sync`;
-            `"mapped"` works on the file itself; `"device"` does so too and samples from a copy on `device`.
-        device: for `"device"`.
+            `"mapped"` works on the file itself.
 
     Raises:
         InvalidArgument: a capacity below one step per stream.
@@ -133,8 +113,7 @@ class Replay:
         capacity: int,
         frame_shape: tuple[int, ...],
         action_size: int,
-        storage: Literal["memory", "mapped", "device"] = "memory",
-        device: torch.device | None = None,
+        storage: Literal["memory", "mapped"] = "memory",
     ) -> None:
         if streams < 1 or capacity < streams:
             raise InvalidArgument(
@@ -144,21 +123,17 @@ class Replay:
         self.stored = self.capacity + 2 * ROWS_BETWEEN_CHECKPOINTS
         self.rows = self.synced = 0  # rows added to each stream, ever; and those that are safe in the files
         directory.mkdir(parents=True, exist_ok=True)
-        mapped, mirrored = storage != "memory", device if storage == "device" else None
 
         def column(name: str, shape: tuple[int, ...], dtype: type) -> _Column:
-            return _Column(directory / f"{name}.bin", (streams, self.stored, *shape), dtype, mapped, mirrored)
+            return _Column(
+                directory / f"{name}.bin", (streams, self.stored, *shape), dtype, storage == "mapped"
+            )
 
         try:
             self._frames = column("frames", frame_shape, np.uint8)
             self._actions = column("actions", (action_size,), np.float32)
             self._rewards = column("rewards", (), np.float32)
             self._terminals = column("terminals", (), np.uint8)
-        except torch.cuda.OutOfMemoryError as error:
-            raise InvalidArgument(
-                f"A replay of {streams * self.stored} steps does not fit into the memory of {device}. "
-                "Ask for a smaller --replay.capacity or another --replay.storage."
-            ) from error
         except OSError as error:
             raise NaturalMujocoError(
                 f"Cannot lay out a replay of {streams * self.stored} steps in {directory}: {error.strerror}. "

@@ -7,10 +7,9 @@ counters what is due and does one small thing, so that it can be stopped, saved 
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ from natural_mujoco import InvalidArgument, NaturalMujocoError, WorkerError
 from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
 from ..studies.open_loop import write_open_loop
+from ..table import agent_name, make_agent
 from .checkpoint import load_checkpoint, save_checkpoint, save_failure
 from .collection import Collector, Episode, make_environments
-from .command_line import parse
-from .config import AgentName, RunConfig, flatten
+from .config import RunConfig, flatten
 from .evaluation import evaluate
 from .interruption import stop_requested
-from .loading import TrainedPolicy, agent_name, differing_fields, make_agent, read_config, save_config
+from .loading import TrainedPolicy, differing_fields, read_config, save_config
 from .optimiser import NonFiniteGradient
 from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay
 from .run_log import RunLog, duration
@@ -67,9 +66,6 @@ class Trainer:
         self.device = choose_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
-        if config.training.tf32:
-            torch.set_float32_matmul_precision("high")
-            torch.backends.cudnn.allow_tf32 = True
         self._claim_directory()
         checkpoint = load_checkpoint(self.directory)
         state = checkpoint.state if checkpoint else {}
@@ -97,7 +93,6 @@ class Trainer:
             (size, size, 3),
             self.action_size,
             config.replay.storage,
-            self.device,
         )
         keep_freed_memory()  # not before the replay has its own
         self.collector = Collector(self.envs, self.agent, self.replay, config.seed)
@@ -107,7 +102,7 @@ class Trainer:
             self.sampler.bit_generator.state = state["sampler"]
             self.collector.restore(state["collector"], checkpoint.tensors)
             self.log.say(f"Resuming {self.directory} at control step {self.control_steps:,}.")
-        self._restarts = self._updates_beside = 0
+        self._restarts = 0
         self._metrics: dict[str, list[torch.Tensor]] = defaultdict(list)
         self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows
         self._began, self._began_steps = time.monotonic(), self.control_steps
@@ -145,7 +140,7 @@ class Trainer:
                     if self.warmups < t.warmup_updates and self.control_steps >= t.prefill:
                         self._update(warming_up=True)
                     elif self.updates < self._updates_wanted():
-                        self._update_beside_collection()
+                        self._update(warming_up=False)
                     elif t.evaluate_every and self.control_steps // t.evaluate_every > self.evaluations:
                         self._evaluate()
                     else:
@@ -161,7 +156,6 @@ class Trainer:
             self.log.progress(self._progress(), last=True)
             raise
         finally:
-            self.collector.close()
             self.envs.close()
             self.log.close()
 
@@ -175,12 +169,11 @@ class Trainer:
         return int(bursts * t.train_every * t.updates_per_1000_steps / 1000)
 
     def _collect(self) -> None:
-        """One step of the environments, or what is left of one that is pending."""
+        """One step of the environments."""
         randomly = self.control_steps < self.config.training.prefill
         steps, episodes = 0, list[Episode]()
         with self._failures_survived():
-            pending = self.collector.pending
-            steps, episodes = self.collector.finish_step() if pending else self.collector.step(randomly)
+            steps, episodes = self.collector.step(randomly)
         self.control_steps += steps * self.config.environment.action_repeat
         for episode in episodes:
             self._restarts = 0
@@ -209,43 +202,18 @@ class Trainer:
             self.envs = make_environments(self.config, self.config.num_envs)
             self.collector.restart(self.envs)
 
-    def _update_beside_collection(self) -> None:
-        """An update; with `overlap` the environments step meanwhile. Counters alone say when, never the clock."""
-        t = self.config.training
-        step = self.config.num_envs * self.config.environment.action_repeat  # control steps
-        lead = self.control_steps - t.prefill - 1000 * self.updates / t.updates_per_1000_steps
-        if t.overlap and not self.collector.pending and self.control_steps < self.config.steps:
-            if lead <= t.train_every + step:
-                with self._failures_survived():
-                    self.collector.begin_step()
-            self._updates_beside = 0
-        self._update(warming_up=False)
-        self._updates_beside += 1
-        if self.collector.pending and self._updates_beside >= t.updates_per_1000_steps / 1000 * step:
-            self._collect()
-
     def _update(self, warming_up: bool) -> None:
         batch = self.agent.draw(self.replay, self.sampler)
         try:
-            metrics = self.agent.warm_up(batch) if warming_up else self.agent.learn(batch)
+            metrics = self.agent.warm_up(batch) if warming_up else self.agent.update(batch)
         except NonFiniteGradient as error:
-            raise self._failed(error, batch) from error
+            raise save_failure(self.directory, self.updates, error, self.agent.tensors(), batch) from error
         for name, value in metrics.items():
             self._metrics[name].append(value)
         if warming_up:
             self.warmups += 1
         else:
             self.updates += 1
-
-    def _failed(self, error: NonFiniteGradient, batch: Any = None) -> NaturalMujocoError:
-        return save_failure(self.directory, self.updates, error, self.agent.tensors(), batch)
-
-    def _check(self) -> None:
-        """Ask a GPU whether all went well; what runs on a CPU has said so itself."""
-        try:
-            self.agent.check()
-        except NonFiniteGradient as error:
-            raise self._failed(error) from error
 
     def _evaluate(self) -> None:
         """Held-out episodes, a film, and for generative models figure 3."""
@@ -271,7 +239,6 @@ class Trainer:
     def _log_if_due(self) -> None:
         if self.control_steps // self.config.training.log_every > self.logged:
             self.logged = self.control_steps // self.config.training.log_every
-            self._check()
             # One transfer for all of them.
             means = [torch.stack(v).float().mean() for v in self._metrics.values()]
             values = dict(zip(self._metrics, torch.stack(means).tolist() if means else [], strict=True))
@@ -305,9 +272,6 @@ class Trainer:
 
     def _save(self) -> None:
         """A checkpoint: the replay's new rows first, then all else."""
-        self._check()
-        if self.collector.pending:
-            self._collect()
         try:
             replay = self.replay.sync()
         except OSError as error:
@@ -333,16 +297,3 @@ class Trainer:
         number = self.replay.rows + self.warmups + self.updates + self.evaluations
         save_checkpoint(self.directory, number, self.agent.tensors() | self.collector.memory_tensors(), state)
         self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows
-
-
-def main(agent: AgentName, arguments: Sequence[str] | None = None) -> int:
-    """Run an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 130 for Ctrl-C."""
-    try:
-        Trainer(parse(agent, sys.argv[1:] if arguments is None else arguments)).run()
-    except Stopped:
-        print("Stopped and saved. The same command goes on from here.", file=sys.stderr)
-        return 130
-    except NaturalMujocoError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidArgument) else 1
-    return 0

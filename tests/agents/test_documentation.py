@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import agents
-from agents.training.presets import AGENTS
+from agents.table import AGENTS
 
 FOLDER = Path(agents.__file__).parent
 

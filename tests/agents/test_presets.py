@@ -9,8 +9,8 @@ import torch
 
 from agents.cvrl import CVRL
 from agents.dreamer import Dreamer
+from agents.table import preset_config
 from agents.training.config import CVRLConfig, DreamerConfig
-from agents.training.presets import preset_config
 from natural_mujoco import InvalidArgument
 
 from .tiny import CPU, make, tiny_cvrl

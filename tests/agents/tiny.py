@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from agents.agent import Agent
+from agents.table import make_agent
 from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
@@ -21,7 +22,6 @@ from agents.training.config import (
     SoftActorCriticConfig,
     TrainingConfig,
 )
-from agents.training.loading import make_agent
 from agents.training.replay import Batch
 
 A, B, T, SIZE = 2, 3, 6, 64

@@ -13,7 +13,7 @@ import agents
 PROGRAM = """
 import resource, sys
 import torch
-from agents.memory import keep_freed_memory
+from agents.fast.allocator import keep_freed_memory
 assert keep_freed_memory() and (sys.argv[1] == "keep" or keep_freed_memory(False))
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
