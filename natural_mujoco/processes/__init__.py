@@ -6,8 +6,8 @@
 - `report`, `off_the_clock`: what a child says while it works (`serving`); both do nothing in any other process.
 - `stop_on_signals`, `follow_parent`: TERM, HUP and the parent's death (`signals`).
 
-A child never imports the user's main module, is not a fork, ignores INT, TERM and HUP (they are its parent's to handle),
-and is gone when its parent is gone, however that ended. A forked copy of the parent has no power over it.
+A child never imports the user's main module, is not a fork, leaves INT, TERM and HUP to its parent, and is gone when
+its parent is gone, however that ended. A forked copy of the parent has no power over it.
 
     child = ChildProcess(Decoder, folder, name="decoder")     # Decoder(folder), over there
     exchange = Exchange([child], timeout=120)
@@ -16,8 +16,8 @@ and is gone when its parent is gone, however that ended. A forked copy of the pa
 """
 
 from .child import ChildProcess
-from .exchange import ChildDied, ChildHung, Exchange, Failure, Stopwatch
-from .serving import off_the_clock, report
+from .exchange import ChildDied, ChildHung, Exchange, Stopwatch
+from .serving import Failure, off_the_clock, report
 from .signals import Stopped, follow_parent, stop_on_signals
 
 __all__ = [

@@ -86,13 +86,13 @@ class ChildProcess:
             os.write(self._life.commands, word)
 
     def hear(self, milliseconds: float) -> bytes | None:
-        """The words that have arrived, after waiting for one; `b""` if none will any more, `None` if none came in time."""
+        """The words that have arrived, after waiting for one: `b""` if none ever will, `None` if none came in time."""
         if not self._poller.poll(milliseconds):
             return None
         return os.read(self._life.answers, 64 * WORD)
 
     def ending(self) -> str:
-        """How a process that is dead or dying ended: "killed by SIGSEGV", "exit status 1"."""
+        """How a process that is dead or dying ended: "SIGSEGV", "exit status 1"."""
         process = self._life.process
         assert process is not None
         try:
@@ -102,9 +102,9 @@ class ChildProcess:
         if status >= 0:
             return f"exit status {status}"
         try:
-            return f"killed by {signal.Signals(-status).name}"
+            return signal.Signals(-status).name
         except ValueError:
-            return f"killed by signal {-status}"
+            return f"signal {-status}"
 
     def last_words(self, lines: int = 20) -> str:
         """The last lines that a dead process wrote on standard error."""
@@ -116,6 +116,11 @@ class ChildProcess:
         """Asks it to end when it has done what it does."""
         if self._life.is_ours():
             self._life.hang_up()
+
+    def kill(self) -> None:
+        """Kills and reaps it, from any thread: whoever waits for its answer learns of the death and calls `end`."""
+        if self._life.is_ours() and self._life.process is not None:
+            end_process(self._life.process)
 
     def end(self, patience: float = 0.0) -> None:
         """Ends and reaps it: asks, waits `patience` seconds, kills. May be called again. Nothing in a forked copy."""
@@ -177,7 +182,7 @@ class _Life:
         if self._keeper not in (None, threading.current_thread()):
             self._started.wait(_REAP_S)
         if self.process is not None:
-            _end_process(self.process, patience)
+            end_process(self.process, patience)
         while self._open:
             self._close(self._open[-1])
         if hasattr(self, "mailbox"):
@@ -217,8 +222,9 @@ class _Life:
         self._close(theirs[1])
         self._started.set()
         if self._ended:
-            _end_process(process)
-        assert process.stdin is not None and process.stderr is not None
+            end_process(process)
+        assert process.stdin is not None
+        assert process.stderr is not None
         with contextlib.suppress(OSError), process.stdin as stdin:  # it may be dead already
             _write(stdin, ascii(_search_path()).encode() + b"\n" + birth)
         with process.stderr as stderr:
@@ -232,7 +238,8 @@ class _Life:
         process.wait()
 
 
-def _end_process(process: subprocess.Popen[bytes], patience: float = 0.0) -> None:
+def end_process(process: subprocess.Popen[bytes], patience: float = 0.0) -> None:
+    """Ends and reaps a process: waits `patience` seconds, then kills."""
     if patience > 0:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)

@@ -147,13 +147,13 @@ def describe(error: BaseException) -> Failure:
     Unpickling somebody's class would run their code over there.
     """
     trace = traceback.format_exc()
-    kind = type(error)
+    kind: type[Any] = type(error)
     with contextlib.suppress(Exception):
         if isinstance(error, NaturalMujocoError) and kind.__module__.startswith("natural_mujoco."):
             return Failure(kind(str(error)), trace)
-        if isinstance(error, Exception) and kind.__module__ == "builtins":
-            if all(type(argument) in _PLAIN for argument in error.args):
-                return Failure(kind(*error.args), trace)
+        plain = all(type(argument) in _PLAIN for argument in error.args)
+        if isinstance(error, Exception) and kind.__module__ == "builtins" and plain:
+            return Failure(kind(*error.args), trace)
     return Failure(RuntimeError(_one_line(error)), trace)
 
 
