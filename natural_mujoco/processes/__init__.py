@@ -4,6 +4,7 @@
 - `Exchange`: numbered commands to one or several of them, whole or not at all (`exchange`).
 - `Stopwatch`: time in which this process itself ran, so that a suspended machine hangs nothing (`exchange`).
 - `report`, `off_the_clock`: what a child says while it works (`serving`); both do nothing in any other process.
+- `shared_file`: memory for parent and children (`mailbox`).
 - `stop_on_signals`, `follow_parent`: TERM, HUP and the parent's death (`signals`).
 
 A child never imports the user's main module, is not a fork, leaves INT, TERM and HUP to its parent, and is gone when
@@ -16,7 +17,8 @@ its parent is gone, however that ended. A forked copy of the parent has no power
 """
 
 from .child import ChildProcess
-from .exchange import ChildDied, ChildHung, Exchange, Stopwatch
+from .exchange import ChildDied, ChildHung, Exchange, RemoteTraceback, Stopwatch
+from .mailbox import shared_file
 from .serving import Failure, off_the_clock, report
 from .signals import Stopped, follow_parent, stop_on_signals
 
@@ -26,10 +28,12 @@ __all__ = [
     "ChildProcess",
     "Exchange",
     "Failure",
+    "RemoteTraceback",
     "Stopped",
     "Stopwatch",
     "follow_parent",
     "off_the_clock",
     "report",
+    "shared_file",
     "stop_on_signals",
 ]

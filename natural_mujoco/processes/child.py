@@ -11,10 +11,10 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from ..errors import WorkerError
+from ..errors import InvalidArgument, WorkerError
 from .mailbox import WORD, Mailbox
 from .signals import PARENTS_SIGNALS
 
@@ -35,7 +35,7 @@ class ChildProcess:
     output is then dropped), and the last lines are kept for `last_words`. It starts in the background: its first
     answer is the sign that it works.
 
-    Raises `WorkerError` if this machine cannot start another process.
+    Raises `WorkerError` if this machine cannot start another process, `InvalidArgument` if `arguments` do not pickle.
     """
 
     def __init__(
@@ -45,16 +45,27 @@ class ChildProcess:
         name: str = "child process",
         quiet: bool = False,
         environ: Mapping[str, str] | None = None,
+        share: Sequence[int] = (),
         look_s: float = 0.0,
     ) -> None:
-        """`environ` is added to its environment; `look_s` is how long it looks for a command before it sleeps."""
+        """`environ` is added to its environment, the descriptors in `share` are open there under the same numbers.
+
+        `look_s` is how long it looks for a command before it sleeps.
+        """
         self.name = name
-        birth = pickle.dumps((sys.argv, factory, arguments, look_s))
+        self._claimed = False
+        try:
+            birth = pickle.dumps((sys.argv, factory, arguments, look_s))
+        except Exception as error:
+            raise InvalidArgument(
+                f"An argument cannot be pickled, so it cannot be sent to another process ({type(error).__name__}: "
+                f"{error})."
+            ) from error
         self._life = _Life()
         # Runs when nobody knows this object any more, or at exit; it needs no reference to it.
         self._finalizer = weakref.finalize(self, self._life.end)
         try:
-            self._life.start(birth, quiet, dict(os.environ, **(environ or {})))
+            self._life.start(birth, quiet, dict(os.environ, **(environ or {})), share)
         except OSError as error:
             self.end()
             raise WorkerError(
@@ -64,6 +75,14 @@ class ChildProcess:
         self.mailbox = self._life.mailbox
         self._poller = select.poll()
         self._poller.register(self._life.answers, select.POLLIN)
+
+    def join_exchange(self) -> None:
+        """Called by the exchange whose numbers it will go by. Raises `RuntimeError` if it has one already."""
+        if self._claimed:
+            raise RuntimeError(
+                f"The {self.name} has an exchange, and would mistake another's numbers for its."
+            )
+        self._claimed = True
 
     @property
     def pid(self) -> int:
@@ -146,15 +165,18 @@ class _Life:
         self._ended = False
         self._open: list[int] = []
 
-    def start(self, birth: bytes, quiet: bool, environ: dict[str, str]) -> None:
+    def start(self, birth: bytes, quiet: bool, environ: dict[str, str], share: Sequence[int]) -> None:
         """Starts the process. Raises `OSError` if that fails."""
         self.mailbox = Mailbox()
         their_commands, self.commands = self._pipe()
         self.answers, their_answers = self._pipe()
-        theirs = (their_commands, their_answers, self.mailbox.descriptor)
-        command = [sys.executable, *_interpreter_flags(), "-c", _BOOT, str(self.owner), *map(str, theirs)]
+        ends = (their_commands, their_answers, self.mailbox.descriptor)
+        command = [sys.executable, *_interpreter_flags(), "-c", _BOOT, str(self.owner), *map(str, ends)]
         self._keeper = threading.Thread(
-            target=self._keep, args=(command, theirs, birth, quiet, environ), name="keeper", daemon=True
+            target=self._keep,
+            args=(command, (*ends, *share), birth, quiet, environ),
+            name="keeper",
+            daemon=True,
         )
         try:
             self._keeper.start()

@@ -61,7 +61,7 @@ class Stopwatch:
 
 
 class Exchange:
-    """Commands to `children`, each answered by all before the next is sent.
+    """Commands to `children`, each answered by all before the next is sent. A child has one exchange all its life.
 
     A command is sent to all of them or to none. It is committed by one assignment, after everything that can fail; an
     exception after that, at whatever moment, leaves it to be carried out in whole: the next use of the exchange waits
@@ -79,6 +79,8 @@ class Exchange:
         interrupted: Callable[[str, list[Any]], None] = lambda command, answers: None,
     ) -> None:
         self.children = list(children)
+        for child in self.children:
+            child.join_exchange()
         self.timeout = timeout
         self._waiting = waiting
         self._interrupted = interrupted
@@ -108,10 +110,9 @@ class Exchange:
         """
         if os.getpid() != self._owner:
             raise NaturalMujocoError(
-                f"This belongs to process {self._owner}, of which this is a forked copy. Make a new one here."
+                f"This belongs to process {self._owner}, of which this is a forked copy. Create a new one here."
             )
-        if self._outstanding:
-            self._finish()
+        self.settle()
         if arguments is None and command == self._repeatable:  # nothing to hand over: the word says it all
             kind = NOTHING
         else:
@@ -143,8 +144,10 @@ class Exchange:
         self._outstanding = b""
         return answers
 
-    def _finish(self) -> None:
-        """Sees a command through that somebody was interrupted in."""
+    def settle(self) -> None:
+        """Sees a command through that somebody was interrupted in, if there is one. Raises as `collect` does."""
+        if not self._outstanding:
+            return
         for child in self.children:
             child.announce(self._outstanding)  # it may never have been told, or its answer's word was lost
         self._interrupted(self._name, self.collect())

@@ -52,7 +52,11 @@ class PreparingProcess:
 
     def __init__(self) -> None:
         self._child: ChildProcess | None = None
+        self._exchange: Exchange | None = None
         self._killed = False
+        self._on_frames: Callable[[int], None] | None = None
+        self._watch = Stopwatch()
+        self._seen = 0
 
     def __enter__(self) -> PreparingProcess:
         return self
@@ -82,7 +86,7 @@ class PreparingProcess:
         """End the process, which has no job now."""
         if self._child is not None:
             self._child.end()
-            self._child = None
+            self._child = self._exchange = None
 
     def kill(self) -> None:
         """End the process whatever it does, from any thread. What it was writing is discarded, the rest stays."""
@@ -95,31 +99,17 @@ class PreparingProcess:
     ) -> Any:
         if self._killed:
             raise VideoSetError("Preparing was stopped.")
-        if self._child is None:
+        if self._child is None or self._exchange is None:
             # Decoders chatter on stderr about every damaged block: quiet.
             self._child = ChildProcess(_Decoder, name="decoder", quiet=True, environ=_ENVIRON)
-        child = self._child
+            self._exchange = Exchange([self._child], waiting=self._look)
+        child, self._on_frames, self._seen = self._child, on_frames, 0
         child.mailbox.count(_FRAMES, 0)
-        watch, seen = Stopwatch(), 0
-
-        def look(child: ChildProcess) -> None:
-            nonlocal seen
-            frames = child.mailbox.counters[_FRAMES]
-            if frames != seen:
-                seen = frames
-                watch.restart()
-                report(_FRAMES, frames)
-                if on_frames is not None:
-                    on_frames(frames - 1)
-            # Until it holds the clip's lock, others may be preparing it.
-            elif watch.look() > (SILENCE_S if frames else LOCK_TIMEOUT_S + SILENCE_S):
-                raise ChildHung(0, child)
-
-        exchange = Exchange([child], waiting=look)
+        self._watch.restart()
         try:
-            exchange.send(job, [arguments])
-            [answer] = exchange.collect()
-            look(child)
+            self._exchange.send(job, [arguments])
+            [answer] = self._exchange.collect()
+            self._look(child)
         except ChildHung:
             self.close()
             raise VideoSetError(f"The decoder hangs on {what}: its video is damaged. Replace it.") from None
@@ -134,6 +124,19 @@ class PreparingProcess:
         if isinstance(answer.error, NaturalMujocoError):
             raise answer.error
         raise RuntimeError(f"preparing {what} failed:\n{answer.traceback}")
+
+    def _look(self, child: ChildProcess) -> None:
+        """Passes on how far the child is. Raises `ChildHung` if that has not changed for too long."""
+        frames = child.mailbox.counters[_FRAMES]
+        if frames != self._seen:
+            self._seen = frames
+            self._watch.restart()
+            report(_FRAMES, frames)
+            if self._on_frames is not None:
+                self._on_frames(frames - 1)
+        # Until it holds the clip's lock, others may be preparing it.
+        elif self._watch.look() > (SILENCE_S if frames else LOCK_TIMEOUT_S + SILENCE_S):
+            raise ChildHung(0, child)
 
     def _died(self, what: str, death: ChildDied, begun: bool) -> NaturalMujocoError:
         if self._killed:
