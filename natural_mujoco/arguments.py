@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InvalidArgument
+from .errors import InvalidAction, InvalidArgument
 
 
 def parse_seed(seed: Any, name: str = "seed") -> int | None:
@@ -61,13 +61,13 @@ def parse_actions(
     except (TypeError, ValueError, RuntimeError):  # ragged; a tensor on a GPU
         array = np.asarray(None)
     if array.dtype.kind not in "fiub":
-        raise InvalidArgument(f"{name} {is_} {actions!r}; {taker} numbers of shape {shape}.")
+        raise InvalidAction(f"{name} {is_} {actions!r}; {taker} numbers of shape {shape}.")
     if array.shape != shape:
         kind = "shape " if name == "action" else ""
-        raise InvalidArgument(f"{name} {has} shape {array.shape}; {taker} {kind}{shape}.")
+        raise InvalidAction(f"{name} {has} shape {array.shape}; {taker} {kind}{shape}.")
     numbers: npt.NDArray[np.float64] = array.astype(np.float64)
     if np.isnan(numbers).any():
-        raise InvalidArgument(f"{name} {holds} NaN: {actions!r}. Check the policy's output.")
+        raise InvalidAction(f"{name} {holds} NaN: {actions!r}. Check the policy's output.")
     return numbers
 
 

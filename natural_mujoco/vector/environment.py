@@ -21,7 +21,14 @@ from gymnasium.vector.utils import batch_space
 from ..arguments import parse_actions, parse_seeds, seconds, whole_number
 from ..backgrounds.library import open_videos
 from ..environment import EPISODE_CONTROL_STEPS, MAX_SIZE, NaturalMujocoEnv
-from ..errors import InvalidArgument, NaturalMujocoError, WorkerError, unknown
+from ..errors import (
+    ClosedEnvironmentError,
+    InvalidArgument,
+    NaturalMujocoError,
+    ResetNeeded,
+    WorkerError,
+    unknown,
+)
 from ..processes import (
     ChildDied,
     ChildHung,
@@ -275,12 +282,12 @@ class NaturalMujocoVectorEnv(
             return
         if (block.state == UNBEGUN).any():
             rows = np.flatnonzero(block.state == UNBEGUN).tolist()
-            raise NaturalMujocoError(
+            raise ResetNeeded(
                 f"Sub-environments {rows} have not begun an episode. Call reset() before step()."
             )
         over = block.state == OVER
         if self._autoreset is AutoresetMode.DISABLED:
-            raise NaturalMujocoError(
+            raise ResetNeeded(
                 f"The episodes of sub-environments {np.flatnonzero(over).tolist()} are over. Reset them with "
                 "options={'reset_mask': terminated | truncated} before step()."
             )
@@ -375,7 +382,7 @@ class NaturalMujocoVectorEnv(
 
     def _require_open(self) -> None:
         if not self._workers:
-            raise NaturalMujocoError("This vector environment is closed. Create a new one.")
+            raise ClosedEnvironmentError("This vector environment is closed. Create a new one.")
 
 
 def _check_keywords(env_kwargs: dict[str, Any]) -> int:
