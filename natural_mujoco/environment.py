@@ -23,7 +23,6 @@ from .backgrounds.library import VideoLibrary, open_videos
 from .backgrounds.playback import Playback
 from .errors import (
     ClosedEnvironmentError,
-    InvalidAction,
     InvalidArgument,
     NaturalMujocoError,
     ResetNeeded,
