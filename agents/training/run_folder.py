@@ -25,6 +25,7 @@ from natural_mujoco.evaluation.fields import VideoSet
 
 from ..table import AGENTS, agent_name
 from .config import RESUMABLE, RunConfig, flatten
+from .earlier import FORMAT, upgraded
 from .limits import first_fault
 
 CONFIG = "config.json"
@@ -33,8 +34,6 @@ LOCK = ".run.lock"
 _BEFORE_CONFIG = re.compile(
     rf"{re.escape(LOCK)}(\.holder)?|output\.log|\.({re.escape(LOCK)}\.holder|config\.json)\.([0-9a-f]{{16}}\.)?tmp"
 )
-# Settings of earlier versions, and values of settings: they changed how fast a run was, or were never on by default.
-_RETIRED = ("training.graph", "training.tf32", "training.overlap")
 
 
 def run_directory(config: RunConfig) -> Path:
@@ -104,6 +103,7 @@ def _require_ours(directory: Path, config: RunConfig, video_set: VideoSet | None
 def save_config(run: Path, config: RunConfig, video_set: VideoSet | None = None) -> None:
     """Write config.json, whole or not at all. Raises NaturalMujocoError where it cannot be written."""
     data = {
+        "format": FORMAT,
         "agent": agent_name(config),
         "video_set": video_set and video_set.model_dump(),
         "config": dataclasses.asdict(config),
@@ -124,7 +124,7 @@ def read_config(run: Path) -> RunConfig:
     agent = data.get("agent")
     if not isinstance(agent, str) or agent not in AGENTS:
         raise _unreadable(path, f"agent is {str(agent)[:40]!r}; there are {', '.join(AGENTS)}")
-    section = _without_retired(data["config"])
+    section = upgraded(data["config"], agent, data.get("format"))
     try:
         # As JSON, where a list is a tuple and a string a path, and everything else must be what it is.
         config = TypeAdapter(AGENTS[agent].config).validate_json(json.dumps(section), strict=True)
@@ -175,19 +175,6 @@ def _unreadable(path: Path, why: str) -> NaturalMujocoError:
     return NaturalMujocoError(
         f"{path} cannot be read as a run's configuration ({why}): it was written by another version or is damaged."
     )
-
-
-def _without_retired(section: dict[str, Any]) -> dict[str, Any]:
-    """The settings of an earlier version as this one knows them."""
-    kept = {k: dict(v) if isinstance(v, dict) else v for k, v in section.items()}
-    for name in _RETIRED:
-        inner, _, field = name.partition(".")
-        if isinstance(kept.get(inner), dict):
-            kept[inner].pop(field, None)
-    replay = kept.get("replay")
-    if isinstance(replay, dict) and replay.get("storage") == "device":
-        replay["storage"] = "mapped"  # the same files
-    return kept
 
 
 def _names(section: dict[str, Any], prefix: str = "") -> set[str]:

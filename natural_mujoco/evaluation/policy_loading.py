@@ -56,8 +56,8 @@ def _load_run(source: PolicySource, what: str) -> Any:
         raise policy_failed(what, error) from error
     if policy.digest != source.digest:  # what is recorded is what was loaded
         raise PolicyError(
-            f"The run {source.name} wrote a new checkpoint while it was evaluated, or its newest one is damaged. Evaluate "
-            "it when it is done, or evaluate a copy of its folder."
+            f"The run {source.name} wrote a new checkpoint while it was evaluated, or its newest one is damaged. "
+            "Evaluate it when it is done, or evaluate a copy of its folder."
         )
     return policy
 
