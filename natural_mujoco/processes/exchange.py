@@ -65,7 +65,7 @@ class Exchange:
 
     A command is sent to all of them or to none. It is committed by one assignment, after everything that can fail; an
     exception after that, at whatever moment, leaves it to be carried out in whole: the next use of the exchange waits
-    for it first and drops its answers. `interrupted` is told the failures among those.
+    for it first and drops its answers, which `settle` would have told.
 
     `timeout` is how many seconds a command may take, `None` for as long as it likes. Time that a child spends in
     `off_the_clock` does not count. `waiting` is called with every look at a child that is still busy.
@@ -76,14 +76,12 @@ class Exchange:
         children: Sequence[ChildProcess],
         timeout: float | None = None,
         waiting: Callable[[ChildProcess], None] = lambda child: None,
-        interrupted: Callable[[str, list[Any]], None] = lambda command, answers: None,
     ) -> None:
         self.children = list(children)
         for child in self.children:
             child.join_exchange()
         self.timeout = timeout
         self._waiting = waiting
-        self._interrupted = interrupted
         self._owner = os.getpid()
         self._number = 0
         self._name = ""
@@ -144,13 +142,16 @@ class Exchange:
         self._outstanding = b""
         return answers
 
-    def settle(self) -> None:
-        """Sees a command through that somebody was interrupted in, if there is one. Raises as `collect` does."""
+    def settle(self) -> tuple[str, list[Any]] | None:
+        """Sees a command through that somebody was interrupted in, if there is one: its name and answers.
+
+        Raises as `collect` does.
+        """
         if not self._outstanding:
-            return
+            return None
         for child in self.children:
             child.announce(self._outstanding)  # it may never have been told, or its answer's word was lost
-        self._interrupted(self._name, self.collect())
+        return self._name, self.collect()
 
     def _await(self, index: int, watch: Stopwatch) -> int:
         child = self.children[index]
