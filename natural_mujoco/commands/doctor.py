@@ -22,8 +22,7 @@ PACKAGES = (
     "Shimmy",
     "numpy",
     "opencv-python-headless",
-    "decord",
-    "decord2",
+    "av",
 )
 
 
@@ -38,7 +37,12 @@ class Finding:
 
 def add_parser(subparsers: Any) -> None:
     """Declares `doctor`."""
-    parser = subparsers.add_parser("doctor", help="check OpenGL, speed, videos and versions of this machine")
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check OpenGL, speed, videos and versions of this machine",
+        description="Says what this machine draws with, how fast, which videos are prepared and which versions are "
+        "installed; exits with 1 and the remedy where something is broken.",
+    )
     parser.set_defaults(run=run)
 
 
@@ -77,9 +81,8 @@ def versions() -> list[Finding]:
         Finding("versions", f"natural-mujoco {__version__}, {system}"),
         Finding("packages", ", ".join(found)),
     ]
-    if not any(name.startswith("decord") for name in found):
-        remedy = "no video decoder; `pip install decord` (Linux x86-64, Windows) or `pip install decord2`"
-        findings.append(Finding("decoder", remedy, broken=True))
+    if not any(name.startswith("av ") for name in found):
+        findings.append(Finding("decoder", "no video decoder; `pip install av`", broken=True))
     return findings
 
 
