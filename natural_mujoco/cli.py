@@ -40,7 +40,8 @@ def exit_status(program: str, work: Callable[[], int]) -> int:
     """Does `work` and returns its exit status, or that of what it raised, with one sentence on standard error.
 
     For every program of the project: 2 for an invalid argument, 1 for what else a user can mend and for the system's
-    errors, 130 for Ctrl-C, 143 for TERM, 129 for HUP; 1 in silence where the reader of standard output (head, less) has seen enough.
+    errors, 130 for Ctrl-C, 143 for TERM, 129 for HUP; 1 in silence where the reader of standard output (head, less)
+    has seen enough.
     """
     try:
         with stop_on_signals():

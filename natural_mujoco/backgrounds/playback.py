@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..errors import InvalidArgument, NaturalMujocoError
 from ..options import PlaybackMode, Split
+from ..processes import off_the_clock
 from .library import VideoLibrary
 
 
@@ -77,9 +78,11 @@ class Playback:
         try:
             position, offset = rng.random(2)
             index = int(position * len(self.videos)) if video is None else self._index(video)
-            reusable = self._clip is not None and index == self.position
-            clip = self._clip if reusable else self.library.frames(self.videos[index], self.size)
-            assert clip is not None
+            reusable = index == self.position
+            clip = self._clip
+            if clip is None or not reusable:
+                with off_the_clock():  # it may have to be prepared
+                    clip = self.library.frames(self.videos[index], self.size)
             if frame is not None and not 0 <= frame < len(clip):
                 raise InvalidArgument(
                     f"Video {self.videos[index]!r} has no frame {frame}: it has frames 0 to {len(clip) - 1}."

@@ -174,7 +174,7 @@ class NaturalMujocoVectorEnv(
 
         What it raises over there is raised here, and closes nothing.
         """
-        answers = self._ask("call", (name, args, kwargs), fatal=False)
+        answers = self._ask("call", name, args, kwargs, fatal=False)
         return tuple(result for results in answers for result in results)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
@@ -186,7 +186,7 @@ class NaturalMujocoVectorEnv(
         values = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(values) != self.num_envs:
             raise InvalidArgument(f"values has {len(values)} entries for {self.num_envs} sub-environments.")
-        self._ask("set_attr", (name, values), fatal=False)
+        self._ask("set_attr", name, values, fatal=False)
 
     @property
     def _workers(self) -> list[ChildProcess]:
@@ -225,7 +225,7 @@ class NaturalMujocoVectorEnv(
         self, mask: npt.NDArray[np.bool_], seeds: list[int | None], options: dict[str, Any] | None
     ) -> None:
         """Has the workers decide the next episodes of the rows in `mask`. Raises before any of them begins."""
-        self._ask("plan", (mask, seeds, options))
+        self._ask("plan", mask, seeds, options)
 
     def _prepare_ends(self, block: SharedBlock) -> None:
         """Sees to it that the step to come can be made by every row."""

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from gymnasium.vector import AutoresetMode
 
+from ..backgrounds.obtain.preparing_process import PREPARED_FRAMES
 from ..errors import NaturalMujocoError, WorkerError
 from ..processes import (
     ChildDied,
@@ -139,5 +140,5 @@ class _Teller:
             logging.getLogger("natural_mujoco").warning(
                 "Preparing videos for the %s, %d frames of this one so far. This happens once.",
                 child.name,
-                max(0, child.mailbox.counters[0] - 1),
+                child.mailbox.counters[PREPARED_FRAMES],
             )

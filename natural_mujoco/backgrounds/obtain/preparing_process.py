@@ -36,6 +36,9 @@ MAX_RESIDENT_BYTES = 520 * 2**20
 LARGE_RESIDENT_BYTES = 300 * 2**20
 """A process that holds more when a clip is done is ended: what it freed, it does not give back."""
 
+PREPARED_FRAMES = 3
+"""Counter in which a process that waits here tells its own parent how many frames of the clip are done."""
+
 _FRAMES, _LARGE = 0, 1
 """Counters: frames done plus one, once the work has begun; whether the process has grown large."""
 
@@ -152,7 +155,7 @@ class _Progress:
         if frames != self._seen:
             self._seen = frames
             self._watch.restart()
-            report(_FRAMES, frames)
+            report(PREPARED_FRAMES, frames - 1)
             if self._on_frames is not None:
                 self._on_frames(frames - 1)
         # Until it holds the clip's lock, others may be preparing it.
