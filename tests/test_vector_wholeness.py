@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from natural_mujoco import InvalidArgument, VideoSetError, WorkerError
+from natural_mujoco import InvalidArgument, NaturalMujocoError, VideoSetError, WorkerError
 from natural_mujoco.backgrounds import playback
 from natural_mujoco.backgrounds.obtain.folder import split_of
 from natural_mujoco.errors import InvalidAction, ResetNeeded
@@ -357,6 +359,49 @@ def test_no_room_for_shared_memory_is_noticed_at_construction(
         with pytest.raises(WorkerError, match=r"no room for the \d+ MB that 64 environments.*--shm-size"):
             gym.make_vec(PENDULUM, num_envs=64, workers=1, videos=plain_clips, size=128)
     assert len(os.listdir("/proc/self/fd")) <= before + 1, "descriptors leak"
+
+
+def test_threads_take_turns_and_one_may_close_under_another(plain_clips: Path) -> None:
+    envs = gym.make_vec(PENDULUM, num_envs=2, workers=2, videos=plain_clips, size=8)
+    envs.reset(seed=0)
+    ages: list[int] = []
+
+    def step() -> None:
+        with contextlib.suppress(NaturalMujocoError):  # closed
+            while len(ages) < 400:
+                *_, infos = envs.step(np.zeros((2, 1)))
+                assert infos["control_steps"][0] == infos["control_steps"][1]
+                ages.append(int(infos["control_steps"][0]))
+                if len(ages) > 100:
+                    started.set()
+
+    started = threading.Event()
+    threads = [threading.Thread(target=step) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    envs.close()
+    for thread in threads:
+        thread.join()
+    assert sorted(ages) == list(range(2, 2 * len(ages) + 1, 2)), "a step was returned twice, or not at all"
+
+
+def test_a_forked_copy_leaves_the_environment_alone(plain_clips: Path) -> None:
+    envs = gym.make_vec(PENDULUM, num_envs=2, workers=2, videos=plain_clips, size=8)
+    envs.reset(seed=0)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            envs.step(np.zeros((2, 1)))
+        except NaturalMujocoError:
+            envs.close()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert envs.step(np.zeros((2, 1)))[4]["control_steps"].tolist() == [2, 2]
+    envs.close()
 
 
 def test_dropping_it_ends_its_workers(plain_clips: Path) -> None:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -82,6 +84,8 @@ class NaturalMujocoVectorEnv(
         **env_kwargs: Any,
     ) -> None:
         self._team: Team | None = None
+        self._lock = threading.RLock()
+        """Threads take turns."""
         self._block: SharedBlock | None = None
         self.num_envs = whole_number("num_envs", num_envs, 1)
         workers = _usable_cores() if workers is None else whole_number("workers", workers, 1)
@@ -133,9 +137,11 @@ class NaturalMujocoVectorEnv(
         self._require_block()
         options = self._parse_options(options)
         mask = self._parse_mask(options.pop("reset_mask", None))
-        self._begin(mask, parse_seeds(seed, self.num_envs), options)
-        self._ask("reset")
-        return self._observations(), self._infos(mask)
+        seeds = parse_seeds(seed, self.num_envs)
+        with self._lock:
+            self._begin(mask, seeds, options)
+            self._ask("reset")
+            return self._observations(), self._infos(mask)
 
     def step(
         self, actions: npt.NDArray[np.float32]
@@ -153,17 +159,17 @@ class NaturalMujocoVectorEnv(
         """
         block = self._require_block()
         parsed = parse_actions(actions, block.actions.shape, "this environment takes", "actions")
-        self._require_team().settle()  # a step that was interrupted still reads its own actions
-        self._prepare_ends(block)
-        block.actions[:] = parsed
-        infos = self._infos(np.ones(self.num_envs, np.bool_), self._ask("step"))
-        return (
-            self._observations(),
-            block.rewards.copy(),
-            block.terminated.copy(),
-            block.truncated.copy(),
-            infos,
-        )
+        team = self._require_team()
+        with self._lock:
+            team.settle()  # a step that was interrupted still reads its own actions
+            self._prepare_ends(block)
+            number = team.number + 1
+            block.actions[:] = parsed
+            infos = self._infos(np.ones(self.num_envs, np.bool_), self._ask("step"))
+            observations, rewards = self._observations(), block.rewards.copy()
+            terminated, truncated = block.terminated.copy(), block.truncated.copy()
+            team.require_last(number)
+            return observations, rewards, terminated, truncated, infos
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """One picture `uint8[render_size, render_size, 3]` a sub-environment; `None` without a render mode."""
@@ -204,21 +210,32 @@ class NaturalMujocoVectorEnv(
 
     def close_extras(self, **kwargs: Any) -> None:
         """Ends the workers: asks first, kills what has not gone after some seconds."""
-        if self._team is not None:
-            self._team.end(patience=5)
+        if self._team is None:
+            return
+        with contextlib.suppress(NaturalMujocoError):  # a forked copy's: not ours to end
+            self._team.require_ours()
+            if not self._lock.acquire(timeout=5):  # another thread waits for a worker
+                self._team.kill()
+                self._lock.acquire()
+            try:
+                self._team.end(patience=5)
+            finally:
+                self._lock.release()
 
     def _ask(self, command: str, *arguments: Any, fatal: bool = True) -> list[Any]:
         """Every worker's result, see `Team.ask`."""
         team = self._require_team()
-        try:
-            return team.ask(command, [arguments] * len(team.children) if arguments else None, fatal)
-        finally:
-            if not team.children:
-                self.close()
+        with self._lock:
+            try:
+                return team.ask(command, [arguments] * len(team.children) if arguments else None, fatal)
+            finally:
+                if not team.children:
+                    self.close()
 
     def _require_team(self) -> Team:
         if self._team is None or not self._team.children:
             raise ClosedEnvironmentError("This vector environment is closed. Create a new one.")
+        self._team.require_ours()
         return self._team
 
     def _begin(

@@ -101,6 +101,24 @@ class Team:
                 if isinstance(answer, Failure):  # some rows have moved, others have not
                     self._fail(index, f"raised during {lost[0]}", answer.traceback)
 
+    def require_ours(self) -> None:
+        """Raises `NaturalMujocoError` in a forked copy of the process that made this."""
+        self._exchange.require_ours()
+
+    def kill(self) -> None:
+        """Kills the workers, from any thread: whoever waits for them learns of it."""
+        for child in self.children:
+            child.kill()
+
+    @property
+    def number(self) -> int:
+        """Number of the last command."""
+        return self._exchange.number
+
+    def require_last(self, number: int) -> None:
+        """Raises `NaturalMujocoError` if a later command than `number` was sent: what lies in the block is not its."""
+        self._exchange.require_last(number)
+
     def end(self, patience: float = 0.0) -> None:
         """Ends all workers: asks first, kills what has not gone after `patience` seconds."""
         for child in self.children:
@@ -117,8 +135,7 @@ class Team:
 
     def _fail(self, index: int, what: str, trace: str = "") -> NoReturn:
         own = self._rows[index]
-        for child in self.children:
-            child.kill()
+        self.kill()
         self.end()
         raise WorkerError(
             f"Worker {index} (sub-environments {own.start} to {own.stop - 1}) {what}. The vector "
