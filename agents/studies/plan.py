@@ -24,12 +24,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+from natural_mujoco import InvalidArgument, NaturalMujocoError, files, find_task
 
 from ..table import AGENTS
 from ..training.command_line import parse
 from ..training.config import Ablation, Variant
-from ..training.loading import read_config
+from ..training.run_folder import read_config
 from .curves import read_curve, read_lines
 from .pursuit import STOPPED, Step, Work, commit_of, frozen_code, pursue, python
 
@@ -67,6 +67,12 @@ class Plan(BaseModel):
     """Per condition, of the evaluation at the end."""
     parallel: int = Field(default=2, gt=0)
     groups: list[Group]
+
+
+class _Metrics(BaseModel):
+    """What is read of a line of metrics.jsonl."""
+
+    control_steps: int
 
 
 @dataclass(frozen=True)
@@ -165,8 +171,8 @@ class Book:
         progress = ""
         metrics = self.runs / run.name / "metrics.jsonl"
         if state == "begun" and metrics.exists():
-            lines = read_lines(metrics)
-            progress = f"{lines[-1]['control_steps']:,} of {run.group.steps:,}" if lines else ""
+            lines = read_lines(metrics, _Metrics)
+            progress = f"{lines[-1].control_steps:,} of {run.group.steps:,}" if lines else ""
         return f"{state:8} {run.name:45} {progress}"
 
     def work(self, run: PlannedRun, commit: str) -> Work:
@@ -209,9 +215,7 @@ class Book:
         }
         path = self.card(run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(card, indent=1) + "\n")
-        unfinished.replace(path)
+        files.write_json(path, card, indent=1)
         # Six gigabytes that nobody needs any more; there are a hundred runs.
         shutil.rmtree(folder / "replay", ignore_errors=True)
 
