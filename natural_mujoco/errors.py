@@ -6,6 +6,7 @@
 - `RenderingError`: no usable OpenGL, or a context used where it cannot be.
 - `WorkerError`: a worker of the vector environment died, hung or raised.
 - `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
+- `ExpertError`: a state expert that is not there, damaged, or asked about another task's observation.
 - `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
 """
 
@@ -36,6 +37,10 @@ class WorkerError(NaturalMujocoError, RuntimeError):
 
 class PolicyError(NaturalMujocoError, RuntimeError):
     """A policy that cannot be loaded, raised, hung, or returned something that is no batch of actions."""
+
+
+class ExpertError(NaturalMujocoError, ValueError):
+    """A state expert that is missing, damaged, or given what it cannot read."""
 
 
 class ResultsError(NaturalMujocoError, ValueError):

@@ -28,6 +28,8 @@ class Recipe:
     """Gradient steps after each round of `envs` steps."""
     units: int = 128
     """Width of the two hidden layers of actor and critics."""
+    layer_norm: bool = True
+    """Layer normalisation in the critics, which keeps large learning rates stable."""
     discount: float = 0.99
     learning_rate: float = 7e-4
     warmup: int = 5000

@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def measure(layers: Layers, task: str, action_repeat: int, seeds: Sequence[int])
 def train(recipe: Recipe, folder: Path) -> None:
     """Trains by `recipe` in `folder`, from its newest checkpoint if there is one.
 
-    Leaves `best.npz` (the actor that validated best), `log.jsonl` (one line a validation) and `done.json`.
+    Leaves `best` (the model whose actor that validated best), `log.jsonl` (one line a validation) and `done.json`.
     """
     if (folder / "done.json").exists():
         return
@@ -55,13 +54,13 @@ def train(recipe: Recipe, folder: Path) -> None:
             for k in range(recipe.envs)
         ]
     )
-    checkpoint = folder / "checkpoint"
-    if checkpoint.exists():
+    checkpoint = newest(folder / "checkpoint")
+    if checkpoint is not None:
         model = getattr(sbx, recipe.algorithm).load(checkpoint / "model.zip", env=envs)
         model.load_replay_buffer(checkpoint / "replay.pkl")
     else:
         policy_options: dict[str, Any] = {"net_arch": [recipe.units, recipe.units]}
-        if recipe.algorithm != "CrossQ":  # it has a normalisation of its own
+        if recipe.layer_norm:
             policy_options["layer_norm"] = True
         model = getattr(sbx, recipe.algorithm)(
             "MlpPolicy",
@@ -81,7 +80,7 @@ def train(recipe: Recipe, folder: Path) -> None:
     progress.validate()
     done = {"steps": model.num_timesteps, "seconds": progress.seconds(), "best": progress.best}
     (folder / "done.json").write_text(json.dumps(done) + "\n")
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
 class _Progress(BaseCallback):
@@ -110,7 +109,7 @@ class _Progress(BaseCallback):
             self.validate()
         if now - self._saved >= CHECKPOINT_EVERY_S:
             self._saved = now
-            _save(self.model, self._folder / "checkpoint")
+            _keep(self._folder / "checkpoint", lambda fresh: _write_checkpoint(self.model, fresh))
 
     def _on_rollout_end(self) -> None:
         if self.best >= self._recipe.enough:
@@ -124,11 +123,13 @@ class _Progress(BaseCallback):
         mean = float(np.mean(returns))
         if mean > self.best:
             self.best = mean
-            arrays = {f"weight{k}": w for k, (w, _) in enumerate(layers)}
-            arrays |= {f"bias{k}": b for k, (_, b) in enumerate(layers)}
-            temporary = self._folder / "best.tmp.npz"
-            np.savez(temporary, steps=self.model.num_timesteps, **arrays)
-            os.replace(temporary, self._folder / "best.npz")
+            state = {
+                "steps": self.model.num_timesteps,
+                "updates": int(self.model._n_updates),
+                "seconds": round(self.seconds(), 1),
+                "return": mean,
+            }
+            _keep(self._folder / "best", lambda fresh: _write_best(self.model, state, fresh))
         line = {
             "steps": self.model.num_timesteps,
             "updates": int(self.model._n_updates),
@@ -141,15 +142,32 @@ class _Progress(BaseCallback):
         print(self._recipe.task, json.dumps(line), flush=True)
 
 
-def _save(model: Any, checkpoint: Path) -> None:
-    """Writes beside the old checkpoint and takes its place; a kill at any moment leaves one of the two."""
-    fresh, old = checkpoint.with_name("checkpoint.new"), checkpoint.with_name("checkpoint.old")
+def _write_best(model: Any, state: dict[str, Any], folder: Path) -> None:
+    model.save(folder / "model.zip")
+    (folder / "state.json").write_text(json.dumps(state) + "\n")
+
+
+def _write_checkpoint(model: Any, folder: Path) -> None:
+    model.save(folder / "model.zip")
+    model.save_replay_buffer(folder / "replay.pkl")
+
+
+def _keep(folder: Path, write: Callable[[Path], None]) -> None:
+    """Writes beside the old folder, then takes its place; a kill at any moment leaves one of the two."""
+    fresh, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    model.save(fresh / "model.zip")
-    model.save_replay_buffer(fresh / "replay.pkl")
+    write(fresh)
     shutil.rmtree(old, ignore_errors=True)
-    if checkpoint.exists():
-        checkpoint.rename(old)
-    fresh.rename(checkpoint)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def newest(folder: Path) -> Path | None:
+    """`folder` as `_keep` left it, were it killed between its renames as well; `None` if it never was."""
+    for candidate in (folder, folder.with_name(f"{folder.name}.old")):
+        if candidate.exists():
+            return candidate
+    return None
