@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .loading import TrainedPolicy
+    from .training.loading import TrainedPolicy
 
 __all__ = ["load"]
 
@@ -30,7 +30,7 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> TrainedPolicy:
         NaturalMujocoError: no run directory, no checkpoint yet, only damaged ones, or PyTorch is not installed.
     """
     try:
-        from .loading import load as load_run
+        from .training.loading import load as load_run
     except ModuleNotFoundError as error:
         from natural_mujoco import NaturalMujocoError
 

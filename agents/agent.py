@@ -7,8 +7,7 @@ number of environments at once, and learns from batches that it draws itself fro
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +15,11 @@ from torch import Tensor, nn
 
 from natural_mujoco import InvalidArgument
 
-from .capture import Captured, CudaGraphs, Recorder, Tensors, can_capture
-from .config import RunConfig
-from .distributions import Generators
-from .networks import precision
-from .optimiser import Optimiser
-from .replay import Replay
+from .model.distributions import Generators
+from .model.networks import precision
+from .training.config import RunConfig
+from .training.optimiser import Optimiser
+from .training.replay import Replay
 
 Metrics = dict[str, Tensor]
 BatchT = TypeVar("BatchT", bound=NamedTuple)
@@ -72,12 +70,6 @@ class Agent(nn.Module, Generic[BatchT]):
         self.device, self.action_size = device, action_size
         self.precision = choose_precision(config.training.precision, device)
         self.optimisers: dict[str, Optimiser] = {}
-        # Whatever device a run was trained on, its agent acts and learns on this one.
-        self.recorder: Recorder | None = None
-        if config.training.graph and can_capture(device):
-            self.recorder = CudaGraphs(device)
-        self._recordings: dict[object, Captured] = {}
-        self._metric_names: list[str] = []
         # Streams of their own: what is drawn for updates moves no action, and the other way round.
         seeds = np.random.SeedSequence([config.seed, 1]).generate_state(2)
         self.update_noise = torch.Generator(device).manual_seed(int(seeds[0]))
@@ -97,48 +89,11 @@ class Agent(nn.Module, Generic[BatchT]):
 
     @abstractmethod
     def update(self, batch: BatchT) -> Metrics:
-        """One step of every optimiser; returns what to log, as scalars that are still on the device."""
+        """One step of every optimiser; returns what to log, as scalars on the device."""
 
     def warm_up(self, batch: BatchT) -> Metrics:
         """One step of what should be learned before there is a behaviour worth learning; by default all."""
         return self.update(batch)
-
-    def learn(self, batch: BatchT) -> Metrics:
-        """`update`, from its recording where `recorder` makes one."""
-        if self.recorder is None:
-            return self.update(batch)
-        kind: Callable[..., Any] = type(batch)
-
-        def update(inputs: Tensors) -> Tensors:
-            metrics = self.update(kind(**inputs))
-            self._metric_names = list(metrics)
-            return {"metrics": torch.stack([value.float() for value in metrics.values()])}
-
-        if "update" not in self._recordings:
-            self._recordings["update"] = Captured(update, [self.update_noise], self.recorder)
-        values = self._recordings["update"](batch._asdict())["metrics"]
-        return dict(zip(self._metric_names, values.unbind(), strict=True))
-
-    def explore(self, frames: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """`act` with exploration and the agent's own noise, from its recording where `recorder` makes one."""
-        if self.recorder is None:
-            return self.act(frames, memory, self.acting_noise, exploring=True)
-
-        def act(inputs: Tensors) -> Tensors:
-            remembered = dict(inputs)
-            action, fresh = self.act(remembered.pop("seen"), remembered, self.acting_noise, exploring=True)
-            return {"chosen": action} | fresh
-
-        key = ("act", len(frames))
-        if key not in self._recordings:
-            self._recordings[key] = Captured(act, [self.acting_noise], self.recorder)
-        results = self._recordings[key]({"seen": frames} | memory)
-        return results.pop("chosen"), results
-
-    def check(self) -> None:
-        """Raises `NonFiniteGradient` where an update on a GPU met one; waits for the device."""
-        for optimiser in self.optimisers.values():
-            optimiser.check()
 
     @abstractmethod
     def begin(self, num_envs: int) -> Memory:

@@ -10,13 +10,13 @@ import sys
 
 import torch
 
-from .actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .agent import Metrics
-from .config import Ablation, CVRLConfig, ObservationModel
+from .behaviour.actor_critic import actor_loss, discounts, lambda_returns, value_loss
+from .behaviour.soft_actor_critic import SoftCritic, transitions
 from .latent_agent import LatentAgent
-from .optimiser import Optimiser, step_together
-from .replay import Batch
-from .soft_actor_critic import SoftCritic, transitions
+from .training.config import Ablation, CVRLConfig, ObservationModel
+from .training.optimiser import Optimiser, step_together
+from .training.replay import Batch
 
 OBSERVATION_MODEL: dict[Ablation, ObservationModel] = {"generative": "generative", "reward-only": "none"}
 
@@ -113,6 +113,6 @@ class CVRL(LatentAgent):
 
 
 if __name__ == "__main__":
-    from .trainer import main
+    from .training.command_line import main
 
     sys.exit(main("cvrl"))

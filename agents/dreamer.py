@@ -9,12 +9,12 @@ import sys
 
 import torch
 
-from .actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .agent import Metrics
-from .config import DreamerConfig
+from .behaviour.actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .latent_agent import LatentAgent
-from .optimiser import step_together
-from .replay import Batch
+from .training.config import DreamerConfig
+from .training.optimiser import step_together
+from .training.replay import Batch
 
 
 class Dreamer(LatentAgent):
@@ -60,6 +60,6 @@ class Dreamer(LatentAgent):
 
 
 if __name__ == "__main__":
-    from .trainer import main
+    from .training.command_line import main
 
     sys.exit(main("dreamer"))

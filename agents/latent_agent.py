@@ -6,16 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .actor_critic import Actor, Imagination, imagine
 from .agent import Agent, Memory, Metrics
-from .config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
-from .distributions import Generators, standard_normal
-from .networks import MLP
-from .optimiser import Optimiser, step_together
-from .planning import Planner, planned_in
-from .replay import Batch, Replay
-from .rssm import Latent
-from .world_model import ModelLoss, WorldModel
+from .behaviour.actor_critic import Actor, Imagination, imagine
+from .behaviour.planning import Planner, planned_in
+from .model.distributions import Generators, standard_normal
+from .model.networks import MLP
+from .model.rssm import Latent
+from .model.world_model import ModelLoss, WorldModel
+from .training.config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
+from .training.optimiser import Optimiser, step_together
+from .training.replay import Batch, Replay
 
 
 class LatentAgent(Agent[Batch]):

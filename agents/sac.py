@@ -15,14 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .actor_critic import Actor
 from .agent import Agent, Memory, Metrics
-from .config import PixelSACConfig
-from .distributions import Generators, standard_normal
-from .networks import Encoder
-from .optimiser import Optimiser, step_together
-from .replay import Replay
-from .soft_actor_critic import SoftCritic, Transitions
+from .behaviour.actor_critic import Actor
+from .behaviour.soft_actor_critic import SoftCritic, Transitions
+from .model.distributions import Generators, standard_normal
+from .model.networks import Encoder
+from .training.config import PixelSACConfig
+from .training.optimiser import Optimiser, step_together
+from .training.replay import Replay
 
 
 class StackedBatch(NamedTuple):
@@ -159,6 +159,6 @@ class PixelSAC(Agent[StackedBatch]):
 
 
 if __name__ == "__main__":
-    from .trainer import main
+    from .training.command_line import main
 
     sys.exit(main("sac"))

@@ -100,7 +100,7 @@ class Server:
 def prepare_clips() -> None:
     """Makes those embedded clips that this machine does not have yet: an episode must not begin by making its own."""
     from natural_mujoco.backgrounds import open_videos
-    from natural_mujoco.backgrounds.preparation import prepare
+    from natural_mujoco.backgrounds.obtain.preparation import prepare
 
     library = open_videos("embedded")
     clips = [clip for split in ("train", "test") for clip in library.ids(split)]

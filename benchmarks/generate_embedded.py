@@ -16,7 +16,7 @@ import statistics
 import time
 import tracemalloc
 
-from natural_mujoco.backgrounds.generate import clip_scene, embedded_ids, generate_clip
+from natural_mujoco.backgrounds.embedded.generate import clip_scene, embedded_ids, generate_clip
 
 
 def seconds_for(job: tuple[str, int]) -> float:

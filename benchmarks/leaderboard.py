@@ -25,9 +25,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from natural_mujoco.evaluation.checking import load_entry
-from natural_mujoco.evaluation.leaderboard.site import build_site
 from natural_mujoco.evaluation.records import write_results
 from natural_mujoco.evaluation.statistics import DRAWS, Bootstrap, aggregates, task_estimates
+from natural_mujoco.leaderboard.site import build_site
 from tests.evaluation.made_up import make_results
 
 

@@ -26,10 +26,10 @@ import numpy as np
 import torch
 
 import natural_mujoco  # noqa: F401
-from agents.config import CVRLConfig
-from agents.loading import make_agent
-from agents.memory import keep_freed_memory
-from agents.replay import Batch, Replay
+from agents.fast.allocator import keep_freed_memory
+from agents.table import make_agent
+from agents.training.config import CVRLConfig
+from agents.training.replay import Batch, Replay
 from benchmarks.measuring.timing import machine, sample, spread
 
 matplotlib.use("Agg")

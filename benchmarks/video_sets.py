@@ -218,7 +218,7 @@ def measure_fetching(folder: Path, rounds: int) -> dict[str, float]:
     for file in files:
         file.close()
     with HubServer(archives) as hub:
-        code = "from natural_mujoco.backgrounds.download import download\n"
+        code = "from natural_mujoco.backgrounds.obtain.download import download\n"
         code += "from natural_mujoco.backgrounds import open_videos\n"
         code += "print(download(open_videos('ilsvrc-vid-mini'), sizes=()).fetched_clips)"
         home = {"NATURAL_MUJOCO_HOME": str(folder / "fetched"), "HF_HOME": str(folder / "hf")}

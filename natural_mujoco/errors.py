@@ -8,6 +8,8 @@
 - `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
 - `ExpertError`: a state expert that is not there, damaged, or asked about another task's observation.
 - `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
+- `FileError`: a file that cannot be written, cannot be read, or does not hold what it should.
+- `LockHeld`: another process holds a lock (also a `FileError`).
 """
 
 from __future__ import annotations
@@ -45,6 +47,14 @@ class ExpertError(NaturalMujocoError, ValueError):
 
 class ResultsError(NaturalMujocoError, ValueError):
     """A results file that cannot be trusted; the message names the file and the record."""
+
+
+class FileError(NaturalMujocoError, RuntimeError):
+    """A file that cannot be written, cannot be read, or does not hold what it should."""
+
+
+class LockHeld(FileError):
+    """Another process holds the lock that is asked for; the message says which, if that is known."""
 
 
 def unknown(what: str, value: object, valid: Iterable[str]) -> InvalidArgument:

@@ -19,7 +19,7 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from natural_mujoco import TASKS, InvalidArgument, NaturalMujocoError, Task, WorkerError
-from natural_mujoco.vector import NaturalMujocoVectorEnv
+from natural_mujoco.vector.environment import NaturalMujocoVectorEnv
 
 CHEETAH = "NaturalMujoco/CheetahRun-v0"
 PENDULUM = "NaturalMujoco/PendulumSwingup-v0"

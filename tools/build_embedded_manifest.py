@@ -4,7 +4,7 @@
     python tools/build_embedded_manifest.py --check          # writes nothing, exits 1 if the file would change
 
 A hash is the sha256 of a clip's frames, uint8 [500, size, size, 3] in C order, at 64 pixels (the suite's default),
-84 and 128. Run it after any change to what `natural_mujoco.backgrounds.generate` draws, and raise VERSION: other frames
+84 and 128. Run it after any change to what `natural_mujoco.backgrounds.embedded` draws, and raise VERSION: other frames
 are another video set, and results on the two do not belong in one column.
 """
 
@@ -16,15 +16,15 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from natural_mujoco.backgrounds.generate import (
+from natural_mujoco.backgrounds.embedded.generate import (
     EMBEDDED_FRAMES,
     embedded_ids,
     generate_clip,
     generate_frames,
     resize,
 )
+from natural_mujoco.backgrounds.embedded.scene import RASTER
 from natural_mujoco.backgrounds.manifest import SPLITS, GeneratedSource, Manifest, Video
-from natural_mujoco.backgrounds.procedural.scene import RASTER
 
 VERSION = 1
 SIZES = (64, 84, 128)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import imageio.v3 as iio
 
 import natural_mujoco  # noqa: F401  (registers the environments)
-from natural_mujoco.recording import contact_sheet, roll_out, write_pictures
+from natural_mujoco.pictures.recording import contact_sheet, roll_out, write_pictures
 
 OUT = Path("demo")
 ENV_ID = "NaturalMujoco/WalkerWalk-v0"

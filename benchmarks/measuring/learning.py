@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, TrainingConfig
-from agents.loading import make_agent
-from agents.memory import keep_freed_memory
-from agents.replay import Batch, Replay
+from agents.fast.allocator import keep_freed_memory
 from agents.sac import StackedBatch
+from agents.table import make_agent
+from agents.training.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, TrainingConfig
+from agents.training.replay import Batch, Replay
 
 from .timing import Row, sample, spread
 
@@ -37,9 +37,9 @@ def random_batch(agent: str, shape: str, device: torch.device) -> Any:
     return Batch(frames, torch.rand(b, t, ACTIONS) * 2 - 1, torch.rand(b, t), torch.zeros(b, t)).to(device)
 
 
-def paper_agent(name: str, device: torch.device, fast: bool, precision: str, graph: bool = False) -> Any:
+def paper_agent(name: str, device: torch.device, fast: bool, precision: str) -> Any:
     """The agent with the paper's sizes."""
-    training = TrainingConfig(fast=fast, precision=precision, graph=graph)  # type: ignore[arg-type]
+    training = TrainingConfig(fast=fast, precision=precision)  # type: ignore[arg-type]
     return make_agent(dataclasses.replace(CONFIGS[name](), training=training), ACTIONS, device)
 
 
@@ -47,15 +47,15 @@ def update_rows(
     agents: list[str], shapes: list[str], precisions: list[str], device: torch.device, budget: float
 ) -> Iterator[Row]:
     """Seconds of one whole update for each path and precision, ÷ the plain path in float32 of the same run."""
-    paths = ["plain", "fast"] + (["graph"] if device.type == "cuda" else [])
+    paths = ["plain", "fast"]
     for shape in shapes:
         for name in agents:
             batch, reference = random_batch(name, shape, device), None
             for precision in precisions:
                 for path in paths:
                     keep_freed_memory(path != "plain")
-                    agent = paper_agent(name, device, path != "plain", precision, path == "graph")
-                    timings = sample(lambda a=agent, b=batch: a.learn(b), device, budget)
+                    agent = paper_agent(name, device, path != "plain", precision)
+                    timings = sample(lambda a=agent, b=batch: a.update(b), device, budget)
                     row = Row("update", f"{name} {shape} {path} {precision}", unit="s", **spread(timings))
                     reference = reference or row.value
                     row.ratio, row.against = row.value / reference, f"{paths[0]} {precisions[0]}"
@@ -64,9 +64,9 @@ def update_rows(
                     del agent
 
 
-def filled_replay(folder: Path, rows: int, streams: int, storage: str, device: torch.device) -> Replay:
+def filled_replay(folder: Path, rows: int, streams: int, storage: str) -> Replay:
     """A replay of noise in episodes of 500 steps."""
-    replay = Replay(folder, streams, rows, (64, 64, 3), ACTIONS, storage, device)  # type: ignore[arg-type]
+    replay = Replay(folder, streams, rows, (64, 64, 3), ACTIONS, storage)  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (streams, 64, 64, 3), dtype=np.uint8)
     zeros = np.zeros(streams, np.float32)
@@ -79,9 +79,9 @@ def filled_replay(folder: Path, rows: int, streams: int, storage: str, device: t
 def replay_rows(shapes: list[str], device: torch.device, budget: float, rows: int = 20_000) -> Iterator[Row]:
     """Milliseconds to draw a batch and bring it to the device, for each storage, ÷ drawing from memory."""
     reference: dict[str, float] = {}
-    for storage in ("memory", "mapped", "device"):
+    for storage in ("memory", "mapped"):
         with tempfile.TemporaryDirectory() as folder:
-            replay = filled_replay(Path(folder), rows, 8, storage, device)
+            replay = filled_replay(Path(folder), rows, 8, storage)
             for shape in shapes:
                 b, t = map(int, shape.split("x"))
                 rng = np.random.default_rng(0)
@@ -96,22 +96,20 @@ def replay_rows(shapes: list[str], device: torch.device, budget: float, rows: in
 
 def acting_rows(widths: list[int], device: torch.device, budget: float) -> Iterator[Row]:
     """Milliseconds for one action of every environment, CVRL of the paper's sizes, without and with MPC."""
-    modes = [("", False)] + ([(" graph", True)] if device.type == "cuda" else [])
     for width in widths:
         frames = torch.randint(0, 256, (width, 64, 64, 3), dtype=torch.uint8, device=device)
-        for suffix, graph in modes:
-            reference = None
-            agent = paper_agent("cvrl", device, True, "auto", graph)
-            planning = agent.planning
-            for label, chosen in (("without MPC", None), ("with MPC", planning)):
-                agent.planning = chosen
-                memory = agent.begin(width)
-                timings = sample(
-                    lambda a=agent, f=frames, m=memory: a.explore(f, m)[0].float().cpu(), device, budget
-                )
-                row = Row(
-                    "acting", f"{width} environments {label}{suffix}", unit="ms", **spread(timings, 1000)
-                )
-                reference = reference or row.value
-                row.ratio, row.against = row.value / reference, "without MPC"
-                yield row
+        reference = None
+        agent = paper_agent("cvrl", device, True, "auto")
+        planning = agent.planning
+        for label, chosen in (("without MPC", None), ("with MPC", planning)):
+            agent.planning = chosen
+            memory = agent.begin(width)
+
+            def act(a: Any = agent, f: torch.Tensor = frames, m: Any = memory) -> torch.Tensor:
+                return a.act(f, m, a.acting_noise, exploring=True)[0].float().cpu()
+
+            timings = sample(act, device, budget)
+            row = Row("acting", f"{width} environments {label}", unit="ms", **spread(timings, 1000))
+            reference = reference or row.value
+            row.ratio, row.against = row.value / reference, "without MPC"
+            yield row

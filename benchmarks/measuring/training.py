@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from agents.presets import preset_config
-from agents.trainer import Trainer
+from agents.table import preset_config
+from agents.training.trainer import Trainer
 
 from .timing import Row, synchronise
 
@@ -68,7 +68,7 @@ def training_rows(
     """
     for agent, preset, prefill, settings in runs:
         with tempfile.TemporaryDirectory() as folder:
-            config = preset_config(agent, preset)  # type: ignore[arg-type]
+            config = preset_config(agent, preset)
             training = dataclasses.replace(
                 config.training, prefill=prefill, warmup_updates=0, evaluate_every=0, **settings
             )

@@ -24,7 +24,6 @@ from natural_mujoco.backgrounds.clip_file import (
     read_check,
     record_check,
 )
-from natural_mujoco.backgrounds.folder import folder_manifest
 from natural_mujoco.backgrounds.manifest import (
     MAX_SIZE,
     GeneratedSource,
@@ -33,9 +32,10 @@ from natural_mujoco.backgrounds.manifest import (
     load_manifest,
     shipped_names,
 )
-from natural_mujoco.backgrounds.pins import LockFile
-from natural_mujoco.backgrounds.preparation import prepare_apart
-from natural_mujoco.backgrounds.sources import find_source
+from natural_mujoco.backgrounds.obtain.folder import folder_manifest
+from natural_mujoco.backgrounds.obtain.pins import LockFile
+from natural_mujoco.backgrounds.obtain.preparation import prepare_apart
+from natural_mujoco.backgrounds.obtain.sources import find_source
 from natural_mujoco.errors import InvalidArgument, VideoSetError
 
 AUTO_SET = "ilsvrc-vid"

@@ -47,7 +47,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from ..evaluation.leaderboard.site import build_site
+    from ..leaderboard.site import build_site
 
     if not args.title.strip() or len(args.title) > 200:
         raise InvalidArgument("--title must be 1 to 200 characters.")
@@ -88,8 +88,8 @@ def _check(args: argparse.Namespace) -> int:
 def _table(args: argparse.Namespace) -> int:
     from ..errors import unknown
     from ..evaluation.conditions import CONDITIONS
-    from ..evaluation.leaderboard.board import make_board
-    from ..evaluation.leaderboard.tables import markdown_tables, text_tables
+    from ..leaderboard.board import make_board
+    from ..leaderboard.tables import markdown_tables, text_tables
 
     if args.condition is not None and args.condition not in CONDITIONS:
         raise unknown("condition", args.condition, CONDITIONS)

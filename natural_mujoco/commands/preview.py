@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import gymnasium as gym
 
-    from ..recording import check_format, roll_out, write_pictures
+    from ..pictures.recording import check_format, roll_out, write_pictures
 
     check_format(args.out)  # before the work, not after it
     task = find_task(args.task)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from natural_mujoco.backgrounds.download import DownloadEvents
+from natural_mujoco.backgrounds.obtain.download import DownloadEvents
 
 PLAIN_EVERY_S = 5.0
 

@@ -81,7 +81,7 @@ def run_list(args: argparse.Namespace) -> int:
     from natural_mujoco.backgrounds.cache import cache_home
     from natural_mujoco.backgrounds.library import open_videos
     from natural_mujoco.backgrounds.manifest import shipped_names
-    from natural_mujoco.backgrounds.verify import disk_use
+    from natural_mujoco.backgrounds.obtain.verify import disk_use
 
     table = Table(box=None, pad_edge=False)
     for column in ("set", "train", "test", "here", "prepared", "disk", "licence"):
@@ -109,8 +109,8 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_download(args: argparse.Namespace) -> int:
     """Fetches what is missing and prepares everything; run again after any interruption."""
-    from natural_mujoco.backgrounds.download import download
     from natural_mujoco.backgrounds.library import open_videos
+    from natural_mujoco.backgrounds.obtain.download import download
     from natural_mujoco.commands.video_progress import download_display
 
     sizes = _sizes(args)
@@ -144,9 +144,9 @@ def run_download(args: argparse.Namespace) -> int:
 def run_import(args: argparse.Namespace) -> int:
     """Links the clips under a folder and prepares them."""
     from natural_mujoco.backgrounds.cache import Cache
-    from natural_mujoco.backgrounds.download import download
-    from natural_mujoco.backgrounds.importing import ClipsMissing, import_clips
     from natural_mujoco.backgrounds.library import VideoLibrary, open_videos
+    from natural_mujoco.backgrounds.obtain.download import download
+    from natural_mujoco.backgrounds.obtain.importing import ClipsMissing, import_clips
     from natural_mujoco.commands.video_progress import download_display
 
     sizes = _sizes(args)
@@ -171,7 +171,7 @@ def run_import(args: argparse.Namespace) -> int:
 def run_verify(args: argparse.Namespace) -> int:
     """Hashes everything again; exit status 1 if something is not as recorded and was not mended."""
     from natural_mujoco.backgrounds.library import open_videos
-    from natural_mujoco.backgrounds.verify import count_files, verify
+    from natural_mujoco.backgrounds.obtain.verify import count_files, verify
     from natural_mujoco.commands.video_progress import counting_display
 
     library = open_videos(args.set)
@@ -196,9 +196,9 @@ def run_preview(args: argparse.Namespace) -> int:
     import imageio.v3 as iio
     import numpy as np
 
-    from natural_mujoco.backgrounds.contact_sheet import contact_sheet, moving_sheet, spread
     from natural_mujoco.backgrounds.library import check_size, open_videos
-    from natural_mujoco.backgrounds.preparation import prepare
+    from natural_mujoco.backgrounds.obtain.preparation import prepare
+    from natural_mujoco.pictures.clip_sheet import contact_sheet, moving_sheet, spread
 
     library = open_videos(args.set)
     check_size(args.size)

@@ -7,5 +7,4 @@
 - `records`, `checking`: results files, and whether they can be believed.
 - `scores`, `statistics`: from records to numbers with intervals.
 - `references`, `published`: what stands beside every entry.
-- `leaderboard`: the site and the tables.
 """

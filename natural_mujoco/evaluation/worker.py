@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ..errors import NaturalMujocoError, PolicyError, WorkerError
-from ..vector import _unimported_main
+from ..vector.environment import _unimported_main
 from .records import Episode
 from .rollout import Block, Stage, Watch, play
 

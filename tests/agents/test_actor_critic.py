@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actor_critic import actor_loss, discounts, imagine, lambda_returns, value_loss
-from agents.distributions import normal_log_prob
-from agents.rssm import Latent
+from agents.behaviour.actor_critic import actor_loss, discounts, imagine, lambda_returns, value_loss
+from agents.model.distributions import normal_log_prob
+from agents.model.rssm import Latent
 
 from .tiny import A, make, tiny_dreamer
 

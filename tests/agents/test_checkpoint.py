@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
+from agents.training.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
 from natural_mujoco import NaturalMujocoError
 
 

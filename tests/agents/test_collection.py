@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.collection import Collector, environment_id, episode_seeds, make_environments
-from agents.config import CVRLConfig, EnvironmentConfig
-from agents.replay import Replay
+from agents.training.collection import Collector, environment_id, episode_seeds, make_environments
+from agents.training.config import CVRLConfig, EnvironmentConfig
+from agents.training.replay import Replay
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .fake_envs import FakeEnvs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.contrastive import Contrastive, info_nce
+from agents.model.contrastive import Contrastive, info_nce
 
 
 def info_nce_in_numpy(scores: np.ndarray) -> float:

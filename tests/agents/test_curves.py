@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.curves import main, read_curve
-from agents.loading import save_config
+from agents.studies.curves import main, read_curve
+from agents.training.loading import save_config
 
 from .fake_envs import FakeEnvs
 from .tiny import tiny_cvrl, tiny_dreamer

@@ -13,7 +13,7 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from agents.distributions import normal_kl, normal_log_prob, tanh_normal_log_prob, tanh_normal_sample
+from agents.model.distributions import normal_kl, normal_log_prob, tanh_normal_log_prob, tanh_normal_sample
 
 
 def test_kl_is_the_closed_form() -> None:

@@ -7,25 +7,32 @@ import re
 from pathlib import Path
 
 import agents
-from agents.presets import AGENTS
+from agents.table import AGENTS
 
 FOLDER = Path(agents.__file__).parent
 
 
-def named_objects() -> set[str]:
+def _dotted(path: Path) -> str:
+    return ".".join(("agents", *path.relative_to(FOLDER).with_suffix("").parts))
+
+
+def named_objects() -> dict[str, str]:
     """Every `module.Name` and `module.Name.method` of the README's tables."""
-    modules = {path.stem for path in FOLDER.glob("*.py")}
+    modules = {path.stem: _dotted(path) for path in FOLDER.glob("**/*.py")}
     words = re.findall(r"`([a-z_]+(?:\.[A-Za-z_]+)+)`", (FOLDER / "README.md").read_text())
-    return {word for word in words if word.split(".")[0] in modules and not word.endswith(".py")}
+    return {
+        word: modules[word.split(".")[0]]
+        for word in words
+        if word.split(".")[0] in modules and not word.endswith(".py")
+    }
 
 
 def test_every_function_that_an_equation_is_mapped_to_exists() -> None:
     names = named_objects()
     assert len(names) > 20
-    for name in names:
-        module, *path = name.split(".")
-        found = importlib.import_module(f"agents.{module}")
-        for part in path:
+    for name, module in names.items():
+        found = importlib.import_module(module)
+        for part in name.split(".")[1:]:
             found = getattr(found, part)
 
 
@@ -49,7 +56,7 @@ def test_every_equation_and_appendix_has_its_line() -> None:
 
 def test_every_file_is_in_the_floor_plan() -> None:
     text = (FOLDER / "README.md").read_text()
-    missing = [p.name for p in FOLDER.glob("*.py") if p.name != "__init__.py" and p.name not in text]
+    missing = [p.name for p in FOLDER.glob("**/*.py") if p.name != "__init__.py" and p.name not in text]
     assert missing == []
 
 

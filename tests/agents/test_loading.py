@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import agents
-from agents.checkpoint import save_checkpoint
-from agents.config import RESUMABLE, flatten
-from agents.loading import CONFIG_TYPES, differing_fields, read_config, save_config
-from agents.presets import AGENTS, PRESETS, preset_config
+from agents.table import AGENTS, preset_config
+from agents.training.checkpoint import save_checkpoint
+from agents.training.config import RESUMABLE, flatten
+from agents.training.loading import differing_fields, read_config, save_config
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .tiny import A, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac
@@ -97,13 +97,13 @@ def test_loading_what_is_no_run_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "preset"), [(a, p) for a in AGENTS for p in PRESETS if (a, p) != ("sac", "released-code")]
+    ("name", "preset"), [(name, preset) for name, entry in AGENTS.items() for preset in entry.presets]
 )
 def test_configurations_survive_the_run_directory(tmp_path: Path, name: Any, preset: str) -> None:
     config = replace(preset_config(name, preset), logdir=tmp_path, seed=4)
     save_config(tmp_path, config)
     assert read_config(tmp_path) == config
-    assert type(read_config(tmp_path)) is CONFIG_TYPES[name]
+    assert type(read_config(tmp_path)) is AGENTS[name].config
     assert json.loads((tmp_path / "config.json").read_text())["agent"] == name
 
 

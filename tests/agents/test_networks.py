@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from agents.convolutions import convolution, transposed_convolution
-from agents.networks import MLP, Decoder, Encoder, preprocess
+from agents.fast.convolutions import convolution, transposed_convolution
+from agents.model.networks import MLP, Decoder, Encoder, preprocess
 
 
 def test_preprocessing_maps_bytes_onto_plus_minus_a_half() -> None:

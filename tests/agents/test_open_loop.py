@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.open_loop import CONTEXT, STEPS, main, open_loop, write_open_loop
-from agents.replay import Replay
+from agents.studies.open_loop import CONTEXT, STEPS, main, open_loop, write_open_loop
+from agents.training.replay import Replay
 
 from .test_loading import write_run
 from .tiny import make, random_batch, tiny_cvrl, tiny_dreamer
@@ -87,7 +87,7 @@ def test_files_are_written_for_generative_models_alone(tmp_path: Path, ablation:
 def test_the_command_works_on_a_run_and_refuses_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from agents.checkpoint import save_checkpoint
+    from agents.training.checkpoint import save_checkpoint
 
     config = tiny_dreamer()
     agent = write_run(tmp_path, config)

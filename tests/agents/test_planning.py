@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from agents.config import PlanningConfig
-from agents.planning import Planner, planned_in
-from agents.rssm import Latent
+from agents.behaviour.planning import Planner, planned_in
+from agents.model.rssm import Latent
+from agents.training.config import PlanningConfig
 
 from .tiny import BEHAVIOUR, A, make, tiny_cvrl
 

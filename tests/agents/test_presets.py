@@ -7,10 +7,10 @@ from typing import cast
 import pytest
 import torch
 
-from agents.config import CVRLConfig, DreamerConfig
 from agents.cvrl import CVRL
 from agents.dreamer import Dreamer
-from agents.presets import preset_config
+from agents.table import preset_config
+from agents.training.config import CVRLConfig, DreamerConfig
 from natural_mujoco import InvalidArgument
 
 from .tiny import CPU, make, tiny_cvrl

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents import probe
-from agents.probe import ProbeConfig, main, probe_features, run_config, score
-from agents.probe_data import ProbeEpisodes, collect_episodes, held_out_r2
+from agents.studies import probe
+from agents.studies.probe import ProbeConfig, main, probe_features, run_config, score
+from agents.studies.probe_data import ProbeEpisodes, collect_episodes, held_out_r2
 
 from .tiny import make, random_batch, tiny_cvrl
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from agents.replay import ROWS_BETWEEN_CHECKPOINTS, Replay
+from agents.training.replay import ROWS_BETWEEN_CHECKPOINTS, Replay
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 SHAPE = (2, 2, 3)
@@ -171,31 +171,3 @@ def test_a_full_disk_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(NaturalMujocoError, match=r"No space left on device.*--replay\.capacity"):
         make_replay(tmp_path, storage="mapped")
-
-
-def test_a_replay_on_the_device_gives_the_batches_of_one_in_memory(tmp_path: Path) -> None:
-    replays = {
-        storage: make_replay(tmp_path / storage, capacity=60, storage=storage, device=torch.device("cpu"))
-        for storage in ("memory", "device")
-    }
-    for replay in replays.values():
-        add_rows(replay, 2 * ROWS_BETWEEN_CHECKPOINTS + 75)  # the ring has come round
-    batches = [replay.sample(200, 4, np.random.default_rng(0)) for replay in replays.values()]
-    for ours, expected in zip(*batches, strict=True):
-        assert torch.equal(ours, expected)
-    stacks = [replay.sample_stacked(50, 3, np.random.default_rng(0)) for replay in replays.values()]
-    assert torch.equal(stacks[0][0], stacks[1][0])
-    assert torch.equal(stacks[0][2].rewards, stacks[1][2].rewards)
-
-
-@pytest.mark.parametrize("before", ["memory", "device"])
-def test_a_replay_resumes_on_the_device(tmp_path: Path, before: str) -> None:
-    device = torch.device("cpu")
-    replay = make_replay(tmp_path, storage=before, device=device)
-    add_rows(replay, 150)
-    state, expected = replay.sync(), replay.sample(100, 4, np.random.default_rng(0))
-    del replay
-    resumed = make_replay(tmp_path, storage="device", device=device)
-    resumed.restore(state)
-    for ours, theirs in zip(resumed.sample(100, 4, np.random.default_rng(0)), expected, strict=True):
-        assert torch.equal(ours, theirs)

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from agents.rssm import RSSM, Latent, kl_loss
+from agents.model.rssm import RSSM, Latent, kl_loss
 
 A, B, D, E, S, T = 2, 3, 7, 9, 4, 6
 

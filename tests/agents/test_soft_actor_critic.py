@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.actor_critic import Policy
-from agents.distributions import tanh_normal_log_prob
-from agents.soft_actor_critic import SoftCritic, Transitions, transitions
+from agents.behaviour.actor_critic import Policy
+from agents.behaviour.soft_actor_critic import SoftCritic, Transitions, transitions
+from agents.model.distributions import tanh_normal_log_prob
 
 F_SIZE, A = 3, 2
 

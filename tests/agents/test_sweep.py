@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agents import sweep
-from agents.sweep import Job, main, parse, plan, run_on_ray
+from agents.studies import sweep
+from agents.studies.sweep import Job, main, parse, plan, run_on_ray
 
 from .tiny import write_tiny_flags
 
@@ -75,7 +75,7 @@ def test_runs_in_parallel_and_tells_failures_from_successes(
 
 def test_ctrl_c_reaches_every_run(tmp_path: Path) -> None:
     script = (
-        "import sys; from agents.sweep import Job, main; "
+        "import sys; from agents.studies.sweep import Job, main; "
         "Job.command = lambda self: [sys.executable, '-c', "
         '\'import signal, sys, time\\nsignal.signal(signal.SIGINT, lambda *_: (print("saved"), sys.exit(130)))\\n'
         'print("up", flush=True)\\ntime.sleep(60)\']; '

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from agents.command_line import check_config
-from agents.replay import Batch
-from agents.trainer import Stopped, Trainer, main, run_directory
+from agents.training.command_line import check_config, main
+from agents.training.replay import Batch
+from agents.training.trainer import Stopped, Trainer, run_directory
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 from natural_mujoco.evaluation.conditions import episode_seeds
 
@@ -205,43 +205,6 @@ def test_a_nan_saves_what_led_to_it_and_leaves_the_checkpoint(tmp_path: Path) ->
         assert torch.equal(saved[f"parameters.{key}"], value)
 
 
-def test_a_nan_that_only_the_device_noted_stops_the_run_with_the_parameters_before_it(tmp_path: Path) -> None:
-    """As on a GPU, which is asked once per line of metrics."""
-    trainer = Trainer(config(tmp_path))
-    draw, before = trainer.agent.draw, dict[str, torch.Tensor]()
-    for optimiser in trainer.agent.optimisers.values():
-        optimiser.deferred = True
-
-    def poisoned(replay: Any, rng: np.random.Generator) -> Batch:
-        batch = draw(replay, rng)
-        if trainer.updates != 3:
-            return batch
-        before.update({k: v.clone() for k, v in trainer.agent.state_dict().items()})
-        return batch._replace(rewards=torch.full_like(batch.rewards, float("nan")))
-
-    trainer.agent.draw = poisoned  # type: ignore[method-assign]
-    with pytest.raises(
-        NaturalMujocoError, match=r"An update before \d+ failed: The model loss is nan.*safetensors"
-    ):
-        trainer.run()
-    (path,) = tmp_path.glob("failure-*.safetensors")
-    saved = load_file(path)
-    assert not any(k.startswith("batch.") for k in saved)
-    moving_targets = "critic.target_q."  # they follow the Qs, which stand still
-    for key, value in before.items():
-        if not key.startswith(moving_targets):
-            assert torch.equal(saved[f"parameters.{key}"], value), key
-
-
-def test_a_replay_on_the_device_trains_the_same_and_either_resumes_the_other(tmp_path: Path) -> None:
-    Trainer(config(tmp_path / "memory")).run()
-    replay = replace(config(tmp_path).replay, storage="device")
-    for stop, changes in ((70, {"replay": replay}), (100, {}), (120, {"replay": replay})):
-        Trainer(replace(config(tmp_path / "device", **changes), steps=stop)).run()
-    a, b = final_state(tmp_path / "memory")[0], final_state(tmp_path / "device")[0]
-    assert differing(a, b) == []
-
-
 def test_a_directory_of_another_configuration_is_refused_and_the_fields_named(tmp_path: Path) -> None:
     Trainer(replace(config(tmp_path), steps=50)).run()
     other = replace(config(tmp_path), seed=3, model=replace(config(tmp_path).model, free_nats=2.0))
@@ -288,7 +251,7 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None
 def test_checkpoints_come_before_the_ring_overwrites_what_the_last_two_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.trainer.ROWS_BETWEEN_CHECKPOINTS", 15)
+    monkeypatch.setattr("agents.training.trainer.ROWS_BETWEEN_CHECKPOINTS", 15)
     trainer = Trainer(config(tmp_path))
     saved: list[int] = []
     save = trainer._save
@@ -310,7 +273,11 @@ def test_default_directories_tell_runs_apart() -> None:
     [
         (["--task", "walker-fly"], 2, "Unknown task 'walker-fly'"),
         (["--variant", "nautral"], 2, "Unknown variant 'nautral'. Valid: natural, standard."),
-        (["--preset", "desktop"], 2, "Unknown preset 'desktop'. Valid: paper, released-code, laptop."),
+        (
+            ["--preset", "desktop"],
+            2,
+            "Unknown preset 'desktop' of cvrl. Valid: paper, released-code, laptop.",
+        ),
         (["--num-envs", "0"], 2, "--num-envs is 0; it must be at least 1."),
         (["--steps", "0"], 2, "--steps is 0"),
         (["--device", "cuda"], 2, "PyTorch sees no CUDA GPU here"),
@@ -319,11 +286,6 @@ def test_default_directories_tell_runs_apart() -> None:
         (["--training.batch-length", "600"], 2, "an episode has 501 frames"),
         (["--training.prefill", "10"], 2, "--training.prefill is 10"),
         (["--replay.capacity", "10"], 2, "--replay.capacity is 10"),
-        (
-            ["--device", "cpu", "--training.graph"],
-            2,
-            "--training.graph needs a CUDA GPU; this run is on cpu.",
-        ),
         (["--environment.size", "32"], 2, "--environment.size is 32"),
         (
             ["--ablation", "generative", "--environment.size", "84"],
@@ -357,7 +319,7 @@ def test_an_unknown_flag_exits_with_two() -> None:
 
 def test_the_released_code_has_no_pixel_sac(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("sac", ["--preset", "released-code"]) == 2
-    assert "has no pixel SAC" in capsys.readouterr().err
+    assert "Unknown preset 'released-code' of sac. Valid: paper, laptop." in capsys.readouterr().err
 
 
 def test_a_missing_wandb_names_the_package(

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from agents.agent import Agent
-from agents.networks import preprocess
-from agents.optimiser import NonFiniteGradient, Optimiser
-from agents.replay import Batch
+from agents.model.networks import preprocess
 from agents.sac import StackedBatch, random_shift
+from agents.training.optimiser import NonFiniteGradient, Optimiser
+from agents.training.replay import Batch
 
 from .tiny import MODEL, TRAINING, A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from agents.agent import Agent
-from agents.config import (
+from agents.table import make_agent
+from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
     DreamerConfig,
@@ -21,8 +22,7 @@ from agents.config import (
     SoftActorCriticConfig,
     TrainingConfig,
 )
-from agents.loading import make_agent
-from agents.replay import Batch
+from agents.training.replay import Batch
 
 A, B, T, SIZE = 2, 3, 6, 64
 CPU = torch.device("cpu")

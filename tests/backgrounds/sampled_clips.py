@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from natural_mujoco.backgrounds.generate import embedded_family, embedded_ids, generate_frames
-from natural_mujoco.backgrounds.procedural.families import FAMILIES
+from natural_mujoco.backgrounds.embedded.families import FAMILIES
+from natural_mujoco.backgrounds.embedded.generate import embedded_family, embedded_ids, generate_frames
 
 IDS = embedded_ids("train") + embedded_ids("test")
 TIMES = tuple(range(5, 500, 45))

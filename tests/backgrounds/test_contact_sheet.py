@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from natural_mujoco.backgrounds import open_videos
-from natural_mujoco.backgrounds.contact_sheet import CAPTION, GAP, contact_sheet, moving_sheet, spread
 from natural_mujoco.errors import InvalidArgument
+from natural_mujoco.pictures.clip_sheet import CAPTION, GAP, contact_sheet, moving_sheet, spread
 
 
 def test_the_sheet_shows_a_frame_of_each_third_of_each_clip(plain_clips: Path, home: Path) -> None:

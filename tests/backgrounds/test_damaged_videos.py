@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from natural_mujoco.backgrounds import VideoLibrary, open_videos
 from natural_mujoco.backgrounds.cache import Cache
 from natural_mujoco.backgrounds.manifest import FolderSource, Manifest, Video
-from natural_mujoco.backgrounds.preparing_process import PreparingProcess
+from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.errors import VideoSetError
 
 from .footage import short_clip

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from natural_mujoco.backgrounds import decode, open_videos
-from natural_mujoco.backgrounds.decode import read_squares
+from natural_mujoco.backgrounds import open_videos
 from natural_mujoco.backgrounds.manifest import MAX_FRAMES
-from natural_mujoco.backgrounds.preparing_process import PreparingProcess
+from natural_mujoco.backgrounds.obtain import decode
+from natural_mujoco.backgrounds.obtain.decode import read_squares
+from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.errors import VideoSetError
 
 from .footage import BIKES, CARPHONE, cut_to_frames, decoded_by_ffmpeg, ffmpeg, short_clip

@@ -14,8 +14,8 @@ import pytest
 from decord import VideoReader
 from numpy.typing import NDArray
 
-from natural_mujoco.backgrounds.generate import embedded_family, generate_frames
-from natural_mujoco.backgrounds.procedural.families import FAMILIES
+from natural_mujoco.backgrounds.embedded.families import FAMILIES
+from natural_mujoco.backgrounds.embedded.generate import embedded_family, generate_frames
 
 from .sampled_clips import IDS, TIMES, displacement, halved, sampled, spectral_slope
 

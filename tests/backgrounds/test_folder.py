@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from natural_mujoco.backgrounds import open_videos
-from natural_mujoco.backgrounds.folder import split_of
+from natural_mujoco.backgrounds.obtain.folder import split_of
 from natural_mujoco.errors import VideoSetError
 
 from .footage import BIKES, CARPHONE, cut_to_frames, ffmpeg, short_clip

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from natural_mujoco.backgrounds import generate
-from natural_mujoco.backgrounds.generate import embedded_ids, generate_clip, generate_frames, resize
+from natural_mujoco.backgrounds.embedded import generate
+from natural_mujoco.backgrounds.embedded.generate import embedded_ids, generate_clip, generate_frames, resize
 from natural_mujoco.errors import InvalidArgument
 
 from .sampled_clips import halved

@@ -11,8 +11,8 @@ import pytest
 
 from natural_mujoco.backgrounds import open_videos
 from natural_mujoco.backgrounds.cache import Cache
-from natural_mujoco.backgrounds.importing import find_clips, import_clips
 from natural_mujoco.backgrounds.library import VideoLibrary
+from natural_mujoco.backgrounds.obtain.importing import find_clips, import_clips
 from natural_mujoco.errors import InvalidArgument, VideoSetError
 
 from .footage import BIKES, cut_to_frames

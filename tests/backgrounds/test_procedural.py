@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from natural_mujoco.backgrounds import generate
-from natural_mujoco.backgrounds.procedural import (
+from natural_mujoco.backgrounds.embedded import (
     actors,
     dead_leaves,
     families,
+    generate,
     integer_noise,
     palettes,
     scene,
@@ -24,10 +24,10 @@ from natural_mujoco.backgrounds.procedural import (
     studio,
     terrain,
 )
-from natural_mujoco.backgrounds.procedural.dead_leaves import Leaves, drop, lay_over, soften
-from natural_mujoco.backgrounds.procedural.integer_noise import ONE, TURN, Stream, cosine, fractal_noise, sine
-from natural_mujoco.backgrounds.procedural.scene import RASTER, Actor, Layer, Scene
-from natural_mujoco.backgrounds.procedural.shapes import silhouette
+from natural_mujoco.backgrounds.embedded.dead_leaves import Leaves, drop, lay_over, soften
+from natural_mujoco.backgrounds.embedded.integer_noise import ONE, TURN, Stream, cosine, fractal_noise, sine
+from natural_mujoco.backgrounds.embedded.scene import RASTER, Actor, Layer, Scene
+from natural_mujoco.backgrounds.embedded.shapes import silhouette
 
 MODULES = (generate, actors, dead_leaves, families, integer_noise, palettes, scene, shapes, studio, terrain)
 
@@ -231,7 +231,7 @@ def test_no_module_on_the_way_from_seed_to_bytes_can_make_a_float(module: Module
 def test_all_modules_of_the_generator_are_checked() -> None:
     folder = Path(scene.__file__).parent
     assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == {
-        module.__name__.rpartition(".")[2] for module in MODULES[1:]
+        module.__name__.rpartition(".")[2] for module in MODULES
     }
 
 

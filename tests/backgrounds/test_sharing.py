@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from natural_mujoco.backgrounds import open_videos
-from natural_mujoco.backgrounds.verify import verify
+from natural_mujoco.backgrounds.obtain.verify import verify
 from natural_mujoco.errors import VideoSetError
 
 from .hub_server import HubServer

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from natural_mujoco.backgrounds import VideoLibrary, open_videos
-from natural_mujoco.backgrounds.preparation import Preparers
-from natural_mujoco.backgrounds.verify import Finding, disk_use, verify
+from natural_mujoco.backgrounds.obtain.preparation import Preparers
+from natural_mujoco.backgrounds.obtain.verify import Finding, disk_use, verify
 
 from .sets import prepared_under, write_manifest
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from natural_mujoco.backgrounds.hub import RangeReader
-from natural_mujoco.backgrounds.zip_members import DamagedMember, Member, find_members, unpack
+from natural_mujoco.backgrounds.obtain.hub import RangeReader
+from natural_mujoco.backgrounds.obtain.zip_members import DamagedMember, Member, find_members, unpack
 from natural_mujoco.errors import VideoSetError
 
 VIDEO = random.Random(0).randbytes(4000) + bytes(3000)

@@ -12,7 +12,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import pytest
 
-from natural_mujoco.backgrounds.folder import split_of
+from natural_mujoco.backgrounds.obtain.folder import split_of
 
 from ..backgrounds.footage import CARPHONE, cut_to_frames, short_clip
 from ..backgrounds.sets import HANGS_S, command, environment, prepared_under, videos, write_manifest

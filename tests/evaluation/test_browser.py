@@ -19,8 +19,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from natural_mujoco.evaluation.conditions import TASK_NAMES
-from natural_mujoco.evaluation.leaderboard.site import build_site
 from natural_mujoco.evaluation.records import Results
+from natural_mujoco.leaderboard.site import build_site
 
 from .made_up import make_results
 

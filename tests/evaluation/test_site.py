@@ -13,10 +13,10 @@ import pytest
 
 from natural_mujoco.errors import InvalidArgument, ResultsError
 from natural_mujoco.evaluation.conditions import TASK_NAMES
-from natural_mujoco.evaluation.leaderboard.board import Board, View, make_board
-from natural_mujoco.evaluation.leaderboard.site import build_site
-from natural_mujoco.evaluation.leaderboard.tables import markdown_tables, text_tables
 from natural_mujoco.evaluation.records import Media, Results
+from natural_mujoco.leaderboard.board import Board, View, make_board
+from natural_mujoco.leaderboard.site import build_site
+from natural_mujoco.leaderboard.tables import markdown_tables, text_tables
 
 from .made_up import make_results
 

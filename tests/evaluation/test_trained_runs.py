@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.checkpoint import save_checkpoint
-from agents.config import EnvironmentConfig, RunConfig
-from agents.loading import make_agent, save_config
+from agents.table import make_agent
+from agents.training.checkpoint import save_checkpoint
+from agents.training.config import EnvironmentConfig, RunConfig
+from agents.training.loading import save_config
 from natural_mujoco.cli import main
 from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.policy_source import find_policy

@@ -1,0 +1,1 @@
+"""What is done with it: actors and critics, in imagination and on replay, and planning."""

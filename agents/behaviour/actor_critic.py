@@ -1,0 +1,153 @@
+"""Behaviour learned in latent imagination: section 3.2 eq. 7, appendices A.1 and A.2.
+
+- `Actor`: the tanh-Gaussian policy q(a | s).
+- `imagine`: trajectories under the actor, differentiable from rewards to actions.
+- `lambda_returns`: Ṽ_λ.
+- `actor_loss`, `value_loss`: the two halves of eq. 7.
+
+Letters of shapes: see networks.py. Imagined quantities are time-major, [H, N, ·].
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..model.distributions import tanh_normal_log_prob, tanh_normal_sample
+from ..model.networks import MLP
+from ..model.rssm import Latent
+from ..model.world_model import WorldModel
+
+
+class Policy(NamedTuple):
+    """q(a | s) at some states: a Gaussian that is squashed by tanh."""
+
+    mean: Tensor  # [..., A], before the tanh
+    std: Tensor  # [..., A]
+
+    def mode(self) -> Tensor:
+        """tanh(μ), the median of every action: [..., A]."""
+        return torch.tanh(self.mean)
+
+    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """(action, log-density) with `noise` [..., A] from N(0, I): [..., A] and [...]."""
+        action, raw = tanh_normal_sample(self.mean, self.std, noise)
+        return action, tanh_normal_log_prob(raw, self.mean, self.std)
+
+
+class Actor(nn.Module):
+    """a = tanh(μ(s) + σ(s)·ε) (section 3.2, appendix B).
+
+    As in Dreamer, μ is bounded softly at ±`mean_scale` and σ starts at `initial_std`, far above what a tanh lets
+    through, so that the first actions are near ±1 at random.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        action_size: int,
+        units: int = 400,
+        layers: int = 4,
+        initial_std: float = 5.0,
+        mean_scale: float = 5.0,
+        min_std: float = 1e-4,
+    ) -> None:
+        super().__init__()
+        self.action_size, self.mean_scale, self.min_std = action_size, mean_scale, min_std
+        self.raw_initial_std = math.log(math.expm1(initial_std))
+        self.network = MLP(features, units, layers, 2 * action_size)
+
+    def forward(self, features: Tensor) -> Policy:
+        mean, std = self.network(features).float().chunk(2, -1)
+        mean = self.mean_scale * torch.tanh(mean / self.mean_scale)
+        return Policy(mean, F.softplus(std + self.raw_initial_std) + self.min_std)
+
+
+class Imagination(NamedTuple):
+    """Trajectories {s̃, ã} from N start states; step 0 of the states is the start itself."""
+
+    features: Tensor  # [H + 1, N, F]
+    actions: Tensor  # [H, N, A]
+    raw: Tensor  # [H, N, A], the actions before the tanh
+    policy: Policy  # [H, N, A], what they were drawn from
+
+    def entropy(self) -> Tensor:
+        """Mean entropy of the policy at the imagined states, from its samples: a scalar in nats, differentiable."""
+        return -tanh_normal_log_prob(self.raw, self.policy.mean, self.policy.std).mean()
+
+
+def imagine(
+    model: WorldModel, actor: Actor, start: Latent, action_noise: Tensor, state_noise: Tensor
+) -> Imagination:
+    """Appendix A.1: roll the prior out under the actor, [N, ·] → H steps.
+
+    The actor reads detached features, as in Dreamer: gradients reach it through the actions it took, not through
+    the states in which it will act.
+
+    Args:
+        action_noise: [H, N, A] from N(0, I).
+        state_noise: [H, N, S] from N(0, I).
+    """
+    latent, features = start, [start.features]
+    actions, raws, policies = [], [], []
+    for a_noise, s_noise in zip(action_noise, state_noise, strict=True):
+        policy = actor(features[-1].detach())
+        action, raw = tanh_normal_sample(policy.mean, policy.std, a_noise)
+        latent = model.rssm.imagine_step(latent, action, s_noise)
+        features.append(latent.features)
+        actions.append(action)
+        raws.append(raw)
+        policies.append(policy)
+    means, stds = (torch.stack(x) for x in zip(*policies, strict=True))
+    return Imagination(torch.stack(features), torch.stack(actions), torch.stack(raws), Policy(means, stds))
+
+
+def follow(model: WorldModel, start: Latent, actions: Tensor, state_noise: Tensor) -> Tensor:
+    """The states that `actions` [H, N, A] lead to: features [H + 1, N, F], the start first."""
+    latent, features = start, [start.features]
+    for action, noise in zip(actions, state_noise, strict=True):
+        latent = model.rssm.imagine_step(latent, action, noise)
+        features.append(latent.features)
+    return torch.stack(features)
+
+
+def lambda_returns(rewards: Tensor, values: Tensor, discount: float, lambda_: float) -> Tensor:
+    """Ṽ_λ of appendix A.2 at every step of the imagination.
+
+    The paper's weighted mean of k-step returns, as the recursion
+    V_τ = r_τ + γ((1 − λ)·v_{τ+1} + λ·V_{τ+1}), which starts from V_{t+H} = v_{t+H}.
+
+    Args:
+        rewards: r̃ of the states τ = t … t + H − 1, [H, N].
+        values: v of the states τ = t … t + H, [H + 1, N].
+
+    Returns:
+        [H, N].
+    """
+    if len(values) != len(rewards) + 1:
+        raise ValueError(f"{len(rewards)} rewards need {len(rewards) + 1} values, not {len(values)}.")
+    result, returns = values[-1], []
+    for reward, value in zip(reversed(rewards.unbind(0)), reversed(values[1:].unbind(0)), strict=True):
+        result = reward + discount * ((1 - lambda_) * value + lambda_ * result)
+        returns.append(result)
+    return torch.stack(returns[::-1])
+
+
+def discounts(returns: Tensor, discount: float, weighted: bool) -> Tensor:
+    """The weight of each imagined step in both losses, [H, 1]: 1, or discount^k as the released code has it."""
+    steps = torch.arange(len(returns), device=returns.device, dtype=returns.dtype)
+    return (discount**steps if weighted else torch.ones_like(steps))[:, None]
+
+
+def actor_loss(returns: Tensor, weights: Tensor) -> Tensor:
+    """The first half of eq. 7, averaged over steps and states: a scalar."""
+    return -(weights * returns).mean()
+
+
+def value_loss(values: Tensor, returns: Tensor, weights: Tensor) -> Tensor:
+    """The second half of eq. 7, averaged over steps and states; the returns are targets: a scalar."""
+    return 0.5 * (weights * (values - returns.detach()) ** 2).mean()

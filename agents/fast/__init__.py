@@ -1,0 +1,1 @@
+"""What is only speed: memory kept between updates, faster convolutions."""

@@ -1,0 +1,1 @@
+"""What is learned of the world: encoder, RSSM, heads and observation models."""

@@ -1,0 +1,149 @@
+"""The networks every agent shares, and the one place where pixels become network input.
+
+- `preprocess`: uint8 frames → centred floats; acting and training both come through here.
+- `MLP`: fully connected layers with ELU between them.
+- `Encoder`: four convolutions (appendix B).
+- `Decoder`: the transposed convolutions of the generative model.
+- `precision`: the autocast context an agent computes in.
+
+Shapes, here and in every module of this package:
+
+    B  sequences in a batch        H  imagination horizon
+    T  steps in a sequence         N  states in a flat batch, mostly B·T
+    A  action size                 C  image channels
+    E  embedding size (1024)       D  deterministic state size (200)
+    S  stochastic state size (30)  F  feature size, S + D
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..fast.convolutions import convolution, transposed_convolution
+
+EncoderOutput = Literal["relu", "layer-norm"]
+
+
+def preprocess(frames: Tensor) -> Tensor:
+    """uint8 frames [..., height, width, C] → floats in [−0.5, 0.5] of the same shape."""
+    return frames.to(torch.float32).div_(255).sub_(0.5)
+
+
+def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """The context to compute in: `"bfloat16"` autocasts matrix products and convolutions, `"float32"` does nothing."""
+    if name == "bfloat16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+class MLP(nn.Module):
+    """`layers` hidden layers of `units` with ELU, then a linear layer: [..., inputs] → [..., outputs]."""
+
+    def __init__(self, inputs: int, units: int, layers: int, outputs: int) -> None:
+        super().__init__()
+        sizes = [inputs] + [units] * layers
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.output = nn.Linear(sizes[-1], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.hidden:
+            x = F.elu(layer(x))
+        return self.output(x)
+
+
+class Encoder(nn.Module):
+    """Four convolutions, kernel 4, stride 2 (appendix B): uint8 [..., height, width, C] → [..., E].
+
+    Channels are depth·(1, 2, 4, 8); the paper's "32, 65, 128, 256" is read as depth 32. Frames of
+    64×64 give E = 32·depth. With `output="relu"` the last layer is a ReLU as in Dreamer; `"layer-norm"` ends
+    in a linear convolution and a LayerNorm, which cannot die (see agents/README.md). With `fast` a CPU takes the
+    routes of convolutions.py.
+    """
+
+    def __init__(
+        self,
+        size: int = 64,
+        channels: int = 3,
+        depth: int = 32,
+        output: EncoderOutput = "relu",
+        fast: bool = True,
+    ) -> None:
+        super().__init__()
+        self.fast = fast
+        widths = [channels, depth, 2 * depth, 4 * depth, 8 * depth]
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2) for a, b in itertools.pairwise(widths))
+        for _ in range(4):
+            size = (size - 4) // 2 + 1
+        if size < 1:
+            raise ValueError(
+                f"Frames are too small for four convolutions of stride 2: they end at {size} pixels."
+            )
+        self.size = size * size * widths[-1]
+        self.norm = nn.LayerNorm(self.size) if output == "layer-norm" else None
+        # Frames arrive as [height, width, C], which is exactly the layout the fast kernels want.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, frames: Tensor) -> Tensor:
+        leading = frames.shape[:-3]
+        x = preprocess(frames).flatten(0, -4).permute(0, 3, 1, 2)  # N C height width, channels last in memory
+        *inner, last = self.convolutions
+        for layer in inner:
+            x = F.relu(layer(x))
+        if self.fast and x.device.type == "cpu":
+            assert isinstance(last, nn.Conv2d)
+            assert last.bias is not None
+            x = convolution(x, last.weight, last.bias)
+        else:
+            x = last(x)
+        x = F.relu(x) if self.norm is None else x
+        x = x.permute(0, 2, 3, 1).reshape(*leading, self.size)
+        return x.float() if self.norm is None else self.norm(x.float())
+
+
+class Decoder(nn.Module):
+    """Dreamer's transposed convolutions: features [..., F] → centred frames [..., 64, 64, C].
+
+    The mean of a Gaussian of standard deviation 1 over the values that `preprocess` gives. With `fast` a CPU takes the
+    routes of convolutions.py.
+    """
+
+    def __init__(self, features: int, channels: int = 3, depth: int = 32, fast: bool = True) -> None:
+        super().__init__()
+        self.fast = fast
+        self.input = nn.Linear(features, 32 * depth)
+        widths, kernels = [32 * depth, 4 * depth, 2 * depth, depth, channels], [5, 5, 6, 6]
+        self.layers = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, k, stride=2)
+            for a, b, k in zip(widths[:-1], widths[1:], kernels, strict=True)
+        )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, features: Tensor) -> Tensor:
+        leading = features.shape[:-1]
+        x = self.input(features.flatten(0, -2))[:, None, None]  # N 1 1 32·depth
+        fast = self.fast and x.device.type == "cpu"
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.ConvTranspose2d)
+            assert layer.bias is not None
+            x = F.relu(x) if i else x
+            if fast:
+                x = transposed_convolution(x, layer.weight, layer.bias)
+            else:
+                x = layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return x.unflatten(0, leading)
+
+    def squared_error(self, features: Tensor, frames: Tensor) -> Tensor:
+        """Mean over frames of the squared error summed over a frame's pixels and channels, a scalar.
+
+        Args:
+            features: [..., F].
+            frames: uint8 [..., 64, 64, C], what the features should decode to.
+        """
+        total = F.mse_loss(self(features).float(), preprocess(frames), reduction="sum")
+        return total / frames.shape[:-3].numel()

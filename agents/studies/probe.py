@@ -1,0 +1,235 @@
+"""What a world model knows: `python -m agents.probe --task walker-walk`.
+
+World models are trained on one fixed set of episodes in front of training videos. Then a linear map from their
+features to the physical state (dm_control's own observation) and the reward is fitted on those episodes, and scored on
+episodes in front of held-out test videos. Mean R² is the paper's claim at its root: a model that spends itself on
+the background knows little of the robot. Minutes on a CPU, where returns take hours. The same command goes on where an
+earlier one was stopped, and more models, variants or seeds are added to what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+
+from natural_mujoco import InvalidArgument, NaturalMujocoError
+
+from ..agent import choose_device
+from ..fast.allocator import keep_freed_memory
+from ..latent_agent import LatentAgent
+from ..table import make_agent, preset_config
+from ..training.command_line import check_config
+from ..training.config import CVRLConfig, RunConfig, Variant
+from ..training.optimiser import NonFiniteGradient
+from ..training.replay import Batch, Replay
+from .probe_data import ProbeEpisodes, collect_episodes, held_out_r2
+from .probe_results import ProbeResults
+
+ProbeModel = Literal["cvrl", "generative", "reward-only"]
+TRAIN_SEED, TEST_SEED = 10_000, 20_000
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """Flags of the probe."""
+
+    task: str = "cartpole-swingup"
+    models: tuple[ProbeModel, ...] = ("cvrl", "generative", "reward-only")
+    variants: tuple[Variant, ...] = ("natural", "standard")
+    videos: str = "auto"
+    preset: Literal["paper", "released-code", "laptop"] = "laptop"
+    updates: int = 2000
+    """Of the world model; 0 probes an untrained one."""
+    probes: int = 4
+    """How often to probe during training, at equal distances; the untrained model is always probed too."""
+    rendering: Literal["default", "reference", "fast"] = "fast"
+    """`fast` leaves shadows and reflections out of the standard background too, which is 20 times as quick."""
+    fast: bool = True
+    """The fast update path; `--no-fast` trains by the plain one, which must score the same within noise."""
+    train_episodes: int = 128
+    test_episodes: int = 16
+    seeds: tuple[int, ...] = (0,)
+    device: str = "auto"
+    threads: int = 0
+    out: Path = field(default_factory=lambda: Path("probe"))
+    """Folder for TASK.json and TASK.png."""
+
+
+def probe_features(agent: LatentAgent, episodes: ProbeEpisodes) -> dict[str, NDArray[np.float32]]:
+    """What the model says of every frame, filtering through whole episodes.
+
+    Returns:
+        `"features"`, the posterior (its mean, and h) [episodes, steps, F], and `"embedding"`, the encoder's output
+        [episodes, steps, E].
+    """
+    model, outputs = agent.world_model, []
+    for i in range(len(episodes.frames)):
+        frames, actions, rewards = (torch.from_numpy(x[i : i + 1]) for x in episodes[:3])
+        batch = Batch(frames, actions, rewards, torch.zeros_like(rewards)).to(agent.device)
+        noise = torch.zeros(*batch.rewards.shape, model.rssm.stochastic_size, device=agent.device)
+        with torch.no_grad(), agent.autocast():
+            posterior, _, embedding = model.infer(batch, noise)
+        outputs.append((posterior.features[0].cpu().numpy(), embedding[0].float().cpu().numpy()))
+    features, embeddings = zip(*outputs, strict=True)
+    return {"features": np.stack(features), "embedding": np.stack(embeddings)}
+
+
+def score(agent: LatentAgent, train: ProbeEpisodes, test: ProbeEpisodes) -> dict[str, dict[str, float]]:
+    """Held-out R² of each physical quantity that varies, of the reward, and their mean over quantities, by source."""
+    varies = train.states.reshape(-1, len(train.names)).std(0) > 1e-3
+    names = [n for n, v in zip(train.names, varies, strict=True) if v]
+    targets = [np.concatenate([e.states[..., varies], e.rewards[..., None]], -1) for e in (train, test)]
+    fitted, held = probe_features(agent, train), probe_features(agent, test)
+    result = {}
+    for source in fitted:
+        r2 = held_out_r2(
+            fitted[source].reshape(-1, fitted[source].shape[-1]),
+            targets[0].reshape(-1, len(names) + 1),
+            held[source].reshape(-1, held[source].shape[-1]),
+            targets[1].reshape(-1, len(names) + 1),
+            groups=len(train.frames),
+        )
+        result[source] = {
+            "mean": float(r2[:-1].mean()),
+            "reward": float(r2[-1]),
+            **dict(zip(names, map(float, r2), strict=False)),
+        }
+    return result
+
+
+def run_config(config: ProbeConfig, model: ProbeModel, variant: Variant, seed: int) -> CVRLConfig:
+    """The run that a model of this probe would be part of: its world model is exactly the agent's."""
+    start = cast(CVRLConfig, preset_config("cvrl", config.preset))
+    return cast(
+        CVRLConfig,
+        check_config(
+            replace(
+                start,
+                environment=replace(start.environment, rendering=config.rendering),
+                training=replace(start.training, fast=config.fast),
+                task=config.task,
+                variant=variant,
+                videos=config.videos,
+                seed=seed,
+                device=config.device,
+                ablation="none" if model == "cvrl" else model,
+            )
+        ),
+    )
+
+
+def train_and_probe(
+    config: ProbeConfig, run: RunConfig, train: ProbeEpisodes, test: ProbeEpisodes, label: str
+) -> list[dict[str, Any]]:
+    """Train one world model on `train` and probe it along the way: one record for each probe."""
+    agent = cast(LatentAgent, make_agent(run, train.actions.shape[-1], choose_device(run.device)))
+    records = []
+    with tempfile.TemporaryDirectory() as folder:
+        replay = _as_replay(train, Path(folder))
+        keep_freed_memory(run.training.fast)  # not before the replay has its own
+        sampler = np.random.default_rng(np.random.SeedSequence([run.seed, 5]))
+        marks = {round(config.updates * i / max(config.probes, 1)) for i in range(config.probes + 1)}
+        metrics: dict[str, torch.Tensor] = {}
+        began = time.monotonic()
+        for update in range(config.updates + 1):
+            if update in marks:
+                scores = score(agent, train, test)
+                numbers = {k: round(float(v), 4) for k, v in metrics.items()}
+                records.append(
+                    {"update": update, "seconds": time.monotonic() - began, "r2": scores} | numbers
+                )
+                print(
+                    f"{label}  update {update}/{config.updates}  R² {scores['features']['mean']:.3f}  "
+                    f"reward {scores['features']['reward']:.3f}  {time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
+            if update < config.updates:
+                metrics = agent.warm_up(agent.draw(replay, sampler))
+    return records
+
+
+def _as_replay(episodes: ProbeEpisodes, folder: Path) -> Replay:
+    """The episodes side by side, one stream each."""
+    count, steps = episodes.rewards.shape
+    replay = Replay(folder, count, count * steps, episodes.frames.shape[2:], episodes.actions.shape[-1])
+    for t in range(steps):
+        first = np.full(count, t == 0)
+        none = np.zeros(count, bool)
+        replay.add(episodes.frames[:, t], episodes.actions[:, t], episodes.rewards[:, t], none, first)
+    return replay
+
+
+def _collect(run: RunConfig, split: str, first_seed: int, episodes: int) -> ProbeEpisodes:
+    def say(done: int) -> None:
+        if done % 8 == 0 or done == episodes:
+            print(f"{run.task} {run.variant}: {done}/{episodes} episodes on {split} videos", flush=True)
+
+    return collect_episodes(run, split, first_seed, episodes, say)
+
+
+def run_probe(config: ProbeConfig) -> ProbeResults:
+    """All models of a probe that TASK.json does not hold yet; each is added as soon as it is done."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    task = run_config(config, config.models[0], config.variants[0], 0).task
+    # Through JSON, so that they compare with what was read from a file.
+    settings = json.loads(json.dumps(asdict(config) | {"task": task}, default=str))
+    results = ProbeResults(config.out / f"{task}.json", task, settings)
+    for variant in config.variants:
+        missing = [
+            (model, seed)
+            for seed in config.seeds
+            for model in config.models
+            if not results.has(variant, model, seed)
+        ]
+        if not missing:
+            continue
+        run = run_config(config, config.models[0], variant, 0)
+        train = _collect(run, "train", TRAIN_SEED, config.train_episodes)
+        test = _collect(run, "test", TEST_SEED, config.test_episodes)
+        for model, seed in missing:
+            run = run_config(config, model, variant, seed)
+            records = train_and_probe(config, run, train, test, f"{task} {variant} {model} seed {seed}")
+            results.add({"variant": variant, "model": model, "seed": seed, "probes": records})
+    return results
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    from .probe_plot import plot_probe
+
+    try:
+        config = tyro.cli(ProbeConfig, args=arguments, prog="python -m agents.probe", description=__doc__)
+        for name, value in (
+            ("--train-episodes", config.train_episodes),
+            ("--test-episodes", config.test_episodes),
+        ):
+            if value < 2:
+                raise InvalidArgument(f"{name} is {value}; it must be at least 2.")
+        if config.updates < 0 or config.probes < 1:
+            raise InvalidArgument("--updates must be at least 0 and --probes at least 1.")
+        results = run_probe(config)
+        path = results.path
+        plot_probe(results.data, path.with_suffix(".png"))
+    except KeyboardInterrupt:
+        print("Stopped; finished models are kept. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except NonFiniteGradient as error:
+        print(f"Error: {error} Try a lower learning rate.", file=sys.stderr)
+        return 1
+    except NaturalMujocoError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InvalidArgument) else 1
+    print(path, path.with_suffix(".png"), sep="\n")
+    return 0

@@ -1,0 +1,107 @@
+"""The data of a probe: fixed episodes with the physical state beside every frame, and ridge regression to it.
+
+The physics of an episode depends on its seed and actions alone, so that natural and standard, training and test
+videos show the very same motion wherever the seeds are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from ..training.collection import environment_arguments, environment_id
+from ..training.config import RunConfig
+
+
+class ProbeEpisodes(NamedTuple):
+    """`episodes` of equal length; row t holds what led to frame t, as in the replay."""
+
+    frames: NDArray[np.uint8]  # [episodes, steps, height, width, 3]
+    actions: NDArray[np.float32]  # [episodes, steps, A]
+    rewards: NDArray[np.float32]  # [episodes, steps]
+    states: NDArray[np.float64]  # [episodes, steps, quantities]
+    names: tuple[str, ...]  # of the quantities
+
+
+def collect_episodes(
+    config: RunConfig, split: str, first_seed: int, episodes: int, say: Callable[[int], None]
+) -> ProbeEpisodes:
+    """Episodes under random actions that are held for some steps, so that bodies gather speed and cover ground.
+
+    The physical state is dm_control's own observation of the task. `say` is told after each episode how many are done.
+    """
+    env = gym.make(environment_id(config.task, config.variant), **environment_arguments(config, split))
+    try:
+        collected = []
+        for i in range(episodes):
+            collected.append(_episode(env, first_seed + i))
+            say(i + 1)
+    finally:
+        env.close()
+    names = collected[0][4]
+    frames, actions, rewards, states, _ = zip(*collected, strict=True)
+    return ProbeEpisodes(np.stack(frames), np.stack(actions), np.stack(rewards), np.stack(states), names)
+
+
+def _episode(env: gym.Env, seed: int) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]:
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
+    frame, _ = env.reset(seed=seed)
+    assert env.action_space.shape is not None
+    action = np.zeros(env.action_space.shape, np.float32)
+    state, names = physical_state(env)
+    rows = [(frame, action, 0.0, state)]
+    hold, done = 0, False
+    while not done:
+        if hold == 0:
+            action = rng.uniform(-1, 1, action.shape).astype(np.float32)
+            hold = int(rng.integers(1, 9))
+        hold -= 1
+        frame, reward, terminated, truncated, _ = env.step(action)
+        rows.append((frame, action, float(reward), physical_state(env)[0]))
+        done = terminated or truncated
+    frames, actions, rewards, states = zip(*rows, strict=True)
+    return np.stack(frames), np.stack(actions), np.array(rewards, np.float32), np.stack(states), names
+
+
+def physical_state(env: gym.Env) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """dm_control's observation of the task as one vector, and the name of each of its quantities."""
+    underneath = env.unwrapped.dm_control_env  # type: ignore[attr-defined]
+    observation = underneath.task.get_observation(underneath.physics)
+    values, names = [], []
+    for key, value in observation.items():
+        flat = np.atleast_1d(np.asarray(value, np.float64)).ravel()
+        values.append(flat)
+        names += [key if len(flat) == 1 else f"{key}[{i}]" for i in range(len(flat))]
+    return np.concatenate(values), tuple(names)
+
+
+def held_out_r2(
+    train_x: NDArray, train_y: NDArray, test_x: NDArray, test_y: NDArray, groups: int
+) -> NDArray[np.float64]:
+    """R² of ridge regression on the test rows, for each column of y: 1 − SSE / SST, which can be negative.
+
+    Args:
+        train_x, test_x: features [rows, F].
+        train_y, test_y: targets [rows, quantities].
+        groups: training rows come as this many episodes of equal length; the last quarter of them chooses the penalty.
+    """
+    mean, std = train_x.mean(0), train_x.std(0) + 1e-6
+    x, held = (train_x - mean) / std, (test_x - mean) / std
+    cut = len(x) // groups * (groups - max(1, groups // 4))
+    penalties = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    scores = [_r2(x[:cut], train_y[:cut], x[cut:], train_y[cut:], p).mean() for p in penalties]
+    return _r2(x, train_y, held, test_y, penalties[int(np.argmax(scores))])
+
+
+def _r2(x: NDArray, y: NDArray, held_x: NDArray, held_y: NDArray, penalty: float) -> NDArray[np.float64]:
+    x, held_x = x.astype(np.float64), held_x.astype(np.float64)
+    centre = y.mean(0)
+    gram = x.T @ x / len(x) + penalty * np.eye(x.shape[1])
+    weights = np.linalg.solve(gram, x.T @ (y - centre) / len(x))
+    error = ((held_y - centre - held_x @ weights) ** 2).mean(0)
+    spread = held_y.var(0)
+    return 1 - error / np.maximum(spread, 1e-12)

@@ -1,0 +1,188 @@
+"""Many training runs: `python -m agents.sweep --agents cvrl dreamer --seeds 0 1 2 -- --preset laptop`.
+
+Runs every combination of agent, ablation, task, variant and seed as a process of its own, `--parallel` at a time, or on
+a Ray cluster. What follows `--` goes to every run. Runs resume: the same command goes on where a sweep was stopped,
+and does again what failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+
+from ..table import AGENTS
+from ..training.config import Ablation, Variant
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep."""
+
+    agent: str
+    ablation: str
+    task: str
+    variant: str
+    seed: int
+    logdir: Path
+    flags: tuple[str, ...]
+
+    def command(self) -> list[str]:
+        """The training command, as a user would type it."""
+        command = [sys.executable, "-m", f"{__package__}.{self.agent}", "--task", self.task]
+        command += ["--variant", self.variant, "--seed", str(self.seed), "--logdir", str(self.logdir)]
+        if self.ablation != "none":
+            command += ["--ablation", self.ablation]
+        return [*command, *self.flags]
+
+
+def plan(options: argparse.Namespace) -> list[Job]:
+    """Every combination once. Ablations are CVRL's: the other agents run without. Raises InvalidArgument."""
+    tasks = [find_task(task).name for task in options.tasks]
+    jobs = {}
+    for agent, ablation, task, variant, seed in itertools.product(
+        options.agents, options.ablations, tasks, options.variants, options.seeds
+    ):
+        if agent != "cvrl":
+            ablation = "none"
+        name = agent if ablation == "none" else f"{agent}-{ablation}"
+        logdir = options.logdir / f"{task}-{variant}" / f"{name}-{seed}"
+        jobs[logdir] = Job(agent, ablation, task, variant, seed, logdir, tuple(options.flags))
+    return list(jobs.values())
+
+
+def run_job(job: Job, started: Callable[[subprocess.Popen[bytes]], None] = lambda _: None) -> int:
+    """Run one job to its end, its output in output.log of its directory; returns its exit status.
+
+    `started` gets the process, which is a group of its own: a Ctrl-C of ours is not a Ctrl-C of all runs.
+    """
+    job.logdir.mkdir(parents=True, exist_ok=True)
+    with open(job.logdir / "output.log", "a") as output:
+        process = subprocess.Popen(
+            job.command(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        started(process)
+        return process.wait()
+
+
+def run_locally(jobs: Sequence[Job], parallel: int, tell: Callable[[Job, int], None]) -> None:
+    """`parallel` jobs at a time on this machine. A Ctrl-C makes all of them save and stop."""
+    processes: list[subprocess.Popen[bytes]] = []
+    with ThreadPoolExecutor(parallel) as pool:
+        futures = {pool.submit(run_job, job, processes.append): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                tell(futures[future], future.result())
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+            raise
+
+
+def run_on_ray(jobs: Sequence[Job], address: str | None, tell: Callable[[Job, int], None]) -> None:
+    """Every job as a task of a Ray cluster, with one GPU each where the cluster has GPUs.
+
+    The run directories must lie on a file system that all its machines share. Raises InvalidArgument without Ray.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise InvalidArgument(
+            "--ray needs Ray: pip install 'natural-mujoco[ray]', or leave the flag out."
+        ) from error
+    ray.init(address=address, include_dashboard=False, log_to_driver=False)
+    try:
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        task: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=2)(run_job)
+        waiting = {task.remote(job): job for job in jobs}
+        while waiting:
+            done, _ = ray.wait(list(waiting), num_returns=1)
+            tell(waiting.pop(done[0]), ray.get(done[0]))
+    finally:
+        ray.shutdown()
+
+
+def run_sweep(options: argparse.Namespace) -> int:
+    """Run what `options` ask for; returns the exit status: 0 where every run ended well."""
+    jobs = plan(options)
+    options.logdir.mkdir(parents=True, exist_ok=True)
+    statuses: dict[str, int] = {}
+    began = time.monotonic()
+
+    def tell(job: Job, status: int) -> None:
+        statuses[str(job.logdir)] = status
+        (options.logdir / "sweep.json").write_text(json.dumps(statuses, indent=1) + "\n")
+        minutes = (time.monotonic() - began) / 60
+        result = "done" if status == 0 else f"failed with status {status}, see {job.logdir / 'output.log'}"
+        print(f"{len(statuses)}/{len(jobs)}  {job.logdir}  {result}  {minutes:.1f} min", flush=True)
+
+    print(f"{len(jobs)} runs under {options.logdir}", flush=True)
+    if options.ray is None:
+        run_locally(jobs, options.parallel, tell)
+    else:
+        run_on_ray([_absolute(job) for job in jobs], None if options.ray == "local" else options.ray, tell)
+    return 0 if all(status == 0 for status in statuses.values()) else 1
+
+
+def _absolute(job: Job) -> Job:
+    return Job(**{**job.__dict__, "logdir": job.logdir.absolute()})
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line; what follows `--` is `flags`. Raises InvalidArgument for values that cannot be meant."""
+    own, flags = list(arguments), []
+    if "--" in own:
+        cut = own.index("--")
+        own, flags = own[:cut], own[cut + 1 :]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__package__}.sweep",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--agents", nargs="+", default=["cvrl"], choices=tuple(AGENTS))
+    parser.add_argument("--ablations", nargs="+", default=["none"], choices=get_args(Ablation), help="CVRL's")
+    parser.add_argument("--tasks", nargs="+", default=["walker-walk"])
+    parser.add_argument("--variants", nargs="+", default=["natural"], choices=get_args(Variant))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--logdir", type=Path, default=Path("runs/sweep"))
+    parser.add_argument("--parallel", type=int, default=1, help="runs at a time on this machine")
+    parser.add_argument(
+        "--ray", nargs="?", const="local", metavar="ADDRESS", help="run on Ray: here, or at an address"
+    )
+    options = parser.parse_args(own)
+    if options.parallel < 1:
+        raise InvalidArgument(f"--parallel is {options.parallel}; it must be at least 1.")
+    reserved = {"--task", "--variant", "--seed", "--logdir", "--ablation"} & {
+        flag.split("=")[0] for flag in flags
+    }
+    if reserved:
+        raise InvalidArgument(
+            f"{', '.join(sorted(reserved))} after -- would clash with the sweep's own flags."
+        )
+    options.flags = flags
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    try:
+        return run_sweep(parse(sys.argv[1:] if arguments is None else arguments))
+    except NaturalMujocoError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InvalidArgument) else 1
+    except KeyboardInterrupt:
+        print("Stopped; every run has saved. The same command goes on.", file=sys.stderr)
+        return 130

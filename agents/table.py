@@ -1,0 +1,58 @@
+"""Every agent by its name: its class, its settings and its presets. A new agent is one entry here.
+
+- `AGENTS`: the table.
+- `preset_config`, `agent_name`, `make_agent`: what it is looked up for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from natural_mujoco import InvalidArgument
+
+from .agent import Agent
+from .cvrl import CVRL
+from .dreamer import Dreamer
+from .sac import PixelSAC
+from .training.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig
+from .training.presets import CVRL_PRESETS, DREAMER_PRESETS, SAC_PRESETS
+
+
+class Entry(NamedTuple):
+    """One agent."""
+
+    config: type[RunConfig]
+    make: Callable[
+        [Any, int, torch.device], Agent[Any]
+    ]  # from its config, the size of actions, and the device
+    presets: Mapping[str, RunConfig]
+
+
+AGENTS: dict[str, Entry] = {
+    "cvrl": Entry(CVRLConfig, CVRL, CVRL_PRESETS),
+    "dreamer": Entry(DreamerConfig, Dreamer, DREAMER_PRESETS),
+    "sac": Entry(PixelSACConfig, PixelSAC, SAC_PRESETS),
+}
+
+
+def agent_name(config: RunConfig) -> str:
+    """Which agent `config` is of."""
+    return next(name for name, entry in AGENTS.items() if type(config) is entry.config)
+
+
+def preset_config(agent: str, preset: str) -> RunConfig:
+    """The configuration that `preset` stands for. Raises InvalidArgument for one that the agent does not have."""
+    presets = AGENTS[agent].presets
+    if preset not in presets:
+        raise InvalidArgument(f"Unknown preset {preset!r} of {agent}. Valid: {', '.join(presets)}.")
+    return presets[preset]
+
+
+def make_agent(config: RunConfig, action_size: int, device: torch.device) -> Agent[Any]:
+    """The agent that `config` describes, with parameters drawn from its seed."""
+    torch.manual_seed(int(np.random.SeedSequence([config.seed, 4]).generate_state(1)[0]))
+    return AGENTS[agent_name(config)].make(config, action_size, device)

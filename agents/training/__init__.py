@@ -1,0 +1,1 @@
+"""Runs: configuration, collection, replay, the training loop, checkpoints, logs, and loading."""

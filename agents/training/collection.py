@@ -1,0 +1,188 @@
+"""Collecting experience: parallel environments through Gymnasium, and how a resumed run finds its place in them.
+
+Experience comes in rounds. A round begins with a reset of all environments, each with a seed that follows from the
+run's seed, the round and the environment; it ends when all have finished an episode (in this suite all at the same
+step). So a checkpoint in the middle of an episode needs no state of the simulator: on resuming, the round is begun
+again with the same seeds and its actions, which the replay holds, are taken again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+
+from ..agent import Agent
+from .config import RunConfig
+from .replay import Replay
+
+
+class Episode(NamedTuple):
+    """A finished training episode."""
+
+    episode_return: float
+    length: int  # agent steps
+
+
+def environment_id(task: str, variant: str) -> str:
+    """The id of a task under any of its names. Raises InvalidArgument for an unknown one."""
+    found = find_task(task)
+    if variant not in ("natural", "standard"):
+        raise InvalidArgument(f"Unknown variant {variant!r}. Valid: natural, standard.")
+    return found.natural_id if variant == "natural" else found.standard_id
+
+
+def environment_arguments(config: RunConfig, split: str) -> dict[str, Any]:
+    """The keyword arguments of the run's id; `split` chooses the half of the videos, where there are any."""
+    e = config.environment
+    arguments: dict[str, Any] = {"action_repeat": e.action_repeat, "size": e.size}
+    if e.rendering != "default":
+        arguments["rendering"] = e.rendering
+    if config.variant == "natural":
+        arguments |= {"videos": config.videos, "split": split, "playback": e.playback, "matte": e.matte}
+    return arguments
+
+
+def make_environments(config: RunConfig, num_envs: int, split: str = "train") -> gym.vector.VectorEnv:
+    """The run's environments; `split` chooses the half of the videos, where there are any."""
+    env_id = environment_id(config.task, config.variant)
+    envs = gym.make_vec(env_id, num_envs=num_envs, **environment_arguments(config, split))
+    mode = envs.metadata.get("autoreset_mode")
+    if mode != gym.vector.AutoresetMode.NEXT_STEP:
+        raise NaturalMujocoError(
+            f"The vector environment resets in mode {mode}; the collector needs NEXT_STEP."
+        )
+    return envs
+
+
+def episode_seeds(seed: int, round_number: int, num_envs: int) -> list[int]:
+    """The reset seeds of one round, one for each environment."""
+    return np.random.SeedSequence([seed, 2, round_number]).generate_state(num_envs).tolist()
+
+
+class Collector:
+    """Steps the environments with an agent and fills the replay.
+
+    Args:
+        envs: a vector environment that resets in the step after an episode's end.
+        agent: acts, with exploration.
+        replay: gets one row of each environment a step.
+        seed: the run's.
+    """
+
+    def __init__(self, envs: gym.vector.VectorEnv, agent: Agent[Any], replay: Replay, seed: int) -> None:
+        self.envs, self.agent, self.replay, self.seed = envs, agent, replay, seed
+        self.random = np.random.default_rng(np.random.SeedSequence([seed, 3]))
+        self.memory = agent.begin(envs.num_envs)
+        self.round = -1
+        self.row = 0  # rows since the round began
+        self._reset_bookkeeping()
+
+    def _reset_bookkeeping(self) -> None:
+        n = self.envs.num_envs
+        self.ended = np.ones(n, bool) if self.row == 0 else np.zeros(n, bool)  # at the last step
+        self.finished = np.zeros(n, bool)  # at least once this round
+        self.returns = np.zeros(n)
+        self.lengths = np.zeros(n, np.int64)
+
+    def step(self, randomly: bool) -> tuple[int, list[Episode]]:
+        """One step of every environment, by the agent or at random.
+
+        Returns:
+            (agent steps taken, episodes that ended). A reset takes none.
+        """
+        if self.row == 0 or self.finished.all():
+            self._begin_round()
+            return 0, []
+        actions = self._choose(randomly)
+        return self._apply(actions, self.envs.step(actions))
+
+    def restart(self, envs: gym.vector.VectorEnv) -> None:
+        """Go on with other environments in a new round; the running episodes end where they are."""
+        self.envs, self.row = envs, 0
+        self.memory = self.agent.begin(envs.num_envs)
+        self._reset_bookkeeping()
+
+    def _choose(self, randomly: bool) -> NDArray[np.float32]:
+        if randomly:
+            actions = self.random.uniform(-1, 1, self.envs.action_space.shape).astype(np.float32)
+            # The agent has not seen these steps: it starts afresh when its turn comes.
+            self.memory = self.agent.begin(self.envs.num_envs)
+            return actions
+        frames = torch.from_numpy(self.replay.last_frames()).to(self.agent.device)
+        chosen, self.memory = self.agent.act(frames, self.memory, self.agent.acting_noise, exploring=True)
+        return chosen.float().cpu().numpy()
+
+    def _begin_round(self) -> None:
+        self.round += 1
+        n = self.envs.num_envs
+        frames, _ = self.envs.reset(seed=episode_seeds(self.seed, self.round, n))  # type: ignore[arg-type]
+        self.replay.add(
+            frames,
+            np.zeros((n, self.agent.action_size), np.float32),
+            np.zeros(n, np.float32),
+            np.zeros(n, bool),
+            np.ones(n, bool),
+        )
+        self.memory = self.agent.begin(n)
+        self.row = 1
+        self._reset_bookkeeping()
+
+    def _apply(self, actions: NDArray[np.float32], outcome: tuple[Any, ...]) -> tuple[int, list[Episode]]:
+        first = self.ended
+        frames, rewards, terminated, truncated, _ = outcome
+        self.replay.add(frames, actions, rewards, terminated, first)
+        if first.any():
+            self.memory = self.agent.forget(self.memory, torch.from_numpy(first).to(self.agent.device))
+        self.row += 1
+        return self._count(first, rewards, terminated | truncated)
+
+    def _count(self, first: NDArray, rewards: NDArray, ended: NDArray) -> tuple[int, list[Episode]]:
+        self.returns = np.where(first, 0, self.returns + rewards)
+        self.lengths = np.where(first, 0, self.lengths + 1)
+        self.ended = ended
+        self.finished |= ended
+        episodes = [Episode(float(self.returns[i]), int(self.lengths[i])) for i in np.flatnonzero(ended)]
+        return int((~first).sum()), episodes
+
+    def state(self) -> dict[str, Any]:
+        """Where the collector stands, ready for JSON; `memory_tensors` has the rest."""
+        return {"round": self.round, "row": self.row, "random": self.random.bit_generator.state}
+
+    def memory_tensors(self) -> dict[str, torch.Tensor]:
+        """The agent's memory of the running episodes."""
+        return {f"memory.{k}": v for k, v in self.memory.items()}
+
+    def restore(self, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        """Take up what `state` and `memory_tensors` gave; the replay must have been restored before.
+
+        Raises NaturalMujocoError where the environments no longer show what they showed: another version of the
+        simulator, other videos, or another GL driver.
+        """
+        self.round, self.row = state["round"], state["row"]
+        self.random.bit_generator.state = state["random"]
+        self.memory = {
+            k.removeprefix("memory."): v.to(self.agent.device)
+            for k, v in tensors.items()
+            if k.startswith("memory.")
+        }
+        if self.row == 0:
+            return
+        self._reset_bookkeeping()
+        seeds = episode_seeds(self.seed, self.round, self.envs.num_envs)
+        frames, _ = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
+        for actions in self.replay.recent_actions(self.row - 1):
+            first = self.ended
+            frames, rewards, terminated, truncated, _ = self.envs.step(actions)
+            self._count(first, rewards, terminated | truncated)
+        difference = np.abs(frames.astype(int) - self.replay.last_frames())
+        if difference.max() > 8:  # GL drivers differ by a grey level or two
+            raise NaturalMujocoError(
+                "Taking the running episode's actions again did not lead to the frame that was saved: the videos, "
+                "MuJoCo or the GL driver have changed since the checkpoint. Start a run in another --logdir."
+            )

@@ -1,0 +1,95 @@
+"""An agent's command line: a preset, then flags; every setting is one. Wrong values end in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import tyro
+
+from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+
+from ..agent import choose_device
+from ..table import preset_config
+from .config import DreamerConfig, PixelSACConfig, RunConfig
+from .trainer import Stopped, Trainer
+
+
+def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
+    """The configuration that a command line means, checked.
+
+    Raises InvalidArgument; unknown flags and values of a wrong type exit with status 2 and tyro's message.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default="paper")
+    chosen, _ = first.parse_known_args(list(arguments))
+    start = replace(preset_config(agent, chosen.preset), preset=chosen.preset)
+    for flag, check in (("--task", find_task), ("--variant", _check_variant)):
+        named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        named.add_argument(flag, dest="value")
+        value = named.parse_known_args(list(arguments))[0].value
+        if value is not None:
+            check(value)
+    config = tyro.cli(type(start), default=start, args=list(arguments), prog=f"python -m agents.{agent}")
+    return check_config(config)
+
+
+def _check_variant(name: str) -> None:
+    if name not in ("natural", "standard"):
+        raise InvalidArgument(f"Unknown variant {name!r}. Valid: natural, standard.")
+
+
+def check_config(config: RunConfig) -> RunConfig:
+    """`config` with the task's name as the paper writes it. Raises InvalidArgument for what cannot be meant."""
+    task = find_task(config.task).name
+    t, e, r = config.training, config.environment, config.replay
+    choose_device(config.device)
+    length = 2 if isinstance(config, PixelSACConfig) else t.batch_length
+    agent_steps = 1000 // max(e.action_repeat, 1) + 1
+    for name, value, lowest in (
+        ("--num-envs", config.num_envs, 1),
+        ("--steps", config.steps, 1),
+        ("--seed", config.seed, 0),
+        ("--threads", config.threads, 0),
+        ("--environment.action-repeat", e.action_repeat, 1),
+        ("--environment.size", e.size, 46),
+        ("--replay.capacity", r.capacity, config.num_envs * length),
+        ("--training.batch-size", t.batch_size, 1),
+        ("--training.batch-length", t.batch_length, 1 if isinstance(config, PixelSACConfig) else 2),
+        ("--training.updates-per-1000-steps", t.updates_per_1000_steps, 0),
+        ("--training.train-every", t.train_every, 1),
+        ("--training.log-every", t.log_every, 1),
+        ("--training.warmup-updates", t.warmup_updates, 0),
+        ("--training.evaluate-every", t.evaluate_every, 0),
+        ("--training.evaluation-episodes", t.evaluation_episodes, 1),
+        ("--training.prefill", t.prefill, length * config.num_envs * e.action_repeat),
+    ):
+        if value < lowest:
+            raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")
+    if length > agent_steps:
+        raise InvalidArgument(
+            f"--training.batch-length is {length}; at action repeat {e.action_repeat} an episode has "
+            f"{agent_steps} frames."
+        )
+    if isinstance(config, DreamerConfig) and e.size != 64 and _generative(config):
+        raise InvalidArgument(f"--environment.size is {e.size}; the decoder of a generative model gives 64.")
+    return replace(config, task=task)
+
+
+def _generative(config: DreamerConfig) -> bool:
+    return getattr(config, "ablation", "generative") == "generative"
+
+
+def main(agent: str, arguments: Sequence[str] | None = None) -> int:
+    """Run an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 130 for Ctrl-C."""
+    try:
+        Trainer(parse(agent, sys.argv[1:] if arguments is None else arguments)).run()
+    except Stopped:
+        print("Stopped and saved. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except NaturalMujocoError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InvalidArgument) else 1
+    return 0

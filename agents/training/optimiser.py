@@ -1,0 +1,103 @@
+"""Adam with a clipped global gradient norm, over exactly the parameters it is given.
+
+Gradients are asked for by name of parameter group and kept beside the parameters, never accumulated in `.grad`: a loss
+can reach no group but its own, and nothing is changed before every loss of an update has been differentiated.
+
+- `Optimiser`: one group.
+- `step_together`: the step of all groups of an agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import torch
+from torch import Tensor
+
+from natural_mujoco import NaturalMujocoError
+
+
+class NonFiniteGradient(NaturalMujocoError):
+    """A loss or its gradient is NaN or infinite; the parameters are as they were before the update."""
+
+
+class Optimiser:
+    """One group of parameters with its Adam.
+
+    Args:
+        name: what metrics and errors call the group.
+        parameters: the group.
+        learning_rate: of Adam.
+        clip: global norm that gradients are scaled down to; 0 for none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Iterable[Tensor],
+        learning_rate: float,
+        clip: float = 0.0,
+    ) -> None:
+        self.name, self.clip = name, clip
+        self.parameters = list(parameters)
+        # Keras' epsilon, with which the paper's code ran.
+        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, eps=1e-7, fused=True)
+        self._gradients: list[Tensor] | None = None
+
+    def differentiate(self, loss: Tensor, retain_graph: bool = False) -> Tensor:
+        """Take the gradient of `loss` and keep it for `step`; returns its global norm before clipping.
+
+        Raises `NonFiniteGradient`. A parameter that the loss does not depend on is an error: a group is what its
+        loss trains.
+        """
+        gradients = torch.autograd.grad(loss, self.parameters, retain_graph=retain_graph)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if not bool(torch.isfinite(norm)):
+            raise NonFiniteGradient(
+                f"The {self.name} loss is {float(loss.detach())} and the norm of its gradient {float(norm)}."
+            )
+        if self.clip and norm > self.clip:
+            gradients = torch._foreach_mul(gradients, float(self.clip / norm))
+        self._gradients = list(gradients)
+        return norm.detach()
+
+    def step(self) -> None:
+        """Move the parameters by the gradient of the last `differentiate`."""
+        if self._gradients is None:
+            raise RuntimeError(f"The {self.name} optimiser has no gradient: call differentiate first.")
+        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
+            parameter.grad = _laid_out_like(parameter, gradient)
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        self._gradients = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Adam's moments as named tensors, for a checkpoint."""
+        return {
+            f"{i}.{key}": value
+            for i, parameter in enumerate(self.parameters)
+            for key, value in self.adam.state[parameter].items()
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take up what `state` gave."""
+        for i, parameter in enumerate(self.parameters):
+            prefix = f"{i}."
+            saved = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            self.adam.state[parameter] = {
+                k: v.clone().to(parameter.device) if k == "step" else _laid_out_like(parameter, v)
+                for k, v in saved.items()
+            }
+
+
+def step_together(optimisers: Collection[Optimiser]) -> None:
+    """Move every group."""
+    for optimiser in optimisers:
+        optimiser.step()
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` with the strides of `parameter`: the fused Adam pairs numbers by where they lie in memory."""
+    if value.stride() == parameter.stride() and value.device == parameter.device:
+        return value
+    return torch.empty_like(parameter).copy_(value)

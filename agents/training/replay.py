@@ -1,0 +1,292 @@
+"""Replay: one contiguous store of uint8 frames, sequences sampled from it without a Python loop.
+
+Rows are stored **with what led to them**: row t holds the frame o_t, the action a_{t−1} that was taken before it and
+the reward and termination that came with it. A transition (s_t, a_t, r_t, s_{t+1}) therefore reads its action and
+reward from row t + 1. The first row of an episode has action and reward 0.
+
+Rows live in files of the run directory too, so that a run resumes with its replay. The store is a ring somewhat
+larger than the `capacity` that is sampled from: what a killed run wrote after its last checkpoint never lies over
+rows that the last two checkpoints still need.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from natural_mujoco import InvalidArgument, NaturalMujocoError
+
+# Rows of one environment between checkpoints, at most; the ring keeps twice as many beyond its capacity.
+ROWS_BETWEEN_CHECKPOINTS = 1000
+
+
+class Batch(NamedTuple):
+    """Sequences within single episodes; row t holds what led to frame t."""
+
+    frames: Tensor  # [B, T, height, width, C] uint8
+    actions: Tensor  # [B, T, A], actions[:, t] was taken at frame t − 1
+    rewards: Tensor  # [B, T], of arriving at frame t
+    terminals: Tensor  # [B, T], 1 where frame t ended the episode for good
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(x.to(device, non_blocking=True) for x in self))
+
+
+class _Column:
+    """One array [streams, rows, …], in memory with a file behind it or mapped onto that file."""
+
+    def __init__(self, file: Path, shape: tuple[int, ...], dtype: type, mapped: bool) -> None:
+        self.file, self.mapped = file, mapped
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if file.exists() and file.stat().st_size != size:
+            raise NaturalMujocoError(
+                f"{file} has not the size of this run's replay; remove the run directory."
+            )
+        with open(file, "r+b" if file.exists() else "w+b") as f:
+            if mapped and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(
+                    f.fileno(), 0, size
+                )  # a full disk shall say so now, not as a bus error later
+            else:
+                f.truncate(size)
+        if mapped:
+            self.data: NDArray = np.memmap(file, dtype, "r+", shape=shape)
+        else:
+            self.data = np.zeros(shape, dtype)
+
+    def set(self, row: int, values: NDArray) -> None:
+        """Store one row of every stream."""
+        self.data[:, row] = values
+
+    def take(self, rows: NDArray) -> Tensor:
+        """The rows at flat indices."""
+        return torch.from_numpy(np.take(self.data.reshape(-1, *self.data.shape[2:]), rows, axis=0))
+
+    def write(self, start: int, stop: int) -> None:
+        """Bring rows [start, stop) of every stream to the file."""
+        if self.mapped:
+            return
+        with open(self.file, "r+b", buffering=0) as f:
+            for stream in self.data:
+                f.seek(self._offset(stream, start))
+                f.write(memoryview(stream[start:stop]).cast("B"))
+
+    def read(self, start: int, stop: int) -> None:
+        """Fetch rows [start, stop) of every stream from the file."""
+        if not self.mapped:
+            with open(self.file, "rb", buffering=0) as f:
+                for stream in self.data:
+                    f.seek(self._offset(stream, start))
+                    f.readinto(memoryview(stream[start:stop]).cast("B"))
+
+    def _offset(self, stream: NDArray, row: int) -> int:
+        index = (stream.ctypes.data - self.data.ctypes.data) // stream.nbytes
+        return int(index * stream.nbytes + row * stream[0].nbytes)
+
+
+class Replay:
+    """The last `capacity` agent steps of `streams` environments that step together.
+
+    Args:
+        directory: where the files go; made if missing.
+        streams: number of environments; every `add` is one row of each.
+        capacity: rows to sample from, over all streams.
+        frame_shape, action_size: of one row.
+        storage: `"memory"` holds the frames in memory and writes new ones to the file at `sync`;
+            `"mapped"` works on the file itself.
+
+    Raises:
+        InvalidArgument: a capacity below one step per stream.
+        NaturalMujocoError: the disk is too small, or the files are another run's.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        streams: int,
+        capacity: int,
+        frame_shape: tuple[int, ...],
+        action_size: int,
+        storage: Literal["memory", "mapped"] = "memory",
+    ) -> None:
+        if streams < 1 or capacity < streams:
+            raise InvalidArgument(
+                f"Replay capacity {capacity} is below one step for each of {streams} environments."
+            )
+        self.streams, self.capacity = streams, capacity // streams
+        self.stored = self.capacity + 2 * ROWS_BETWEEN_CHECKPOINTS
+        self.rows = self.synced = 0  # rows added to each stream, ever; and those that are safe in the files
+        directory.mkdir(parents=True, exist_ok=True)
+
+        def column(name: str, shape: tuple[int, ...], dtype: type) -> _Column:
+            return _Column(
+                directory / f"{name}.bin", (streams, self.stored, *shape), dtype, storage == "mapped"
+            )
+
+        try:
+            self._frames = column("frames", frame_shape, np.uint8)
+            self._actions = column("actions", (action_size,), np.float32)
+            self._rewards = column("rewards", (), np.float32)
+            self._terminals = column("terminals", (), np.uint8)
+        except OSError as error:
+            raise NaturalMujocoError(
+                f"Cannot lay out a replay of {streams * self.stored} steps in {directory}: {error.strerror}. "
+                "Ask for a smaller --replay.capacity or another --logdir."
+            ) from error
+        self._columns = (self._frames, self._actions, self._rewards, self._terminals)
+        # Episodes as segments [start, end) of a stream, in rows ever added; the last one of a stream is still growing.
+        self._stream = np.zeros(0, np.int64)
+        self._start = np.zeros(0, np.int64)
+        self._end = np.zeros(0, np.int64)
+        self._current = np.full(streams, -1)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all columns."""
+        return sum(c.data.nbytes for c in self._columns)
+
+    @property
+    def steps(self) -> int:
+        """Rows that can be sampled now, over all streams."""
+        return min(self.rows, self.capacity) * self.streams
+
+    def add(
+        self,
+        frames: NDArray[np.uint8],
+        actions: NDArray[np.float32],
+        rewards: NDArray[np.float32],
+        terminals: NDArray[np.bool_],
+        first: NDArray[np.bool_],
+    ) -> None:
+        """One row for each stream: what was seen, and what led to it; `first` begins an episode. All [streams, …]."""
+        row = self.rows % self.stored
+        self._frames.set(row, frames)
+        self._actions.set(row, np.where(first[:, None], 0, actions))
+        self._rewards.set(row, np.where(first, 0, rewards))
+        self._terminals.set(row, np.where(first, 0, terminals))
+        starting = np.flatnonzero(first)
+        if len(starting):
+            self._forget()
+            self._current[starting] = len(self._stream) + np.arange(len(starting))
+            self._stream = np.append(self._stream, starting)
+            self._start = np.append(self._start, np.full(len(starting), self.rows))
+            self._end = np.append(self._end, np.full(len(starting), self.rows))
+        self.rows += 1
+        self._end[self._current] = self.rows
+
+    def _forget(self) -> None:
+        """Drop episodes that the ring has overwritten whole."""
+        kept = (self._end > self.rows - self.capacity) | np.isin(np.arange(len(self._end)), self._current)
+        if kept.all():
+            return
+        moved = np.cumsum(kept) - 1
+        self._current = np.where(self._current >= 0, moved[self._current], -1)
+        self._stream, self._start, self._end = self._stream[kept], self._start[kept], self._end[kept]
+
+    def _windows(self, length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(first row, number of windows of `length` rows) of each episode."""
+        low = np.maximum(self._start, self.rows - self.capacity)
+        return low, np.maximum(self._end - low - length + 1, 0)
+
+    def windows(self, length: int) -> int:
+        """How many different windows of `length` rows lie within an episode."""
+        return int(self._windows(length)[1].sum())
+
+    def draw(
+        self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """`count` windows as (stream, first row, first row of the episode), each [count].
+
+        Every window within an episode is equally likely. With `edge_windows` the window may first hang over either end
+        of the episode by up to `length − 1` rows and is then pushed inside.
+
+        Raises:
+            NaturalMujocoError: no episode has `length` rows yet.
+        """
+        low, windows = self._windows(length)
+        margin = np.where(windows > 0, length - 1 if edge_windows else 0, 0)
+        total = np.cumsum(windows + 2 * margin)
+        if not len(total) or total[-1] == 0:
+            raise NaturalMujocoError(
+                f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
+            )
+        ticket = rng.integers(total[-1], size=count)
+        episode = np.searchsorted(total, ticket, side="right")
+        offset = ticket - (total[episode] - windows[episode] - 2 * margin[episode]) - margin[episode]
+        start = low[episode] + np.clip(offset, 0, windows[episode] - 1)
+        return self._stream[episode], start, low[episode]
+
+    def sample(self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False) -> Batch:
+        """`count` sequences of `length` rows, each within one episode; see `draw`."""
+        stream, start, _ = self.draw(count, length, rng, edge_windows)
+        return self._gather(stream[:, None], start[:, None] + np.arange(length))
+
+    def sample_stacked(
+        self, count: int, stack: int, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Batch]:
+        """Single transitions with stacked frames, for agents without memory.
+
+        Returns:
+            (frames, next frames, the row arrived at): uint8 [B, stack, height, width, C] twice, oldest first, an
+            episode's first frame repeated before its beginning; and a Batch [B, 1, …].
+        """
+        stream, start, low = self.draw(count, 2, rng)
+        back = np.arange(stack + 1) - (stack - 1)
+        rows = np.maximum(start[:, None] + back, low[:, None])
+        frames = self._take(self._frames, stream[:, None], rows)
+        return frames[:, :-1], frames[:, 1:], self._gather(stream[:, None], start[:, None] + 1)
+
+    def recent_actions(self, count: int) -> NDArray[np.float32]:
+        """The actions of the last `count` rows, [count, streams, A]."""
+        rows = np.arange(self.rows - count, self.rows) % self.stored
+        return np.ascontiguousarray(self._actions.data[:, rows].swapaxes(0, 1))
+
+    def last_frames(self) -> NDArray[np.uint8]:
+        """The newest frame of each stream, [streams, height, width, C]."""
+        return self._frames.data[:, (self.rows - 1) % self.stored].copy()
+
+    def _take(self, column: _Column, stream: NDArray, rows: NDArray) -> Tensor:
+        return column.take(stream * self.stored + rows % self.stored)
+
+    def _gather(self, stream: NDArray, rows: NDArray) -> Batch:
+        frames, actions, rewards, terminals = (self._take(c, stream, rows) for c in self._columns)
+        return Batch(frames, actions, rewards, terminals.float())
+
+    def sync(self) -> dict[str, object]:
+        """Bring all new rows to the files; returns what `restore` needs, ready for JSON."""
+        new = min(self.rows - self.synced, self.stored)
+        for start, stop in self._ranges(self.rows - new, self.rows):
+            for column in self._columns:
+                column.write(start, stop)
+        self.synced = self.rows
+        return {
+            "rows": self.rows,
+            "stream": self._stream.tolist(),
+            "start": self._start.tolist(),
+            "end": self._end.tolist(),
+            "current": self._current.tolist(),
+        }
+
+    def restore(self, state: dict[str, object]) -> None:
+        """Take up the rows in the files as they were at the `sync` that returned `state`."""
+        self.rows = self.synced = int(state["rows"])  # type: ignore[call-overload]
+        self._stream, self._start, self._end = (
+            np.array(state[k], np.int64) for k in ("stream", "start", "end")
+        )
+        self._current = np.array(state["current"], np.int64)
+        for start, stop in self._ranges(max(0, self.rows - self.capacity), self.rows):
+            for column in self._columns:
+                column.read(start, stop)
+
+    def _ranges(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Rows [start, stop) as one or two stretches of the ring."""
+        if start == stop:
+            return []
+        a, b = start % self.stored, (stop - 1) % self.stored + 1
+        return [(a, b)] if a < b else [(a, self.stored), (0, b)]

@@ -1,0 +1,226 @@
+"""From a clip's own video to its file of prepared frames, held to the hash the clip must have.
+
+- `prepare_here`: one clip in this process, safe beside any number of others that do the same.
+- `prepare_apart`: the same in a process of its own, which a damaged video may take down.
+- `prepare`, `Preparers`: many clips, on all cores.
+- `missing_clips_message`: what to tell a user whose machine lacks a clip.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from natural_mujoco.backgrounds.clip_file import FileIdentity, Frames, record_check, write_clip
+from natural_mujoco.backgrounds.manifest import (
+    MAX_FRAMES,
+    FolderSource,
+    GeneratedSource,
+    HubSource,
+    LocalSource,
+    Manifest,
+    Video,
+)
+from natural_mujoco.backgrounds.obtain.decode import read_squares
+from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
+from natural_mujoco.backgrounds.obtain.sources import file_sha256, find_source
+from natural_mujoco.errors import VideoSetError
+
+if TYPE_CHECKING:
+    from natural_mujoco.backgrounds.library import VideoLibrary
+
+SHORTFALL = 2
+"""How many frames a clip may lack: copies of one video differ by a frame or two at the end."""
+
+_GENERATED_BYTES = 128 * 2**20
+
+
+def prepare_here(
+    library: VideoLibrary,
+    clip_id: str,
+    size: int,
+    replace: bool = False,
+    on_frames: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Prepare one clip unless it is prepared, or, with `replace`, although it is.
+
+    `on_frames(count)` is called once the clip's lock is held and after every batch. Raises `VideoSetError` if the
+    clip's video is missing, cannot be decoded, is too short or is not the one recorded, or if the cache
+    cannot be written; the cache then stays as it was.
+    """
+    video = library.video(clip_id)
+    path = library.clip_path(video, size)
+    with library.cache.lock(library.manifest.collection, str(size), library.key(video)):
+        on_frames(0)
+        if path.is_file() and not replace:  # another process was faster
+            return
+
+        def hold_to_record(sha256: str, count: int) -> None:
+            _check_length(library.manifest, video, count)
+            _hold_to_record(library, video, size, sha256)
+
+        digest = write_clip(path, _counted(_frames(library, video, size), on_frames), size, hold_to_record)
+        record_check(path, digest, FileIdentity.of(path))
+
+
+def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool = False) -> None:
+    """`prepare_here` in a process of its own, which ends afterwards. Clips that are generated need none."""
+    if isinstance(library.manifest.source, GeneratedSource):
+        prepare_here(library, clip_id, size, replace)
+        return
+    video = library.video(clip_id)
+    if find_source(library.manifest, video, library.cache) is None:
+        raise VideoSetError(missing_clips_message(library, [clip_id]))
+    with _turn(library, clip_id, size):
+        if library.is_prepared(clip_id, size) and not replace:
+            return
+        with PreparingProcess() as process:
+            process.prepare(library, clip_id, size, replace)
+
+
+def prepare(library: VideoLibrary, clip_ids: Iterable[str], size: int, workers: int | None = None) -> None:
+    """Prepare some clips of a set at one size, on all cores. Raises as `prepare_here` does, after all were tried."""
+    with Preparers(library, workers) as preparers:
+        futures = [preparers.submit(clip_id, size) for clip_id in clip_ids]
+    for future in futures:
+        future.result()
+
+
+def _turn(
+    library: VideoLibrary, clip_id: str, size: int, stopped: Callable[[], bool] = lambda: False
+) -> AbstractContextManager[None]:
+    # Processes that want the same clip take turns, so that one starts a decoder and the others find it done.
+    key = library.key(library.video(clip_id))
+    return library.cache.lock("turns", library.manifest.collection, str(size), key, stopped=stopped)
+
+
+class Preparers:
+    """Processes that prepare the clips of one set, as many at once as there are cores.
+
+    Use as a context manager: leaving it waits for what was submitted, or, on an exception (Ctrl-C), stops at
+    once; half-written clips are discarded and nothing finished is lost.
+    """
+
+    def __init__(self, library: VideoLibrary, workers: int | None = None) -> None:
+        self._library = library
+        self._threads = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="preparer")
+        self._local = threading.local()
+        self._processes: list[PreparingProcess] = []
+        self._stopped = False
+
+    def __enter__(self) -> Preparers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is not None:
+                self._stop()
+            self._threads.shutdown(wait=True)
+        except BaseException:  # Ctrl-C while waiting
+            self._stop()
+            raise
+        finally:
+            for process in self._processes:
+                process.close()
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.kill()
+        self._threads.shutdown(wait=True)
+
+    def submit(
+        self, clip_id: str, size: int, replace: bool = False, on_frames: Callable[[int], None] | None = None
+    ) -> Future[None]:
+        """Prepare a clip when a process is free. The future raises what `prepare_here` raises."""
+        return self._threads.submit(self._prepare, clip_id, size, replace, on_frames)
+
+    def _prepare(
+        self, clip_id: str, size: int, replace: bool, on_frames: Callable[[int], None] | None
+    ) -> None:
+        if self._library.is_prepared(clip_id, size) and not replace:
+            return
+        with _turn(self._library, clip_id, size, stopped=lambda: self._stopped):
+            if self._library.is_prepared(clip_id, size) and not replace:
+                return
+            if not hasattr(self._local, "process"):
+                self._local.process = PreparingProcess()
+                self._processes.append(self._local.process)
+            self._local.process.prepare(self._library, clip_id, size, replace, on_frames)
+
+
+def default_workers() -> int:
+    """One process for each core this process may use, at most 16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 16)
+
+
+def missing_clips_message(library: VideoLibrary, clip_ids: Sequence[str]) -> str:
+    """Which clips (up to three by name) are not on this machine, and how to get them."""
+    manifest, argument = library.manifest, shlex.quote(library.argument)
+    named = ", ".join(clip_ids[:3]) + (f" and {len(clip_ids) - 3} more" if len(clip_ids) > 3 else "")
+    if isinstance(manifest.source, HubSource):
+        remedy = f"`natural-mujoco videos download {argument}` gets them."
+    elif isinstance(manifest.source, LocalSource):
+        remedy = f"{manifest.source.obtain} Then `natural-mujoco videos import {argument} --from DIR`."
+    elif isinstance(manifest.source, FolderSource):
+        remedy = f"Put them back into {manifest.source.path}, or open the folder anew."
+    else:
+        remedy = "They are generated; report this."
+    return f"Clips of {manifest.name} are not on this machine: {named}. {remedy}"
+
+
+def _frames(library: VideoLibrary, video: Video, size: int) -> Iterator[Frames]:
+    manifest = library.manifest
+    if isinstance(manifest.source, GeneratedSource):
+        yield from _generated(video, size)
+        return
+    source = find_source(manifest, video, library.cache)
+    if source is None:
+        raise VideoSetError(missing_clips_message(library, [video.id]))
+    if video.file_sha256 is not None and file_sha256(source) != video.file_sha256:
+        raise VideoSetError(f"{source} has changed since its folder was opened: open the folder anew.")
+    yield from read_squares(source, size, min(video.frames or MAX_FRAMES, MAX_FRAMES))
+
+
+def _generated(video: Video, size: int) -> Iterator[Frames]:
+    from natural_mujoco.backgrounds.embedded.generate import EMBEDDED_FRAMES, generate_frames
+
+    step = max(1, _GENERATED_BYTES // (size * size * 3))
+    for start in range(0, EMBEDDED_FRAMES, step):
+        yield generate_frames(video.id, size, range(start, min(EMBEDDED_FRAMES, start + step)))
+
+
+def _counted(batches: Iterator[Frames], on_frames: Callable[[int], None]) -> Iterator[Frames]:
+    count = 0
+    for batch in batches:
+        yield batch
+        count += len(batch)
+        on_frames(count)
+
+
+def _check_length(manifest: Manifest, video: Video, count: int) -> None:
+    if video.frames is not None and count < min(video.frames, MAX_FRAMES) - SHORTFALL:
+        raise VideoSetError(
+            f"The video of {video.id} has {count} frames, and {manifest.name} says {video.frames}: it is damaged or "
+            "another one. Get it anew."
+        )
+
+
+def _hold_to_record(library: VideoLibrary, video: Video, size: int, sha256: str) -> None:
+    expected = library.pinned(video, size) or library.pins.record(library.key(video), size, sha256)
+    if sha256 != expected:
+        where = "the manifest" if size in video.sha256 else str(library.pins.path)
+        raise VideoSetError(
+            f"Preparing {video.id} at {size} px gives other frames (sha256 {sha256[:12]}…) than recorded in "
+            f"{where} ({expected[:12]}…): its video is damaged or another one. Get it anew."
+        )

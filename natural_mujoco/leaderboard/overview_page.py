@@ -1,0 +1,171 @@
+"""What index.html shows: every view's legend, plots and table, as the template wants them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from ..evaluation.conditions import TASK_NAMES
+from ..evaluation.published import INCONSISTENCIES, PAPER, PAPER_LINK
+from .board import Board, View
+from .overview_charts import (
+    AGGREGATES,
+    MOST_ROWS,
+    Pair,
+    as_return,
+    interval_chart,
+    profile_chart,
+    scatter_chart,
+    shape_of,
+    style_of,
+    task_chart,
+)
+from .rows import Row
+from .svg import swatch
+
+_EXPLANATIONS = {
+    "natural-test": "Background and floor are videos that share no source with those of training. "
+    "This is the condition that counts.",
+    "natural-train": "Background and floor are the videos that agents may have trained on. What is better here than "
+    "on test videos was learned from the videos, not about the task.",
+    "standard": "As dm_control draws it, without videos. Published entries are means without intervals and take no "
+    "rank.",
+    "natural (as published)": "The paper's natural results, on videos that it does not name, in a split that it does "
+    "not state. They can be compared with each other and with nothing else on this page.",
+}
+_INTERVALS_NOTE = (
+    "Bars are 95 % stratified bootstrap intervals over what each entry repeats: training seeds where it has several, "
+    "else episodes, which say nothing about training again."
+)
+_MEANS_NOTE = (
+    "Published means over three training seeds; the paper gives nothing from which an interval could be had."
+)
+
+
+def overview_page(board: Board) -> dict[str, Any]:
+    """What index.html shows."""
+    published = any(row.kind == "published" for view in board.views for row in view.rows)
+    return {
+        "views": [_view(board, view) for view in board.views],
+        "tasks": TASK_NAMES,
+        "inconsistencies": INCONSISTENCIES if published else (),
+        "paper": PAPER,
+        "paper_link": PAPER_LINK,
+    }
+
+
+def _view(board: Board, view: View) -> dict[str, Any]:
+    complete = sum(row.summary is not None for row in view.others)
+    drawn = [row for row in view.others if row.summary is not None]
+    ranked = any(row.rank for row in view.rows)
+    aggregates = AGGREGATES if ranked else AGGREGATES[1:]
+    more = (
+        f" The best {MOST_ROWS} of {complete} are drawn; the table has all." if complete > MOST_ROWS else ""
+    )
+    panels = sorted(view.others, key=lambda row: row.kind == "published")[:8]
+    return {
+        "key": view.key,
+        "title": view.title,
+        "videos": view.videos,
+        "explanation": _EXPLANATIONS[view.condition],
+        "ranked": ranked,
+        "has_published": any(row.kind == "published" for row in view.rows),
+        "has_video_gap": any(row.video_gap for row in view.rows),
+        "has_robustness": any(row.robustness for row in view.rows),
+        "legend": [
+            {"name": row.name, "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
+            for row in view.rows
+            if row.colour is not None or row.kind == "reference"
+        ],
+        "intervals": [
+            {"name": a.name, "caption": a.caption, "plot": interval_chart(a, drawn, view.references)}
+            for a in aggregates
+            if drawn
+        ],
+        "intervals_note": (_INTERVALS_NOTE if ranked else _MEANS_NOTE) + more,
+        "rows": [_table_row(row, board) for row in view.rows],
+        "table_note": _table_note(view),
+        "task_plots": [
+            {"name": task, "plot": task_chart(task, panels, view.references)} for task in TASK_NAMES
+        ],
+        "tasks_note": "Bars are means, lines across their ends Student's 95 % intervals; dashed zero, dotted random."
+        + (
+            f" The first {len(panels)} of {len(view.others)} entries are drawn."
+            if len(view.others) > 8
+            else ""
+        ),
+        "profile": profile_chart(view.rows) if ranked else None,
+        "scatter": _scatter(board, view),
+    }
+
+
+def _table_row(row: Row, board: Board) -> dict[str, Any]:
+    picked = [aggregate.pick(row) for aggregate in AGGREGATES]
+    entry = next((e for e in (*board.entries, *board.references) if e.slug == row.slug), None)
+    authors = entry.results.entry.authors if entry else ()
+    words = (row.name, *authors, row.source, row.units, *row.remarks, row.kind)
+    return {
+        **{name: getattr(row, name) for name in ("name", "kind", "tasks", "units", "rank", "slug", "source")},
+        "remarks": (
+            *row.remarks,
+            *(() if row.summary else (f"{len(row.tasks)} of {len(TASK_NAMES)} tasks",)),
+        ),
+        "training_steps": row.training_steps,
+        "iqm": picked[0],
+        "median": picked[1],
+        "mean": picked[2],
+        "gap": picked[3],
+        "video_gap": as_return(row.video_gap) if row.video_gap else None,
+        "robustness": row.robustness,
+        "page": f"{row.slug}.html" if entry else None,
+        "search": " ".join(words).lower(),
+    }
+
+
+def _table_note(view: View) -> str:
+    note = "Click a heading to sort."
+    if any(row.rank for row in view.rows):
+        note += " Ranks are by interquartile mean; entries whose intervals overlap are not told apart by it."
+    if any(row.video_gap for row in view.rows):
+        note += " Video gap: interquartile mean on training minus on test videos."
+    return note
+
+
+def _scatter(board: Board, view: View) -> Markup | None:
+    if view.condition == "natural-test":
+        pairs = []
+        for entry in board.entries:
+            other = board.view_of("standard", entry)
+            own = next((row for row in view.rows if row.slug == entry.slug), None)
+            if own is None or other is None:
+                continue
+            standard = next(row for row in other.rows if row.slug == entry.slug)
+            if own.summary and standard.summary:
+                pairs.append(Pair(own, as_return(standard.summary.iqm), as_return(own.summary.iqm)))
+        if not pairs:
+            return None
+        for row in view.references:
+            if row.summary:
+                pairs.append(Pair(row, as_return(row.summary.iqm), as_return(row.summary.iqm)))
+        return scatter_chart(pairs, "interquartile mean")
+    if view.condition == "natural (as published)":
+        means = {
+            row.name: as_return(row.summary.mean)
+            for other in board.views
+            if other.condition == "standard"
+            for row in other.rows
+            if row.kind == "published" and row.summary
+        }
+        pairs = [
+            Pair(row, means[row.name], as_return(row.summary.mean))
+            for row in view.rows
+            if row.summary and row.kind == "published" and row.name in means
+        ]
+        pairs += [
+            Pair(row, as_return(row.summary.mean), as_return(row.summary.mean))
+            for row in view.references
+            if row.summary
+        ]
+        return scatter_chart(pairs, "mean over tasks")
+    return None

@@ -1,0 +1,166 @@
+"""One entry under one condition, as the leaderboard shows it.
+
+- `MeasuredEntry`: a results file with its scores; `measured_row` computes its row.
+- `Row`: what a table shows of an entry; `published_row` makes one of a column of the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import numpy as np
+
+from ..evaluation.conditions import TASK_NAMES, Condition
+from ..evaluation.published import PublishedEntry
+from ..evaluation.records import Results
+from ..evaluation.scores import EntryScores
+from ..evaluation.statistics import (
+    MAX_RETURN,
+    Aggregates,
+    Bootstrap,
+    Estimate,
+    Profile,
+    TaskEstimate,
+    aggregates,
+    difference,
+    performance_profile,
+    ratio,
+    task_estimates,
+)
+
+Kind = Literal["measured", "reference", "published"]
+
+DRAWS = 20_000
+_PROFILE_DRAWS = 2_000
+
+
+@dataclass(frozen=True)
+class MeasuredEntry:
+    """A results file with its scores."""
+
+    results: Results
+    scores: EntryScores
+    slug: str
+    is_reference: bool
+
+    @property
+    def name(self) -> str:
+        """The entry's name as its authors wrote it."""
+        return self.results.entry.name
+
+    @property
+    def training_steps(self) -> int | None:
+        """Control steps of the longest run, if it is known."""
+        return max(
+            (run.training_steps for run in self.results.runs if run.training_steps is not None), default=None
+        )
+
+    @cached_property
+    def video_gap(self) -> Estimate | None:
+        """Interquartile mean on training minus on test videos; `None` for policies that do not look."""
+        return None if self.is_reference else self._pair("natural-train", "natural-test", difference)
+
+    @cached_property
+    def robustness(self) -> Estimate | None:
+        """Interquartile mean on test videos ÷ on standard; `None` for policies that do not look."""
+        return None if self.is_reference else self._pair("natural-test", "standard", ratio)
+
+    def _pair(
+        self, first: Condition, second: Condition, statistic: Callable[..., Estimate]
+    ) -> Estimate | None:
+        matrices = self.scores.matrix(first, second)
+        return None if matrices is None else statistic(*matrices, shared_bootstrap(matrices[0].shape[1]))
+
+    def remarks(self, condition: Condition) -> tuple[str, ...]:
+        """What a reader should know before comparing."""
+        runs = [run for run in self.results.runs if condition in run.conditions]
+        remarks = [f"action repeat {n}" for n in sorted({run.action_repeat for run in runs} - {2})]
+        if condition != "standard" and any(run.trained_on == "standard" for run in runs):
+            remarks.append("trained on standard")
+        if condition == "standard" and any(run.trained_on == "natural" for run in runs):
+            remarks.append("trained on natural")
+        if self.results.protocol.seed:
+            remarks.append(f"evaluation seed {self.results.protocol.seed}")
+        return tuple(remarks)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry in a view. Estimates are `None` where the entry has too little for them."""
+
+    name: str
+    kind: Kind
+    tasks: dict[str, TaskEstimate]
+    summary: Aggregates | None
+    units: str
+    """What its intervals are over, in words: `5 training seeds`, `10 episodes`."""
+    training_steps: int | None = None
+    rank: int | None = None
+    slug: str | None = None
+    colour: int | None = None
+    source: str = ""
+    remarks: tuple[str, ...] = ()
+    video_gap: Estimate | None = None
+    robustness: Estimate | None = None
+    profile: Profile | None = None
+
+
+def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, int]) -> Row:
+    """The row of an entry that has records under `condition`."""
+    scores = entry.scores
+    present = [task for task in TASK_NAMES if task in scores.returns[condition]]
+    estimates = task_estimates([scores.units(condition, task) for task in present])
+    matrix = scores.matrix(condition)
+    summary = profile = None
+    count = max(len(scores.units(condition, task)) for task in present)
+    if matrix is not None:
+        count = matrix[0].shape[1]
+        summary = aggregates(matrix[0], shared_bootstrap(count))
+        profile = performance_profile(
+            matrix[0], np.linspace(0, 1, 51), shared_bootstrap(count, _PROFILE_DRAWS)
+        )
+    steps = entry.training_steps
+    return Row(
+        name=entry.name,
+        kind="reference" if entry.is_reference else "measured",
+        tasks=dict(zip(present, estimates, strict=True)),
+        summary=summary,
+        units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
+        training_steps=steps,
+        slug=entry.slug,
+        colour=colours.get(entry.slug),
+        remarks=entry.remarks(condition),
+        video_gap=entry.video_gap if condition != "standard" else None,
+        robustness=entry.robustness if condition == "natural-test" else None,
+        profile=profile,
+    )
+
+
+def published_row(entry: PublishedEntry) -> Row:
+    """The row of a column of the paper: means alone."""
+    known = {task: value for task, value in entry.returns.items() if value is not None}
+    summary = None
+    if len(known) == len(TASK_NAMES):
+        means = np.array(list(known.values())) / MAX_RETURN
+        nothing = Estimate(float("nan"))
+        mean = float(means.mean())
+        # Scores never exceed 1, so the gap to it is 1 − mean. An interquartile mean would need the single runs.
+        summary = Aggregates(nothing, Estimate(float(np.median(means))), Estimate(mean), Estimate(1 - mean))
+    return Row(
+        name=entry.name,
+        kind="published",
+        tasks={task: TaskEstimate(Estimate(value), float("nan"), 3) for task, value in known.items()},
+        summary=summary,
+        units="3 training seeds, spread unpublished",
+        training_steps=entry.training_steps,
+        source=entry.source,
+    )
+
+
+@lru_cache(maxsize=64)
+def shared_bootstrap(units: int, draws: int = DRAWS, seed: int = 0) -> Bootstrap | None:
+    """The draws for ten tasks × `units`, made once for the whole board; `None` for one unit, which has no spread."""
+    return Bootstrap(len(TASK_NAMES), units, draws, seed) if units > 1 else None

@@ -1,0 +1,1 @@
+"""What people look at: recordings of episodes (`recording`) and sheets of a video set's clips (`clip_sheet`)."""
