@@ -42,7 +42,9 @@ _LIBRARIES = ("sbx-rl", "stable-baselines3", "jax", "flax", "dm_control", "mujoc
 
 def main() -> None:
     """Exports what is there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", type=Path, metavar="RUNS")
     parser.add_argument("--tasks", nargs="+", choices=list(PLAN), default=list(PLAN), metavar="TASK")
     args = parser.parse_args()
@@ -53,10 +55,13 @@ def main() -> None:
 
 def export(task: str, run: Path) -> None:
     """Writes weights, card and golden actions of one task."""
-    model = getattr(sbx, json.loads((run / "recipe.json").read_text())["algorithm"]).load(run / "best/model.zip")
+    model = getattr(sbx, json.loads((run / "recipe.json").read_text())["algorithm"]).load(
+        run / "best/model.zip"
+    )
     layers = actor_layers(model)
     weights = save(
-        {f"weight{k}": w for k, (w, _) in enumerate(layers)} | {f"bias{k}": b for k, (_, b) in enumerate(layers)},
+        {f"weight{k}": w for k, (w, _) in enumerate(layers)}
+        | {f"bias{k}": b for k, (_, b) in enumerate(layers)},
         metadata={"task": task},
     )
     card = _card(task, run, layers, hashlib.sha256(weights).hexdigest())
@@ -87,8 +92,20 @@ def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
                 lowest=round(min(earned), 2),
             )
         )
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
-    kept = ("envs", "updates", "units", "layer_norm", "discount", "learning_rate", "warmup", "buffer", "options")
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES} | {
+        "python": platform.python_version()
+    }
+    kept = (
+        "envs",
+        "updates",
+        "units",
+        "layer_norm",
+        "discount",
+        "learning_rate",
+        "warmup",
+        "buffer",
+        "options",
+    )
     return Card(
         task=task,
         observation=layout(observation),

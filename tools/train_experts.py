@@ -29,11 +29,15 @@ _ONE_THREAD = {
 
 def main() -> int:
     """Trains what is not done yet, `--jobs` at a time; 1 if a task failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where runs are kept")
     parser.add_argument("--tasks", nargs="+", choices=list(PLAN), default=list(PLAN), metavar="TASK")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default 2)")
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=JSON", help="overrides of the recipe, for trials")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=JSON", help="overrides of the recipe, for trials"
+    )
     parser.add_argument("--one", metavar="TASK", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -63,7 +67,9 @@ def _train_all(out: Path, tasks: list[str], jobs: int, overrides: list[str]) -> 
         for task, process in list(running.items()):
             if process.poll() is not None:
                 del running[task]
-                print(task, "done" if process.returncode == 0 else f"failed ({process.returncode})", flush=True)
+                print(
+                    task, "done" if process.returncode == 0 else f"failed ({process.returncode})", flush=True
+                )
                 if process.returncode:
                     failed.append(task)
     return 1 if failed else 0

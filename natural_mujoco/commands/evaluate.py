@@ -13,9 +13,10 @@ from typing import Any
 from ..errors import InvalidArgument, NaturalMujocoError
 
 _EPILOG = """\
-Policies: zero, random, module:factory (called with those of the keywords task and action_size that it takes; it
-returns an object with reset(num_envs) and act(obs uint8[N,H,W,3]) -> float32[N,A]), or run directories of the
-bundled agents. The same command goes on where an interrupted one stopped. docs/evaluation.md has the protocol.
+Policies: zero, random, expert (privileged: it reads the physics, not the pixels), module:factory (called with those of
+the keywords task and action_size that it takes; it returns an object with reset(num_envs) and
+act(obs uint8[N,H,W,3]) -> float32[N,A]), or run directories of the bundled agents. The same command goes on where an
+interrupted one stopped. docs/evaluation.md has the protocol.
 """
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NaturalMujocoError, PolicyError
+from ..experts.policy import ExpertPolicy
 from .policy_source import PolicySource, make_importable, newest_checkpoint
 from .protocol import Policy, RandomPolicy, ZeroPolicy
 
@@ -27,6 +28,8 @@ def load_policy(source: PolicySource, task: str, action_size: int) -> Policy:
         return ZeroPolicy(action_size)
     if source.kind == "random":
         return RandomPolicy(action_size)
+    if source.kind == "expert":
+        return ExpertPolicy(task)
     make_importable(source.import_path)
     try:
         if source.kind == "run":

@@ -1,4 +1,4 @@
-"""What `--policy` names: `zero`, `random`, `module:factory`, or a run directory of the bundled agents.
+"""What `--policy` names: `zero`, `random`, `expert`, `module:factory`, or a run directory of the bundled agents.
 
 - `PolicySource`: what is known of a policy before it is loaded.
 - `find_policy`: resolves what the user wrote.
@@ -20,6 +20,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from ..errors import InvalidArgument
+from ..experts import experts_digest
 from ..tasks import find_task
 from .conditions import ACTION_REPEAT
 from .records import Curve
@@ -34,7 +35,7 @@ class PolicySource:
     `training_seed`, `training_steps`, `trained_on` and `action_repeat` are read from it.
     """
 
-    kind: Literal["zero", "random", "factory", "run"]
+    kind: Literal["zero", "random", "expert", "factory", "run"]
     text: str
     name: str
     import_path: str
@@ -45,18 +46,22 @@ class PolicySource:
     training_steps: int | None = None
     trained_on: Literal["standard", "natural"] | None = None
     action_repeat: int = ACTION_REPEAT
+    privileged: Literal["state"] | None = None
+    """What the policy is shown beyond pixels; only the package's own expert is."""
 
 
 def find_policy(text: str) -> PolicySource:
     """What `--policy text` names.
 
-    Raises `InvalidArgument` if it is none of `zero`, `random`, `module:factory` and a run directory.
+    Raises `InvalidArgument` if it is none of `zero`, `random`, `expert`, `module:factory` and a run directory.
     """
     here = str(Path.cwd())
     if text == "zero":
         return PolicySource("zero", text, text, here)
     if text == "random":
         return PolicySource("random", text, text, here)
+    if text == "expert":
+        return PolicySource("expert", text, text, here, digest=experts_digest(), privileged="state")
     path = Path(text).expanduser()
     if path.is_dir():
         return _describe_run(path.resolve(), here)
@@ -64,7 +69,7 @@ def find_policy(text: str) -> PolicySource:
     if colon and all(part.isidentifier() for part in (*module.split("."), *factory.split("."))):
         return PolicySource("factory", text, text, here, digest=_source_digest(module, here))
     raise InvalidArgument(
-        f"--policy {text!r} is neither zero, random, an importable module:factory, nor a run directory."
+        f"--policy {text!r} is neither zero, random, expert, an importable module:factory, nor a run directory."
     )
 
 

@@ -64,7 +64,7 @@ class Run(_Strict):
     """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
 
     `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
-    `training_steps` counts control steps.
+    `training_steps` counts control steps; `privileged` says what it was shown beyond pixels.
     """
 
     policy: LongLine
@@ -75,6 +75,7 @@ class Run(_Strict):
     training_steps: Steps | None = None
     trained_on: Literal["standard", "natural"] | None = None
     action_repeat: Annotated[int, Field(ge=1, le=1000)] = ACTION_REPEAT
+    privileged: Literal["state"] | None = None
 
 
 class Machine(_Strict):

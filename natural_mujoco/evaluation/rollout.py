@@ -136,6 +136,9 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
         if "background" in info:
             videos[k], frames[k] = str(info["background"]["video"]), int(info["background"]["frame"])
     watch.enter("policy")
+    if block.source.privileged:
+        by_row = dict(zip(rows, envs, strict=True))
+        policy.attach([by_row.get(row) for row in range(BLOCK)])  # type: ignore[attr-defined]
     _ask(block, lambda: _begin(policy, block.seeds))
 
     returns = [0.0] * len(rows)

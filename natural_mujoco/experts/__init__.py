@@ -15,6 +15,6 @@
 from __future__ import annotations
 
 from .card import Card
-from .expert import EXPERTS, Expert, load_expert
+from .expert import EXPERTS, Expert, experts_digest, load_expert
 
-__all__ = ["EXPERTS", "Card", "Expert", "load_expert"]
+__all__ = ["EXPERTS", "Card", "Expert", "experts_digest", "load_expert"]

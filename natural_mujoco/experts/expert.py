@@ -2,10 +2,10 @@
 
 - `Expert`: observation in, action out.
 - `load_expert`: the expert of a task, as shipped or from a folder.
-- `EXPERTS`: the tasks that have one.
+- `EXPERTS`: the tasks that have one; `experts_digest`: the sha256 of all of them.
 
-A file of weights is safetensors: `weight0 [in, out]`, `bias0 [out]`, `weight1`, … and the task's name in its metadata. The
-network is linear layers with ReLU between them and tanh behind the last; nothing is ever unpickled.
+A file of weights is safetensors: `weight0 [in, out]`, `bias0 [out]`, `weight1`, … and the task's name in its
+metadata. The network is linear layers with ReLU between them and tanh behind the last; nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -63,10 +63,8 @@ class Expert:
 
         Raises `ExpertError` for an observation of another size, as those of other tasks are.
         """
-        if isinstance(observation, Mapping):
-            states = flatten(observation)
-        else:
-            states = np.asarray(observation, np.float32)
+        flat = flatten(observation) if isinstance(observation, Mapping) else observation
+        states = np.asarray(flat, np.float32)
         size = self.card.observation_size
         if states.ndim not in (1, 2) or states.shape[-1] != size:
             raise ExpertError(
@@ -96,6 +94,14 @@ def load_expert(task: str, folder: str | os.PathLike[str] | None = None) -> Expe
     if card.task != name:
         raise ExpertError(f"{path.with_suffix('.json')} is the card of {card.task}, not of {name}.")
     return Expert(name, card, _read_layers(path, card))
+
+
+def experts_digest() -> str:
+    """sha256 over the weights of all shipped experts: what an evaluation of them is an evaluation of."""
+    digest = hashlib.sha256()
+    for name in EXPERTS:
+        digest.update(f"{name} {read_card(FOLDER / f'{name}.json').sha256}\n".encode())
+    return digest.hexdigest()
 
 
 def _read_layers(path: Path, card: Card) -> tuple[tuple[Array, Array], ...]:

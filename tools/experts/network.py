@@ -21,7 +21,7 @@ _RENORM_EPSILON = 1e-3  # sbx.common.jax_layers.BatchRenorm
 def actor_layers(model: Any) -> Layers:
     """`[(weight [in, out], bias [out]), …]` of the greedy action: ReLU between them, tanh behind the last."""
     state = model.policy.actor_state
-    params = state.params["params"] if "params" in state.params else state.params
+    params = state.params.get("params", state.params)
     statistics = getattr(state, "batch_stats", None) or {}
     hidden = len(model.policy.net_arch_pi)
     layers: Layers = []

@@ -19,7 +19,7 @@ class Recipe:
 
     task: str
     target: float
-    """Mean return of 50 greedy episodes at action repeat 2 that the expert is to reach; training ends a little above it."""
+    """Mean return of 50 greedy episodes at action repeat 2 that the expert is to reach."""
     steps: int
     algorithm: Literal["SAC", "TQC", "CrossQ"] = "SAC"
     action_repeat: int = 4

@@ -90,7 +90,9 @@ class _Progress(BaseCallback):
         super().__init__()
         self._recipe, self._folder = recipe, folder
         self._log = folder / "log.jsonl"
-        lines = [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+        lines = (
+            [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+        )
         self.best = max((line["return"] for line in lines), default=-1.0)
         self._before = lines[-1]["seconds"] if lines else 0.0
         self._began = self._validated = self._saved = time.process_time()
