@@ -50,12 +50,22 @@ class StateTask(gym.Env[State, npt.NDArray[np.float32]]):
     def step(self, action: npt.NDArray[np.float32]) -> tuple[State, float, bool, bool, dict[str, Any]]:
         """Repeats `action` (`float32[n]` in [-1, 1])."""
         rewards = []
-        for _ in range(self._repeat):
-            time_step = self._env.step(action)
-            rewards.append(float(time_step.reward))
-            if time_step.last():
-                break
+        task = self._env.task
+        task.get_observation = _nothing  # only the last of the repeated steps is looked at
+        try:
+            for _ in range(self._repeat):
+                time_step = self._env.step(action)
+                rewards.append(float(time_step.reward))
+                if time_step.last():
+                    break
+        finally:
+            del task.get_observation
         self._return += sum(rewards)
         truncated = time_step.last()
         info = {"return": self._return} if truncated else {}
-        return flatten(time_step.observation), float(np.mean(rewards)), False, truncated, info
+        state = flatten(task.get_observation(self._env.physics))
+        return state, float(np.mean(rewards)), False, truncated, info
+
+
+def _nothing(physics: Any) -> dict[str, Any]:
+    return {}
