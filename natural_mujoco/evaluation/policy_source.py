@@ -49,6 +49,11 @@ class PolicySource:
     privileged: Literal["state"] | None = None
     """What the policy is shown beyond pixels; only the package's own expert is."""
 
+    @property
+    def looks(self) -> bool:
+        """Whether what is drawn can matter to the policy."""
+        return self.kind in ("factory", "run")
+
 
 def find_policy(text: str) -> PolicySource:
     """What `--policy text` names.
