@@ -7,11 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo leaderboard test lint type format bench bench-all wheel clean help
+.PHONY: demo docs leaderboard test lint type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
 	@echo "make leaderboard  build the example site from results/ and the paper's tables; writes site/"
+	@echo "make docs         build the documentation site; writes build/docs/html/"
 	@echo "make test         the whole test suite"
 	@echo "make lint type    ruff, mypy"
 	@echo "make format       rewrite the code as ruff formats it"
@@ -40,6 +41,9 @@ demo: $(VENV)/suite.stamp
 
 leaderboard: $(VENV)/suite.stamp
 	@$(BIN)/python -m natural_mujoco leaderboard build $(wildcard results/*.json) --out site
+
+docs: $(VENV)/dev.stamp
+	@$(BIN)/python -m tools.site --out build/docs
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import cv2
 import gymnasium as gym
@@ -17,8 +17,17 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 
 from .backgrounds.library import VideoLibrary, open_videos
-from .backgrounds.playback import PLAYBACKS, Playback
-from .errors import InvalidArgument, NaturalMujocoError, unknown
+from .backgrounds.playback import Playback
+from .errors import (
+    ClosedEnvironmentError,
+    InvalidAction,
+    InvalidArgument,
+    NaturalMujocoError,
+    ResetNeeded,
+    UnsupportedMode,
+    unknown,
+)
+from .options import MATTES, PLAYBACKS, RENDERINGS, SPLITS, Matte, PlaybackMode, Rendering, Split
 from .rendering.matting import Pixels
 from .rendering.views import View, make_view
 from .tasks import find_task
@@ -26,12 +35,10 @@ from .tasks import find_task
 EPISODE_CONTROL_STEPS = 1000
 """Control steps in an episode of each of the ten tasks, after which dm_control truncates it."""
 
-SPLITS = ("train", "test")
-MATTES = ("semantic", "paper")
-RENDERINGS = ("reference", "fast")
-RENDER_MODES = (None, "rgb_array")
 MAX_SIZE = 1024
 MAX_RENDER_SIZE = 2048
+
+Word = TypeVar("Word", bound=str)
 
 
 class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
@@ -77,7 +84,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         render_size: height and width of `render()`'s picture in pixels, 1 to 2048.
 
     Raises:
-        InvalidArgument: an argument that cannot be meant; the message lists the valid ones.
+        InvalidArgument: an invalid argument; the message lists the valid ones.
         VideoSetError: the videos cannot be used as they are.
         RenderingError: OpenGL is missing.
     """
@@ -89,18 +96,20 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         task: str,
         natural: bool = True,
         *,
-        split: str | None = None,
+        split: Split | None = None,
         videos: str | os.PathLike[str] | None = None,
-        playback: str | None = None,
-        matte: str | None = None,
+        playback: PlaybackMode | None = None,
+        matte: Matte | None = None,
         size: int = 64,
         action_repeat: int = 2,
-        rendering: str | None = None,
+        rendering: Rendering | None = None,
         render_mode: str | None = None,
         render_size: int = 480,
     ) -> None:
         self.task = find_task(task)
-        self.natural = natural
+        if not isinstance(natural, bool | np.bool_):
+            raise InvalidArgument(f"natural is {natural!r}; it must be True or False.")
+        self.natural = bool(natural)
         if natural:
             split = _one_of("split", split, SPLITS)
             playback = _one_of("playback", playback, PLAYBACKS)
@@ -114,15 +123,15 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self.size = _integer("size", size, 1, MAX_SIZE)
         self.action_repeat = _integer("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
         self.render_size = _integer("render_size", render_size, 1, MAX_RENDER_SIZE)
-        if render_mode not in RENDER_MODES:
-            raise unknown("render_mode", render_mode, map(repr, RENDER_MODES))
+        if render_mode not in (None, "rgb_array"):
+            raise UnsupportedMode(f"Unknown render_mode {render_mode!r}. Valid: None, 'rgb_array'.")
         self.render_mode = render_mode
 
         self.playback: Playback | None = None
         """The video behind the environment; `None` on standard ids."""
         if natural:
             library = open_videos("auto" if videos is None else videos)
-            self.playback = Playback(library, str(split), str(playback), self.size)
+            self.playback = Playback(library, split or SPLITS[0], playback or PLAYBACKS[0], self.size)
 
         from .conversion import ConvertedTask
 
@@ -171,7 +180,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         """
         self._require_open()
         if not self._observed:
-            raise NaturalMujocoError("There is no observation yet. Call reset() before reading matte.")
+            raise ResetNeeded("There is no observation yet. Call reset() before reading matte.")
         return self._view.matte()
 
     def reset(
@@ -202,11 +211,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
         """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps, or to the end.
 
-        Raises `InvalidArgument` for a wrong shape or NaN, `NaturalMujocoError` before `reset` and after the end.
+        Raises `InvalidAction` for a wrong shape or NaN, `ResetNeeded` before `reset` and after the end.
         """
         if not self._running:
             self._require_open()
-            raise NaturalMujocoError("This episode has not begun or is over. Call reset() before step().")
+            raise ResetNeeded("This episode has not begun or is over. Call reset() before step().")
         control = self._parse_action(action)
         total, terminated, truncated = 0.0, False, False
         for _ in range(self.action_repeat):
@@ -229,7 +238,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         if self.render_mode is None:
             return None
         if not self._observed:
-            raise NaturalMujocoError("There is nothing to render yet. Call reset() before render().")
+            raise ResetNeeded("There is nothing to render yet. Call reset() before render().")
         if self._people_view is None:
             # People look at one frame at a time: no need to be fast.
             self._people_view = self._make_view(size=self.render_size, rendering="reference")
@@ -250,6 +259,13 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             self._people_view.close()
         self._converted.close()
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise NaturalMujocoError(
+            "An environment cannot be copied or pickled: its OpenGL context belongs to this process. Make another with "
+            "gymnasium.make(env.spec) and reset it with the same seed; to plan, simulate in "
+            "env.unwrapped.dm_control_env.physics.copy()."
+        )
+
     def _observe(self) -> Pixels:
         return self._view.draw(self.playback.frame() if self.playback is not None else None)
 
@@ -269,15 +285,15 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         except ValueError:  # ragged
             control = np.asarray(None)
         if control.dtype.kind not in "fiub":
-            raise InvalidArgument(
+            raise InvalidAction(
                 f"action is {action!r}; {self.task.name} takes numbers of shape {self.action_space.shape}."
             )
         if control.shape != self.action_space.shape:
-            raise InvalidArgument(
+            raise InvalidAction(
                 f"action has shape {control.shape}; {self.task.name} takes shape {self.action_space.shape}."
             )
         if np.isnan(control).any():
-            raise InvalidArgument(f"action holds NaN: {action!r}. Check the policy's output.")
+            raise InvalidAction(f"action holds NaN: {action!r}. Check the policy's output.")
         return np.clip(control.astype(np.float64), -1.0, 1.0)
 
     def _parse_options(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -292,7 +308,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
 
     def _require_open(self) -> None:
         if self._closed:
-            raise NaturalMujocoError("This environment is closed. Create a new one.")
+            raise ClosedEnvironmentError("This environment is closed. Create a new one.")
 
 
 def _spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
@@ -303,11 +319,11 @@ def _spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np
     return physics, background
 
 
-def _one_of(name: str, value: str | None, valid: tuple[str, ...]) -> str:
+def _one_of(name: str, value: Word | None, valid: tuple[Word, ...]) -> Word:
     """`value`, or the first of `valid` for `None`."""
     if value is None:
         return valid[0]
-    if value not in valid:
+    if not isinstance(value, str) or value not in valid:
         raise unknown(name, value, valid)
     return value
 

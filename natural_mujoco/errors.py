@@ -1,20 +1,26 @@
-"""The errors a user can mend. Each message is one sentence about what is wrong and one about the remedy.
+"""What this package raises where the user can mend it. Each message says what is wrong and what to do.
 
 - `NaturalMujocoError`: base class; the command line prints its message and never a traceback.
-- `InvalidArgument`: an argument that cannot be meant (also a `ValueError`).
+- `InvalidArgument`: an invalid argument (also a `ValueError`).
+- `InvalidAction`: an action that is none of the action space's (also Gymnasium's `InvalidAction`).
+- `UnsupportedMode`: a render mode that there is not (also Gymnasium's).
+- `ResetNeeded`, `ClosedEnvironmentError`: an environment used too early or too late (also Gymnasium's).
 - `VideoSetError`: a video set that is missing, incomplete, unreadable or not what its manifest says.
 - `RenderingError`: no usable OpenGL, or a context used where it cannot be.
 - `WorkerError`: a worker of the vector environment died, hung or raised.
-- `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
-- `ExpertError`: a state expert that is not there, damaged, or asked about another task's observation.
-- `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
 - `FileError`: a file that cannot be written, cannot be read, or does not hold what it should.
 - `LockHeld`: another process holds a lock (also a `FileError`).
+- `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
+- `ExpertError`: a state expert that is missing, damaged, or given what it cannot read (also a `ValueError`).
+- `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
+- `EmbeddedVideosWarning`: `videos="auto"` fell back to the embedded clips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+from gymnasium import error as gymnasium_error
 
 
 class NaturalMujocoError(Exception):
@@ -22,7 +28,23 @@ class NaturalMujocoError(Exception):
 
 
 class InvalidArgument(NaturalMujocoError, ValueError):
-    """An argument with a value that cannot be meant."""
+    """An argument with an invalid value."""
+
+
+class InvalidAction(InvalidArgument, gymnasium_error.InvalidAction):
+    """An action of the wrong shape or kind, or one that holds NaN."""
+
+
+class UnsupportedMode(InvalidArgument, gymnasium_error.UnsupportedMode):
+    """A render mode other than `None` and `"rgb_array"`."""
+
+
+class ResetNeeded(NaturalMujocoError, gymnasium_error.ResetNeeded):
+    """There is no running episode: `reset` was not called yet, or the episode is over."""
+
+
+class ClosedEnvironmentError(NaturalMujocoError, gymnasium_error.ClosedEnvironmentError):
+    """The environment was closed."""
 
 
 class VideoSetError(NaturalMujocoError, RuntimeError):
@@ -55,6 +77,10 @@ class FileError(NaturalMujocoError, RuntimeError):
 
 class LockHeld(FileError):
     """Another process holds the lock that is asked for; the message says which, if that is known."""
+
+
+class EmbeddedVideosWarning(UserWarning):
+    """`videos="auto"` plays the embedded clips because `ilsvrc-vid` is not prepared on this machine."""
 
 
 def unknown(what: str, value: object, valid: Iterable[str]) -> InvalidArgument:

@@ -38,6 +38,8 @@ class Task:
     samples: int = 4
     """Samples a pixel in each direction: 2 where the coverage is then within 5 % of the truth, else 4 (the cup's string
     is thinner than a pixel). Part of what `v0` means."""
+    goal: str = ""
+    """What earns reward, in a sentence or two for people."""
 
     @property
     def natural_id(self) -> str:
@@ -58,16 +60,90 @@ _WALLS = frozenset({"wall_x", "wall_y", "wall_neg_x", "wall_neg_y"})
 TASKS: dict[str, Task] = {
     task.id_name: task
     for task in (
-        Task("WalkerWalk", "walker-walk", "walker", "walk", _FLOOR, samples=2),
-        Task("WalkerRun", "walker-run", "walker", "run", _FLOOR, samples=2),
-        Task("CheetahRun", "cheetah-run", "cheetah", "run", _GROUND),
-        Task("FingerSpin", "finger-spin", "finger", "spin", _GROUND, samples=2),
-        Task("CartpoleBalance", "cartpole-balance", "cartpole", "balance", _FLOOR | _RAILS),
-        Task("CartpoleSwingup", "cartpole-swingup", "cartpole", "swingup", _FLOOR | _RAILS),
-        Task("BallInCupCatch", "ball-in-cup-catch", "ball_in_cup", "catch", _GROUND),
-        Task("ReacherEasy", "reacher-easy", "reacher", "easy", _GROUND | _WALLS),
-        Task("QuadrupedWalk", "quadruped-walk", "quadruped", "walk", _FLOOR, camera_id=2),
-        Task("PendulumSwingup", "pendulum-swingup", "pendulum", "swingup", _FLOOR),
+        Task(
+            "WalkerWalk",
+            "walker-walk",
+            "walker",
+            "walk",
+            _FLOOR,
+            samples=2,
+            goal="Stand up and walk: full reward with the torso upright at 1.2 m and a speed of 1 m/s or more.",
+        ),
+        Task(
+            "WalkerRun",
+            "walker-run",
+            "walker",
+            "run",
+            _FLOOR,
+            samples=2,
+            goal="Stand up and run: full reward with the torso upright at 1.2 m and a speed of 8 m/s or more.",
+        ),
+        Task(
+            "CheetahRun",
+            "cheetah-run",
+            "cheetah",
+            "run",
+            _GROUND,
+            goal="Run forwards: reward grows with speed and is full from 10 m/s.",
+        ),
+        Task(
+            "FingerSpin",
+            "finger-spin",
+            "finger",
+            "spin",
+            _GROUND,
+            samples=2,
+            goal="A finger of two links flicks a spinner: reward 1 while it turns at 15 rad/s or more, else 0.",
+        ),
+        Task(
+            "CartpoleBalance",
+            "cartpole-balance",
+            "cartpole",
+            "balance",
+            _FLOOR | _RAILS,
+            goal="Keep a pole upright that starts upright, with the cart near the middle and little force.",
+        ),
+        Task(
+            "CartpoleSwingup",
+            "cartpole-swingup",
+            "cartpole",
+            "swingup",
+            _FLOOR | _RAILS,
+            goal="Swing a hanging pole up and keep it there, with the cart near the middle.",
+        ),
+        Task(
+            "BallInCupCatch",
+            "ball-in-cup-catch",
+            "ball_in_cup",
+            "catch",
+            _GROUND,
+            goal="Swing a ball on a string into the cup below which it hangs: reward 1 while it is inside, else 0.",
+        ),
+        Task(
+            "ReacherEasy",
+            "reacher-easy",
+            "reacher",
+            "easy",
+            _GROUND | _WALLS,
+            goal="Reach a target with the tip of an arm of two links: reward 1 while it touches, else 0.",
+        ),
+        Task(
+            "QuadrupedWalk",
+            "quadruped-walk",
+            "quadruped",
+            "walk",
+            _FLOOR,
+            camera_id=2,
+            goal="Walk with four legs: full reward with the torso upright and a speed of 0.5 m/s or more.",
+        ),
+        Task(
+            "PendulumSwingup",
+            "pendulum-swingup",
+            "pendulum",
+            "swingup",
+            _FLOOR,
+            goal="Swing up a pendulum with a motor too weak to lift it at once: reward 1 within 8° of upright, else 0.",
+        ),
     )
 }
 

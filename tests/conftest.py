@@ -10,6 +10,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from natural_mujoco.rendering.gl import choose_backend
 
 from .clips import write_footage, write_plain_clips
 from .kept_environments import KeptEnvironments
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,3 +67,25 @@ def make() -> Iterator[KeptEnvironments]:
     kept = KeptEnvironments()
     yield kept
     kept.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    """A started browser that logs what pages request and complain of."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    assert None not in (browser, driver), "no Chromium: on Debian `apt-get install chromium chromium-driver`"
+    options = Options()
+    options.binary_location = str(browser)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+                     "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
+                     f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options, Service(driver, env={**os.environ, "NO_PROXY": "*"})) as started:
+        started.execute_cdp_cmd("Network.enable", {})
+        yield started

@@ -42,8 +42,17 @@ def precision(name: str, device: torch.device) -> contextlib.AbstractContextMana
     return contextlib.nullcontext()
 
 
+@torch.no_grad()
+def orthogonal_(weight: Tensor, gain: float = 1.0) -> None:
+    """Make `weight`, [out, …] in any memory layout, orthogonal over what goes into each output."""
+    weight.copy_(nn.init.orthogonal_(torch.empty(weight.shape), gain))
+
+
 class MLP(nn.Module):
-    """`layers` hidden layers of `units` with ELU, then a linear layer: [..., inputs] → [..., outputs]."""
+    """`layers` hidden layers of `units` with ELU, then a linear layer: [..., inputs] → [..., outputs].
+
+    The linear layer is never autocast: a value of 300 in bfloat16 is known to ±1, and states differ by less.
+    """
 
     def __init__(self, inputs: int, units: int, layers: int, outputs: int) -> None:
         super().__init__()
@@ -54,14 +63,15 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
             x = F.elu(layer(x))
-        return self.output(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.output(x.to(self.output.weight.dtype))
 
 
 class Encoder(nn.Module):
     """Four convolutions, kernel 4, stride 2 (appendix B): uint8 [..., height, width, C] → [..., E].
 
-    Channels are depth·(1, 2, 4, 8); the paper's "32, 65, 128, 256" is read as depth 32. Frames of
-    64×64 give E = 32·depth. With `output="relu"` the last layer is a ReLU as in Dreamer; `"layer-norm"` ends
+    Channels are depth·(1, 2, 4, 8), unless `widths` names all four; the paper's "32, 65, 128, 256" is read as depth 32.
+    Frames of 64×64 give E = 32·depth. With `output="relu"` the last layer is a ReLU as in Dreamer; `"layer-norm"` ends
     in a linear convolution and a LayerNorm, which cannot die (see agents/README.md). With `fast` a CPU takes the
     routes of convolutions.py.
     """
@@ -73,10 +83,11 @@ class Encoder(nn.Module):
         depth: int = 32,
         output: EncoderOutput = "relu",
         fast: bool = True,
+        widths: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.fast = fast
-        widths = [channels, depth, 2 * depth, 4 * depth, 8 * depth]
+        widths = (channels, *(widths or (depth, 2 * depth, 4 * depth, 8 * depth)))
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2) for a, b in itertools.pairwise(widths))
         for _ in range(4):
             size = (size - 4) // 2 + 1

@@ -225,6 +225,44 @@ class PixelSACConfig(RunConfig):
     gradient_clip: float = 100.0
 
 
+@dataclass(frozen=True)
+class PPOConfig(RunConfig):
+    """PPO from pixels. One update, of some epochs, comes after each rollout: `training.train_every` and
+    `training.updates_per_1000_steps` follow from that, nothing is random before it, and `training.batch_size` and
+    `batch_length` mean nothing."""
+
+    preset: Preset = "laptop"
+    num_envs: int = 16
+    environment: EnvironmentConfig = field(default_factory=lambda: EnvironmentConfig(action_repeat=4))
+    replay: ReplayConfig = field(default_factory=lambda: ReplayConfig(capacity=16_000))
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(prefill=0, evaluate_every=100_000, log_every=10_000)
+    )
+    rollout: int = 128
+    """Agent steps of each environment between updates."""
+    epochs: int = 3
+    minibatch: int = 512
+    learning_rate: float = 3e-4
+    anneal_steps: int = 0
+    """Control steps in which the learning rate falls to a tenth, in a line; 0 for `--steps`."""
+    gradient_clip: float = 0.5
+    discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
+    lambda_: float = 0.95
+    clip: float = 0.2
+    entropy_weight: float = 0.003
+    value_weight: float = 0.5
+    return_rate: float = 0.1
+    """How fast the unit of the value follows the returns: weight of the newest rollout."""
+    frame_stack: int = 3
+    channels: tuple[int, int, int, int] = (32, 32, 64, 64)
+    """Of the four convolutions."""
+    units: int = 256
+    """Size of the normalised projection of the encoder that policy and value read."""
+    initial_log_std: float = 0.0
+    """Of the policy, before the tanh."""
+
+
 # Fields that two runs of one directory may differ in: they change how long and where, never what is learned.
 RESUMABLE = (
     "steps",

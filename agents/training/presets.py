@@ -18,6 +18,7 @@ from .config import (
     ModelConfig,
     PixelSACConfig,
     PlanningConfig,
+    PPOConfig,
     ReplayConfig,
     SoftActorCriticConfig,
     TrainingConfig,
@@ -167,3 +168,5 @@ DREAMER_PRESETS = {
 }
 # The released code has no pixel SAC: the paper took OpenAI's.
 SAC_PRESETS = {"paper": _paper_sac(), "laptop": _laptop_sac()}
+# Nor is PPO in the paper.
+PPO_PRESETS = {"laptop": PPOConfig()}

@@ -242,6 +242,29 @@ class Replay:
         frames = self._take(self._frames, stream[:, None], rows)
         return frames[:, :-1], frames[:, 1:], self._gather(stream[:, None], start[:, None] + 1)
 
+    def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
+        """The last rows of every stream in order, at most `count`, and where the episode of each began.
+
+        Returns:
+            (Batch [streams, rows, …], a number among these rows for each of them [streams, rows]). The latter is
+            negative where an episode began before them.
+
+        Raises:
+            NaturalMujocoError: more rows than the replay holds.
+        """
+        count = min(count, self.rows)
+        if count > self.capacity:
+            raise NaturalMujocoError(
+                f"The replay holds {self.capacity} steps of each environment and {count} are needed; give a larger "
+                "--replay.capacity."
+            )
+        first = self.rows - count
+        began = np.full((self.streams, count), -1, np.int64)
+        for stream, start, end in zip(self._stream, self._start, self._end, strict=True):
+            began[stream, max(start - first, 0) : max(end - first, 0)] = start - first
+        rows = np.broadcast_to(np.arange(first, self.rows), (self.streams, count))
+        return self._gather(np.arange(self.streams)[:, None], rows), began
+
     def recent_actions(self, count: int) -> NDArray[np.float32]:
         """The actions of the last `count` rows, [count, streams, A]."""
         rows = np.arange(self.rows - count, self.rows) % self.stored

@@ -1,8 +1,9 @@
 """Video sets: manifests, the cache of prepared frames, and how clips get there."""
 
 from natural_mujoco.backgrounds.clip_file import frames_sha256
-from natural_mujoco.backgrounds.library import EmbeddedVideosWarning, VideoLibrary, open_videos
+from natural_mujoco.backgrounds.library import VideoLibrary, open_videos
 from natural_mujoco.backgrounds.manifest import Manifest, Video, load_manifest
+from natural_mujoco.errors import EmbeddedVideosWarning
 
 __all__ = [
     "EmbeddedVideosWarning",

@@ -2,7 +2,6 @@
 
 - `open_videos`: what an environment's `videos` argument means, resolved once.
 - `VideoLibrary`: one set's ids and frames.
-- `EmbeddedVideosWarning`: `"auto"` fell back to the embedded clips.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from natural_mujoco.backgrounds.obtain.folder import folder_manifest
 from natural_mujoco.backgrounds.obtain.pins import LockFile
 from natural_mujoco.backgrounds.obtain.preparation import prepare_apart
 from natural_mujoco.backgrounds.obtain.sources import find_source
-from natural_mujoco.errors import InvalidArgument, VideoSetError
+from natural_mujoco.errors import EmbeddedVideosWarning, InvalidArgument, VideoSetError
 
 AUTO_SET = "ilsvrc-vid"
 OPEN_CLIPS = 256
@@ -44,10 +43,6 @@ OPEN_CLIPS = 256
 
 # One mapping per clip file and process, however many environments play it.
 _mapped: weakref.WeakValueDictionary[tuple[str, FileIdentity], Frames] = weakref.WeakValueDictionary()
-
-
-class EmbeddedVideosWarning(UserWarning):
-    """`videos="auto"` plays the embedded clips because `ilsvrc-vid` is not prepared on this machine."""
 
 
 _warned = False

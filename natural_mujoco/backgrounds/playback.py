@@ -1,6 +1,5 @@
 """Which clip runs behind an episode, and which of its frames is due.
 
-- `PLAYBACKS`: the ways of playing a clip.
 - `frame_at`: the frame number due after some steps.
 - `Playback`: the video of one environment.
 """
@@ -11,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidArgument, NaturalMujocoError
+from ..options import PlaybackMode, Split
 from .library import VideoLibrary
 
-PLAYBACKS = ("loop", "pingpong", "still")
 
-
-def frame_at(playback: str, start: int, steps: int, frames: int) -> int:
+def frame_at(playback: PlaybackMode, start: int, steps: int, frames: int) -> int:
     """The number of the frame due `steps` agent steps after frame `start` of a clip of `frames` frames.
 
     `"loop"` (the paper's) starts over after the last frame, `"pingpong"` turns round at both ends, `"still"` stays.
@@ -40,7 +38,7 @@ class Playback:
     Frames are views into the clip's memory map: nothing is decoded, copied or allocated on the way.
     """
 
-    def __init__(self, library: VideoLibrary, split: str, playback: str, size: int) -> None:
+    def __init__(self, library: VideoLibrary, split: Split, playback: PlaybackMode, size: int) -> None:
         self.library = library
         self.split = split
         self.playback = playback

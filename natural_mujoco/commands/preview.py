@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..backgrounds.playback import PLAYBACKS
+from ..options import PLAYBACKS
 from ..tasks import find_task
 
 

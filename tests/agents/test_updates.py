@@ -11,7 +11,8 @@ import torch
 
 from agents.agent import Agent
 from agents.model.networks import preprocess
-from agents.sac import StackedBatch, random_shift
+from agents.model.pixels import random_shift
+from agents.sac import StackedBatch
 from agents.training.optimiser import NonFiniteGradient, Optimiser
 from agents.training.replay import Batch
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natural_mujoco import InvalidArgument
-from natural_mujoco.backgrounds.playback import PLAYBACKS, Playback, frame_at
+from natural_mujoco.backgrounds.playback import Playback, frame_at
+from natural_mujoco.options import PLAYBACKS
 
 
 class Shelf(SimpleNamespace):

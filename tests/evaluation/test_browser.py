@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
 from selenium.common.exceptions import NoAlertPresentException
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -22,6 +15,7 @@ from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.records import Results
 from natural_mujoco.leaderboard.site import build_site
 
+from ..browser import look, requested
 from .made_up import make_results
 
 EVIL = "<script>alert(1)</script>"
@@ -41,23 +35,6 @@ def site(entries: list[Results], tmp_path_factory: pytest.TempPathFactory) -> Pa
     return out
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    assert None not in (browser, driver), "no Chromium: on Debian `apt-get install chromium chromium-driver`"
-    options = Options()
-    options.binary_location = str(browser)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-                     "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
-                     f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with webdriver.Chrome(options, Service(driver, env={**os.environ, "NO_PROXY": "*"})) as started:
-        started.execute_cdp_cmd("Network.enable", {})
-        yield started
-
-
 @pytest.fixture
 def page(chromium: WebDriver, site: Path) -> WebDriver:
     """The overview, fresh, on a wide and light screen."""
@@ -67,13 +44,6 @@ def page(chromium: WebDriver, site: Path) -> WebDriver:
     chromium.get_log("browser")
     chromium.get((site / "index.html").as_uri())
     return chromium
-
-
-def look(chromium: WebDriver, width: int, scheme: str) -> None:
-    metrics = {"width": width, "height": 850, "deviceScaleFactor": 1, "mobile": width < 600}
-    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
 
 def names(page: WebDriver) -> list[str]:
@@ -105,9 +75,7 @@ def test_nothing_is_requested_but_the_page_and_nothing_is_complained_of(page: We
     for path in [site / "index.html", *(site / "entries").glob("*.html")]:
         page.get(path.as_uri())
         page.execute_script("window.scrollTo(0, document.body.scrollHeight)")
-    messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    requests = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    assert {url for url in requests if not url.startswith("data:")} == {
+    assert requested(page) == {
         path.as_uri() for path in [site / "index.html", *(site / "entries").glob("*.html")]
     }
     assert page.get_log("browser") == []

@@ -56,7 +56,7 @@ _RECIPES = (
     Recipe("cartpole-balance", 990, 300_000, units=128),
     Recipe("cartpole-swingup", 850, 400_000, units=128),
     Recipe("reacher-easy", 970, 400_000, units=128),
-    Recipe("finger-spin", 950, 500_000, units=128),
+    Recipe("finger-spin", 950, 1_000_000, units=128, action_repeat=2),
     Recipe("ball-in-cup-catch", 970, 500_000, units=128),
     Recipe("pendulum-swingup", 800, 500_000, units=128),
     Recipe("walker-walk", 950, 1_000_000, units=256, options=_LOCOMOTION),

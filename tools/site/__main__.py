@@ -1,0 +1,46 @@
+"""`python -m tools.site --out DIR`: the whole site, from the repository's pages and tables.
+
+Pictures are kept in `DIR/pictures` and drawn again only where they are missing; `--quick` draws them small and short.
+Warnings are errors, and so is a link to nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from sphinx.cmd.build import main as sphinx_build
+
+from .pictures import draw_pictures
+from .staging import BrokenLink, stage
+from .task_pages import write_task_pages
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> int:
+    """Builds `DIR/html` and returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.site", description=str(__doc__).split("\n\n")[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "docs")
+    parser.add_argument("--quick", action="store_true", help="small, short pictures: for tests")
+    args = parser.parse_args()
+    source, pictures, html = (args.out / name for name in ("source", "pictures", "html"))
+    shutil.rmtree(source, ignore_errors=True)
+    try:
+        stage(ROOT, source)
+    except BrokenLink as error:
+        print(f"docs: {error}", file=sys.stderr)
+        return 1
+    draw_pictures(pictures, quick=args.quick)
+    shutil.copytree(pictures, source / "pictures", dirs_exist_ok=True)
+    write_task_pages(ROOT, source / "tasks")
+    status = sphinx_build(["-W", "--keep-going", "-q", "-b", "html", str(source), str(html)])
+    if status == 0:
+        print(f"{html / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
