@@ -150,7 +150,7 @@ class Results(Strict):
 
     @property
     def is_reference(self) -> bool:
-        """Whether this is the `zero` or `random` policy, against which everything is read."""
+        """Whether this is the `zero`, `random` or `expert` policy, against which everything is read."""
         return {run.policy for run in self.runs} == {self.entry.name} and self.entry.name in REFERENCES
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -180,7 +180,7 @@ class Results(Strict):
 
 
 REFERENCES = ("zero", "random")
-"""The policies that do not look: reserved names."""
+"""The policies that every score is read against, none of which sees pixels: reserved names."""
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.published import INCONSISTENCIES, PAPER, PAPER_LINK
+from ..evaluation.references import reference_label
 from .board import Board, View
 from .overview_charts import (
     AGGREGATES,
@@ -74,7 +75,11 @@ def _view(board: Board, view: View) -> dict[str, Any]:
         "has_video_gap": any(row.video_gap for row in view.rows),
         "has_robustness": any(row.robustness for row in view.rows),
         "legend": [
-            {"name": row.name, "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
+            {
+                "name": reference_label(row.name) if row.kind == "reference" else row.name,
+                "slug": row.slug or "",
+                "swatch": swatch(style_of(row), shape_of(row)),
+            }
             for row in view.rows
             if row.colour is not None or row.kind == "reference"
         ],
@@ -89,7 +94,8 @@ def _view(board: Board, view: View) -> dict[str, Any]:
         "task_plots": [
             {"name": task, "plot": task_chart(task, panels, view.references)} for task in TASK_NAMES
         ],
-        "tasks_note": "Bars are means, lines across their ends Student's 95 % intervals; dashed zero, dotted random."
+        "tasks_note": "Bars are means, lines across their ends Student's 95 % intervals; dashed zero, dotted random, "
+        "dash-dotted expert."
         + (
             f" The first {len(panels)} of {len(view.others)} entries are drawn."
             if len(view.others) > 8

@@ -58,6 +58,11 @@ class MeasuredEntry:
             (run.training_steps for run in self.results.runs if run.training_steps is not None), default=None
         )
 
+    @property
+    def privileged(self) -> str | None:
+        """What its policies are shown beyond pixels, as `state`; `None` for those that see pixels alone or nothing."""
+        return next((run.privileged for run in self.results.runs if run.privileged), None)
+
     @cached_property
     def video_gap(self) -> Estimate | None:
         """Interquartile mean on training minus on test videos; `None` for policies that do not look."""
@@ -77,7 +82,8 @@ class MeasuredEntry:
     def remarks(self, condition: Condition) -> tuple[str, ...]:
         """What a reader should know before comparing."""
         runs = [run for run in self.results.runs if condition in run.conditions]
-        remarks = [f"action repeat {n}" for n in sorted({run.action_repeat for run in runs} - {2})]
+        remarks = [f"privileged: {self.privileged}"] if self.privileged else []
+        remarks += [f"action repeat {n}" for n in sorted({run.action_repeat for run in runs} - {2})]
         if condition != "standard" and any(run.trained_on == "standard" for run in runs):
             remarks.append("trained on standard")
         if condition == "standard" and any(run.trained_on == "natural" for run in runs):
