@@ -2,8 +2,8 @@
 
 >>> from dm_control import suite
 >>> from natural_mujoco.experts import load_expert
->>> expert = load_expert("cartpole-balance")
->>> time_step = suite.load("cartpole", "balance").reset()
+>>> expert = load_expert("cartpole-swingup")
+>>> time_step = suite.load("cartpole", "swingup").reset()
 >>> expert.act(time_step.observation).shape
 (1,)
 
