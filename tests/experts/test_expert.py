@@ -60,8 +60,9 @@ def test_it_reads_dm_controls_observation_flat_or_whole_or_in_batches(name: str)
 def test_its_card_is_about_it(name: str) -> None:
     card = load_expert(name).card
     assert (card.task, card.privileged) == (name, "state")
-    assert [returns.action_repeat for returns in card.returns] == [1, 2, 4]
-    assert all(returns.episodes == 50 for returns in card.returns)
+    assert {returns.action_repeat for returns in card.returns} == {1, 2, 4}
+    assert all(returns.episodes >= 20 for returns in card.returns)
+    assert next(returns.episodes for returns in card.returns if returns.action_repeat == 2) == 50
     assert card.training.control_steps > 0
     assert (FOLDER / f"{name}.safetensors").stat().st_size <= MAX_BYTES
 
