@@ -2,7 +2,8 @@
 
 RUNS is the `--out` of `tools/train_experts.py`. For each task with a validated actor it writes, into
 `natural_mujoco/experts/trained/`, the weights and their card with the returns of 20, 50 and 20 episodes at action
-repeats 1, 2 and 4, and into `tests/golden/experts/` what the training library itself answers to 64 states of those episodes.
+repeats 1, 2 and 4, and into `tests/golden/experts/` what the training library itself answers to 64 states of those
+episodes.
 Needs `pip install "natural-mujoco[experts]"`.
 """
 
