@@ -102,7 +102,7 @@ class _Progress(BaseCallback):
         return self._before + time.process_time() - self._began
 
     def _on_step(self) -> bool:
-        return True
+        return self.best < self._recipe.enough
 
     def _on_rollout_start(self) -> None:
         now = time.process_time()
@@ -112,10 +112,6 @@ class _Progress(BaseCallback):
         if now - self._saved >= CHECKPOINT_EVERY_S:
             self._saved = now
             _keep(self._folder / "checkpoint", lambda fresh: _write_checkpoint(self.model, fresh))
-
-    def _on_rollout_end(self) -> None:
-        if self.best >= self._recipe.enough:
-            self.model._total_timesteps = self.model.num_timesteps  # ends `learn` after this round
 
     def validate(self) -> None:
         """Measures the greedy actor and keeps it if it is the best so far."""
