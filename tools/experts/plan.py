@@ -59,7 +59,7 @@ _RECIPES = (
     Recipe("finger-spin", 950, 1_000_000, units=128, action_repeat=2),
     Recipe("ball-in-cup-catch", 970, 500_000, units=128),
     Recipe("pendulum-swingup", 800, 500_000, units=128),
-    Recipe("walker-walk", 950, 1_000_000, units=256, options=_LOCOMOTION),
+    Recipe("walker-walk", 950, 1_000_000, units=128, options=_LOCOMOTION),
     Recipe("quadruped-walk", 900, 1_000_000, units=256, options=_LOCOMOTION),
     Recipe("cheetah-run", 850, 2_000_000, units=256, options=_LOCOMOTION),
     Recipe("walker-run", 750, 2_000_000, units=256, options=_LOCOMOTION),
