@@ -24,7 +24,7 @@ from natural_mujoco.backgrounds.library import VideoLibrary
 from natural_mujoco.backgrounds.manifest import HubSource, LocalSource
 from natural_mujoco.backgrounds.obtain.hub import HubArchives, HubUnreachable
 from natural_mujoco.backgrounds.obtain.preparation import Preparers, missing_clips_message
-from natural_mujoco.backgrounds.obtain.sources import SourceRecord, downloaded_path, find_source, record_path
+from natural_mujoco.backgrounds.obtain.sources import SourceRecord, record_path
 from natural_mujoco.backgrounds.obtain.zip_members import DamagedMember, Member, find_members, unpack
 from natural_mujoco.errors import InvalidArgument, VideoSetError
 
@@ -72,7 +72,7 @@ def download(
     """
     events = events or DownloadEvents()
     manifest = library.manifest
-    absent = [v.id for v in manifest.videos if find_source(manifest, v, library.cache) is None]
+    absent = [v.id for v in manifest.videos if library.source(v) is None]
     if isinstance(manifest.source, LocalSource) and library.missing():
         raise VideoSetError(missing_clips_message(library, library.missing()))
     if not isinstance(manifest.source, HubSource):
@@ -100,7 +100,7 @@ def download(
             assert isinstance(manifest.source, HubSource)
             source = _mirror(manifest.source, repo, revision)
             with HubArchives(source, token, events.note) as archives:
-                fetch = _Fetch(library.cache, manifest.collection, archives, events)
+                fetch = _Fetch(library.cache, library.shelf.name, archives, events)
                 members = fetch.plan(absent)
                 fetched = _fetch_all(fetch, members, connections, prepare, failed)
             for clip_id in sorted(set(absent) - set(members)):
@@ -113,7 +113,7 @@ def download(
                 failed[prepared[future][0]] = str(error)
             elif error is not None:
                 raise error
-    _remove_leftovers(library.cache.sources(manifest.collection))
+    _remove_leftovers(library.cache.sources(library.shelf.name))
     return DownloadSummary(
         commit=fetch.archives.commit if fetch else None,
         fetched_clips=len(fetched),
@@ -188,18 +188,18 @@ def _fetch_all(
 class _Fetch:
     """The way from a member of a remote archive to a clip's video in the cache."""
 
-    def __init__(self, cache: Cache, collection: str, archives: HubArchives, events: DownloadEvents) -> None:
+    def __init__(self, cache: Cache, shelf: str, archives: HubArchives, events: DownloadEvents) -> None:
         self.archives = archives
         self.stop = False
         self._cache = cache
-        self._collection = collection
+        self._shelf = shelf
         self._events = events
 
     def plan(self, clip_ids: list[str]) -> dict[str, Member]:
         """Find the clips in the archives. Raises `VideoSetError` if the disk lacks the room for them."""
         members = find_members(self.archives.open_all(), clip_ids)
         packed = sum(member.size for member in members.values())
-        folder = self._cache.sources(self._collection)
+        folder = self._cache.sources(self._shelf)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
@@ -216,8 +216,8 @@ class _Fetch:
 
     def clip(self, clip_id: str, member: Member) -> None:
         """Fetch, check and keep one clip's video, unless another process did meanwhile."""
-        target = downloaded_path(self._cache, self._collection, clip_id)
-        with self._cache.lock(self._collection, "sources", clip_id, stopped=lambda: self.stop):
+        target = self._cache.downloaded(self._shelf, clip_id)
+        with self._cache.lock(self._shelf, "sources", clip_id, stopped=lambda: self.stop):
             if target.is_file():
                 self._events.skipped(member.size)
             else:
@@ -245,7 +245,7 @@ class _Fetch:
                 sha256=sha256,
             )
             # First the record, then the video: one that is there is always recorded.
-            with replacing(record_path(self._cache, self._collection, clip_id)) as beside:
+            with replacing(record_path(self._cache, self._shelf, clip_id)) as beside:
                 beside.write(record.model_dump_json(indent=1).encode())
 
     def _fetch_part(self, part: Path, member: Member) -> None:
