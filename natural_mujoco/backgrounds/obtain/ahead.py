@@ -19,7 +19,7 @@ from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.errors import NaturalMujocoError
 
 MOST_PROCESSES = 4
-NICE = 10
+NICE = 5
 
 Prepare = Callable[[PreparingProcess, VideoLibrary, str, int, Callable[[], bool]], None]
 

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from natural_mujoco.backgrounds.cache import Cache, replacing, write_error
 from natural_mujoco.backgrounds.library import VideoLibrary
 from natural_mujoco.backgrounds.manifest import HubSource, LocalSource
 from natural_mujoco.backgrounds.obtain.hub import HubArchives, HubUnreachable
+from natural_mujoco.backgrounds.obtain.pinning import hold_to_commit
 from natural_mujoco.backgrounds.obtain.preparation import Preparers, missing_clips_message
 from natural_mujoco.backgrounds.obtain.sources import SourceRecord, record_path
 from natural_mujoco.backgrounds.obtain.zip_members import DamagedMember, Member, find_members, unpack
@@ -63,10 +65,11 @@ def download(
     connections: int = 4,
     workers: int | None = None,
     events: DownloadEvents | None = None,
+    fetch: bool = True,
 ) -> DownloadSummary:
     """Fetch the clips of a set that are not on this machine yet, and prepare all of its clips at `sizes`.
 
-    Of a set that is not on the Hub (generated, imported, a folder), the clips are only prepared. Raises
+    Of a set that is not on the Hub (generated, imported, a folder), and without `fetch`, clips are only prepared. Raises
     `VideoSetError` if the dataset cannot be used or clips must be obtained by hand, `HubUnreachable` if the Hub
     cannot be reached. A clip that alone is faulty does not stop the others and is named in the summary.
     """
@@ -75,11 +78,11 @@ def download(
     absent = [v.id for v in manifest.videos if library.source(v) is None]
     if isinstance(manifest.source, LocalSource) and library.missing():
         raise VideoSetError(missing_clips_message(library, library.missing()))
-    if not isinstance(manifest.source, HubSource):
+    if not isinstance(manifest.source, HubSource) or not fetch:
         absent = []
     failed: dict[str, str] = {}
     fetched: list[str] = []
-    fetch: _Fetch | None = None
+    fetcher: _Fetch | None = None
     with Preparers(library, workers) as preparers:
         prepared: dict[Future[None], tuple[str, int]] = {}
 
@@ -99,10 +102,11 @@ def download(
         if absent:
             assert isinstance(manifest.source, HubSource)
             source = _mirror(manifest.source, repo, revision)
-            with HubArchives(source, token, events.note) as archives:
-                fetch = _Fetch(library.cache, library.shelf.name, archives, events)
-                members = fetch.plan(absent)
-                fetched = _fetch_all(fetch, members, connections, prepare, failed)
+            hold_to = partial(hold_to_commit, library, source.repo, source.revision)
+            with HubArchives(source, token, events.note, hold_to) as archives:
+                fetcher = _Fetch(library.cache, library.shelf.name, archives, events)
+                members = fetcher.plan(absent)
+                fetched = _fetch_all(fetcher, members, connections, prepare, failed)
             for clip_id in sorted(set(absent) - set(members)):
                 failed[clip_id] = f"no member called {clip_id}.mp4 in {source.repo}"
         else:
@@ -115,9 +119,9 @@ def download(
                 raise error
     _remove_leftovers(library.cache.sources(library.shelf.name))
     return DownloadSummary(
-        commit=fetch.archives.commit if fetch else None,
+        commit=fetcher.archives.commit if fetcher else None,
         fetched_clips=len(fetched),
-        fetched_bytes=fetch.archives.fetched_bytes if fetch else 0,
+        fetched_bytes=fetcher.archives.fetched_bytes if fetcher else 0,
         present_clips=len(manifest.videos) - len(absent),
         failed=failed,
     )
