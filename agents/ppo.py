@@ -50,7 +50,7 @@ class PPO(StackedAgent[Rollout]):
     def __init__(self, config: PPOConfig, action_size: int, device: torch.device) -> None:
         super().__init__(config, action_size, device, config.frame_stack)
         self.config, c = config, config
-        self.discount = c.discount ** (c.environment.action_repeat / 2)
+        self.discount = c.environment.discount_per_step(c.discount)
         self.encoder = PixelEncoder(c.environment.size, c.frame_stack, c.channels, c.units)
         self.mean = MLP(c.units, 0, 0, action_size)
         self.log_std = nn.Parameter(torch.full((action_size,), c.initial_log_std))

@@ -45,7 +45,13 @@ class PixelSAC(StackedAgent[StackedBatch]):
         # A policy that is not saturated at the start: without a model no gradient reaches through the tanh.
         self.actor = Actor(c.latent, action_size, c.units, c.actor_layers, initial_std=1.0)
         self.critic = SoftCritic(
-            c.latent, action_size, c.units, c.q_layers, c.discount, c.target_rate, c.initial_temperature
+            c.latent,
+            action_size,
+            c.units,
+            c.q_layers,
+            c.environment.discount_per_step(c.discount),
+            c.target_rate,
+            c.initial_temperature,
         )
         self.target_encoder = PixelEncoder(c.environment.size, c.frame_stack, channels, c.latent)
         self.target_encoder.requires_grad_(False)

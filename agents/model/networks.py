@@ -4,6 +4,7 @@
 - `MLP`: fully connected layers with ELU between them.
 - `Encoder`: four convolutions (appendix B).
 - `Decoder`: the transposed convolutions of the generative model.
+- `initialise_as_keras`, `orthogonal_`: what weights start from.
 - `precision`: the autocast context an agent computes in.
 
 Shapes, here and in every module of this package:
@@ -40,6 +41,25 @@ def precision(name: str, device: torch.device) -> contextlib.AbstractContextMana
     if name == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def initialise_as_keras(module: nn.Module) -> None:
+    """Draw the weights of `module` anew as Keras does, with which the paper's code ran.
+
+    Glorot's uniform distribution for linear layers, convolutions and the input of a GRU, an orthogonal matrix for its
+    recurrence, and no bias. PyTorch's own linear layers are some two and a half times smaller, so that an actor's means
+    hardly differ between states at the start. Layers of `MLP`, encoder, decoder and RSSM are all of these kinds.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.GRUCell):
+            nn.init.xavier_uniform_(part.weight_ih)
+            orthogonal_(part.weight_hh)
+            nn.init.zeros_(part.bias_ih)
+            nn.init.zeros_(part.bias_hh)
 
 
 @torch.no_grad()

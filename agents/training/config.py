@@ -33,6 +33,10 @@ class EnvironmentConfig:
     matte: Literal["semantic", "paper"] = "semantic"
     """Natural only. `paper` is the released code's rule: a pixel stays where red > 100."""
 
+    def discount_per_step(self, discount: float) -> float:
+        """That of one agent step here, for a `discount` of two control steps, which are the paper's agent step."""
+        return discount ** (self.action_repeat / 2)
+
 
 @dataclass(frozen=True)
 class ReplayConfig:
@@ -41,8 +45,8 @@ class ReplayConfig:
     storage: Literal["memory", "mapped"] = "memory"
     """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read."""
     edge_windows: bool = False
-    """Let windows that would hang over an episode's ends be clipped into it, so that first and last steps are seen
-    as often as others; otherwise every window is equally likely."""
+    """Let windows that would hang over an episode's ends by up to a quarter be clipped into it, so that first and last
+    steps are seen a quarter as often as others; otherwise every window is equally likely."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,9 @@ class BehaviourConfig:
     """Latent imagination: section 3.2, appendix A."""
 
     horizon: int = 15
+    """Agent steps."""
     discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
     lambda_: float = 0.95
     actor_layers: int = 4
     actor_units: int = 400
@@ -120,8 +126,10 @@ class BehaviourConfig:
     initial_std: float = 5.0
     mean_scale: float = 5.0
     min_std: float = 1e-4
+    normalise_returns: bool = False
+    """Divide the actor's returns, imagined and soft, by the running range of the imagined ones, which is at least 1."""
     entropy_weight: float = 0.0
-    """Bonus on the policy's entropy at the imagined states, in return per nat."""
+    """Bonus on the policy's entropy at the imagined states, in (normalised) return per nat."""
     imagination_starts: int = 0
     """Posterior states to imagine from, drawn at random; 0 for all B·T."""
     discount_weights: bool = False
@@ -143,6 +151,7 @@ class SoftActorCriticConfig:
     gradient_clip: float = 100.0
     target_rate: float = 0.005
     initial_temperature: float = 1.0
+    """In (normalised) return per nat."""
     temperature_learning_rate: float = 3e-4
 
 
@@ -191,6 +200,8 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class DreamerConfig(RunConfig):
+    initialisation: Literal["keras", "torch"] = "keras"
+    """What weights are drawn from: Keras' defaults, with which the paper's code ran, or PyTorch's."""
     model: ModelConfig = field(default_factory=ModelConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
 
@@ -219,6 +230,7 @@ class PixelSACConfig(RunConfig):
     units: int = 400
     learning_rate: float = 3e-4
     discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
     target_rate: float = 0.005
     initial_temperature: float = 0.1
     temperature_learning_rate: float = 3e-4

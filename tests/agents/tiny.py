@@ -121,6 +121,7 @@ def random_batch(seed: int = 0, b: int = B, t: int = T, size: int = SIZE) -> Bat
         torch.from_numpy(rng.uniform(-1, 1, (b, t, A)).astype(np.float32)),
         torch.from_numpy(rng.uniform(0, 2, (b, t)).astype(np.float32)),
         torch.zeros(b, t),
+        torch.zeros(b, t),
     )
 
 

@@ -69,8 +69,9 @@ def download(
 ) -> DownloadSummary:
     """Fetch the clips of a set that are not on this machine yet, and prepare all of its clips at `sizes`.
 
-    Of a set that is not on the Hub (generated, imported, a folder), and without `fetch`, clips are only prepared. Raises
-    `VideoSetError` if the dataset cannot be used or clips must be obtained by hand, `HubUnreachable` if the Hub
+    Of a set that is not on the Hub (generated, imported, a folder), and without `fetch`, clips are only prepared.
+
+    Raises `VideoSetError` if the dataset cannot be used or clips must be obtained by hand, `HubUnreachable` if the Hub
     cannot be reached. A clip that alone is faulty does not stop the others and is named in the summary.
     """
     events = events or DownloadEvents()
