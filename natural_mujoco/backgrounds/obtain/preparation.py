@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +33,7 @@ from natural_mujoco.backgrounds.obtain.pinning import hold_to_record
 from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.backgrounds.obtain.sources import file_sha256
 from natural_mujoco.errors import VideoSetError
+from natural_mujoco.processes import usable_cores
 
 SHORTFALL = 2
 """How many frames a clip may lack: copies of one video differ by a frame or two at the end."""
@@ -206,8 +206,7 @@ class Preparers:
 
 def default_workers() -> int:
     """One process for each core this process may use, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 16)
+    return min(usable_cores(), 16)
 
 
 def missing_clips_message(library: VideoLibrary, clip_ids: Sequence[str]) -> str:
