@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
@@ -45,10 +44,10 @@ def clip_header(frames: int, size: int) -> bytes:
     return padded[:8] + (HEADER_BYTES - 10).to_bytes(2, "little") + padded[10:]
 
 
-def map_clip(path: Path, size: int) -> Frames:
+def map_clip(path: Path, size: int, in_memory: bool = False) -> Frames:
     """The frames of a prepared clip, uint8 `[n, size, size, 3]`, read-only and memory-mapped.
 
-    A map holds a file descriptor. Where the process has none left, the frames are read into memory instead.
+    A map holds a file descriptor; with `in_memory`, the frames are read instead and hold none.
     Raises `FileNotFoundError` if there is no such file, `VideoSetError` if it is no whole clip of this size.
     """
     with open(path, "rb") as file:
@@ -59,11 +58,8 @@ def map_clip(path: Path, size: int) -> Frames:
     if rest or not 2 <= count <= MAX_FRAMES or head != clip_header(count, size):
         raise VideoSetError(f"{path} is damaged: it is no whole clip of {size}×{size} frames.")
     shape = (count, size, size, 3)
-    try:
+    if not in_memory:
         return np.memmap(path, dtype=np.uint8, mode="r", offset=HEADER_BYTES, shape=shape).view(np.ndarray)
-    except OSError as error:
-        if error.errno != errno.EMFILE:
-            raise
     frames = np.fromfile(path, np.uint8, offset=HEADER_BYTES).reshape(shape)
     frames.flags.writeable = False
     return frames

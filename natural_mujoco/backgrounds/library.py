@@ -28,7 +28,7 @@ from natural_mujoco.backgrounds.manifest import (
     load_manifest,
     shipped_names,
 )
-from natural_mujoco.backgrounds.open_clips import OPEN_CLIPS
+from natural_mujoco.backgrounds.open_clips import OPEN_CLIPS, budget
 from natural_mujoco.backgrounds.pins import LockFile
 from natural_mujoco.backgrounds.shelves import refuse_taken_name, shelf_of
 from natural_mujoco.backgrounds.sources import find_source
@@ -244,7 +244,8 @@ class VideoLibrary:
         path = self.clip_path(video, size)
         try:
             identity = FileIdentity.of(path)
-            return map_clip(path, size), identity
+            # More environments than the process has descriptors for: those beyond half of them hold copies.
+            return map_clip(path, size, in_memory=len(_mapped) >= 2 * budget()), identity
         except (FileNotFoundError, NotADirectoryError):
             return None  # what stands in the way, if anything does, is said when the clip is to be written
         except OSError as error:

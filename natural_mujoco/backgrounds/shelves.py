@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from natural_mujoco.backgrounds.cache import Cache
-from natural_mujoco.backgrounds.manifest import Manifest, Video, manifest_folders, read_manifest
+from natural_mujoco.backgrounds.manifest import LocalSource, Manifest, Video, manifest_folders, read_manifest
 from natural_mujoco.errors import VideoSetError
 
 FILES = "files"
@@ -83,7 +83,10 @@ def _official(collection: str) -> _Official | None:
 
 
 def _is_part(manifest: Manifest, official: _Official) -> bool:
-    if all(manifest.source != shipped.source for shipped in official.manifests):
+    # What a user imports by hand is the user's, whatever a manifest says about how to obtain it.
+    by_hand = isinstance(manifest.source, LocalSource)
+    sources = [shipped.source for shipped in official.manifests]
+    if manifest.source not in sources and not (by_hand and isinstance(sources[0], LocalSource)):
         return False
 
     def content(video: Video | None) -> object:
