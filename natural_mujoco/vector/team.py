@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 
 from gymnasium.vector import AutoresetMode
 
-from ..backgrounds.obtain.preparing_process import PREPARED_FRAMES
 from ..errors import NaturalMujocoError, WorkerError
 from ..processes import (
     ChildDied,
@@ -22,6 +21,7 @@ from ..processes import (
     RemoteTraceback,
     Stopwatch,
 )
+from ..processes.serving import PREPARED_FRAMES
 from .worker import LOOK_S, Worker
 
 _TELL_EVERY_S = 10.0

@@ -9,9 +9,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from natural_mujoco.backgrounds.cache import LOCK_TIMEOUT_S, Cache
+from natural_mujoco.backgrounds.library import VideoLibrary
+from natural_mujoco.backgrounds.manifest import Manifest
 from natural_mujoco.errors import NaturalMujocoError, VideoSetError, WorkerError
 from natural_mujoco.processes import (
     ChildDied,
@@ -22,10 +24,7 @@ from natural_mujoco.processes import (
     Stopwatch,
     report,
 )
-
-if TYPE_CHECKING:
-    from natural_mujoco.backgrounds.library import VideoLibrary
-    from natural_mujoco.backgrounds.manifest import Manifest
+from natural_mujoco.processes.serving import PREPARED_FRAMES
 
 SILENCE_S = 120.0
 """A decoder that says nothing for so long hangs."""
@@ -35,9 +34,6 @@ MAX_RESIDENT_BYTES = 520 * 2**20
 
 LARGE_RESIDENT_BYTES = 300 * 2**20
 """A process that holds more when a clip is done is ended: what it freed, it does not give back."""
-
-PREPARED_FRAMES = 3
-"""Counter in which a process that waits here tells its own parent how many frames of the clip are done."""
 
 _FRAMES, _LARGE = 0, 1
 """Counters: frames done plus one, once the work has begun; whether the process has grown large."""
@@ -172,7 +168,6 @@ class _Decoder:
         cv2.setNumThreads(1)
 
     def prepare(self, home: Path, manifest: Manifest, clip_id: str, size: int, replace: bool) -> None:
-        from natural_mujoco.backgrounds.library import VideoLibrary
         from natural_mujoco.backgrounds.obtain.preparation import prepare_here
 
         reported = 0.0
