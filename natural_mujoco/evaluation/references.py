@@ -1,13 +1,14 @@
-"""What every score is read against, as shipped: `zero` and `random`, measured at action repeats 1, 2, 4 and 8.
+"""What every score is read against, as shipped: `zero`, `random` and `expert`, at action repeats 1, 2, 4 and 8.
 
 - `Pace`: the action repeat on each task. `pace_of`: that of a results file.
 - `reference_at`: a reference policy played at some pace. `reference_means`: all of them, as means by task.
-- `reference_entries`: those at the protocol's action repeat.
+- `reference_entries`: those at the protocol's action repeat. `reference_label`: their names as people read them.
 
-They act without seeing, and the physics of an episode depends on its seed alone, so their returns are the same in front
-of any video and of none: they stand beside entries on every video set. But an action that is held longer pushes
-further: random earns 29 on cartpole-swingup at action repeat 2 and 164 at 8. So they stand beside entries of the same
-action repeat only.
+`zero` and `random` act without seeing; `expert` reads the physical state, is therefore privileged, and is measured at
+the protocol's action repeat alone. The physics of an episode depends on its seed alone, so their returns are the same
+in front of any video and of none: they stand beside entries on every video set. But an action that is held longer
+pushes further: random earns 29 on cartpole-swingup at action repeat 2 and 164 at 8. So they stand beside entries of the
+same action repeat only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .conditions import ACTION_REPEAT, TASK_NAMES
+from .conditions import ACTION_REPEAT, TASK_NAMES, Condition
 from .records import REFERENCES, Results, Run, read_results
 
 FOLDER = Path(__file__).with_name("entries")
@@ -33,6 +34,8 @@ def steady(action_repeat: int) -> Pace:
 
 
 PROTOCOL_PACE = steady(ACTION_REPEAT)
+COMMON: Condition = "natural-test"
+"""The condition under which all shipped files have records."""
 
 
 def pace_of(runs: Iterable[Run]) -> Pace:
@@ -59,16 +62,19 @@ def _shipped() -> Mapping[tuple[str, int], Results]:
 @lru_cache(maxsize=64)
 def reference_at(name: str, pace: Pace) -> Results | None:
     """The results of the reference `name` where each task is played at `pace`; `None` where there are none."""
-    runs: dict[Run, None] = {}
-    episodes = []
+    repeats = {action_repeat for _, action_repeat in pace}
+    if len(repeats) == 1:
+        return _shipped().get((name, repeats.pop()))
+    runs, episodes = [], []
     for task, action_repeat in pace:
         entry = _shipped().get((name, action_repeat))
         if entry is not None:
-            runs.update(dict.fromkeys(entry.runs))
-            episodes += [episode for episode in entry.episodes if episode.task == task]
+            update = {"tasks": (task,), "conditions": (COMMON,), "action_repeat": action_repeat}
+            runs.append(entry.runs[0].model_copy(update=update))
+            episodes += [e for e in entry.episodes if (e.task, e.condition) == (task, COMMON)]
     if not episodes:
         return None
-    source = _shipped()[name, next(iter(runs)).action_repeat]
+    source = _shipped()[name, ACTION_REPEAT]
     return source.model_copy(update={"runs": tuple(runs), "episodes": tuple(episodes), "summary": {}})
 
 
@@ -76,6 +82,15 @@ def reference_entries() -> tuple[Results, ...]:
     """The shipped results at the protocol's action repeat, `zero` first."""
     found = (_shipped().get((name, ACTION_REPEAT)) for name in REFERENCES)
     return tuple(entry for entry in found if entry is not None)
+
+
+def reference_label(reference: str) -> str:
+    """The name of a reference policy, with what it is shown beyond pixels.
+
+    >>> reference_label("random"), reference_label("expert")
+    ('random', 'expert (privileged: state)')
+    """
+    return f"{reference} (privileged: state)" if reference == "expert" else reference
 
 
 @lru_cache(maxsize=64)
