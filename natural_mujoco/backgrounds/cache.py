@@ -29,9 +29,23 @@ LOCK_TIMEOUT_S = 900.0
 
 
 def cache_home() -> Path:
-    """The cache folder: `$NATURAL_MUJOCO_HOME`, else the platform's cache folder for this package."""
-    home = os.environ.get("NATURAL_MUJOCO_HOME")
-    return Path(home).expanduser().absolute() if home else platformdirs.user_cache_path("natural-mujoco")
+    """The cache folder: `$NATURAL_MUJOCO_HOME`, else the platform's cache folder for this package.
+
+    Raises `VideoSetError` where neither leads to a folder: a user without a home, or a `~name` that nobody has.
+    """
+    chosen = os.environ.get("NATURAL_MUJOCO_HOME", "").strip()
+    try:
+        home = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("natural-mujoco")
+    except RuntimeError:
+        home = Path("~")
+    if home.parts[:1] and home.parts[0].startswith("~"):
+        wrong = (
+            f"NATURAL_MUJOCO_HOME is {chosen!r}, and there is no such home folder"
+            if chosen
+            else "This user has no home folder to keep video frames in"
+        )
+        raise VideoSetError(f"{wrong}. Set NATURAL_MUJOCO_HOME to a folder with room that you may write.")
+    return home.absolute()
 
 
 def write_error(path: Path, error: OSError) -> VideoSetError:
