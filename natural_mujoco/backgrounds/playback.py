@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -78,7 +80,9 @@ class Playback:
             position, offset = rng.random(2)
             index = int(position * len(self.videos)) if video is None else self._index(video)
             reusable = self._clip is not None and index == self.position
-            clip = self._clip if reusable else self.library.frames(self.videos[index], self.size)
+            clip = self._clip
+            if not reusable:
+                clip = self.library.frames(self.videos[index], self.size, self._coming(rng))
             assert clip is not None
             if frame is not None and not 0 <= frame < len(clip):
                 raise InvalidArgument(
@@ -117,6 +121,14 @@ class Playback:
                 f"{len(self.videos)}: {', '.join(self.videos[:3])}, …; `env.unwrapped.playback.videos` holds all."
             )
         return self.videos.index(video)
+
+    def _coming(self, rng: np.random.Generator) -> Iterator[str]:
+        """The clips to be wanted next, as far as `rng` tells: those of the coming episodes, then all."""
+        ahead = copy.deepcopy(rng)
+        for _ in range(len(self.videos)):
+            position, _ = ahead.random(2)
+            yield self.videos[int(position * len(self.videos))]
+        yield from self.videos
 
     def _require_clip(self) -> npt.NDArray[np.uint8]:
         if self._clip is None:

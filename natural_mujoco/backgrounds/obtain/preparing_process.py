@@ -9,9 +9,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from natural_mujoco.backgrounds.cache import LOCK_TIMEOUT_S, Cache
+from natural_mujoco.backgrounds.library import VideoLibrary
+from natural_mujoco.backgrounds.manifest import Manifest
 from natural_mujoco.errors import NaturalMujocoError, VideoSetError, WorkerError
 from natural_mujoco.processes import (
     ChildDied,
@@ -22,10 +24,6 @@ from natural_mujoco.processes import (
     Stopwatch,
     report,
 )
-
-if TYPE_CHECKING:
-    from natural_mujoco.backgrounds.library import VideoLibrary
-    from natural_mujoco.backgrounds.manifest import Manifest
 
 SILENCE_S = 120.0
 """A decoder that says nothing for so long hangs."""
@@ -163,7 +161,6 @@ class _Decoder:
         cv2.setNumThreads(1)
 
     def prepare(self, home: Path, manifest: Manifest, clip_id: str, size: int, replace: bool) -> None:
-        from natural_mujoco.backgrounds.library import VideoLibrary
         from natural_mujoco.backgrounds.obtain.preparation import prepare_here
 
         reported = 0.0
