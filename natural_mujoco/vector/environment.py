@@ -101,6 +101,7 @@ class NaturalMujocoVectorEnv(
             self.close()
             raise
         self.metadata = {**description["metadata"], "autoreset_mode": mode}
+        self.autoreset_mode = mode  # where TorchRL looks for it
         self.single_observation_space = description["observation_space"]
         self.single_action_space = description["action_space"]
         self.observation_space = batch_space(self.single_observation_space, num_envs)
