@@ -1,7 +1,7 @@
-"""The reference agents of the benchmark: CVRL, Dreamer and SAC from pixels, in PyTorch.
+"""The reference agents of the benchmark: CVRL, Dreamer, SAC and PPO from pixels, in PyTorch.
 
-- `python -m agents.cvrl`, `agents.dreamer`, `agents.sac`: train. (From an installed wheel: `natural_mujoco.agents.cvrl`
-  and so on.)
+- `python -m agents.cvrl`, `agents.dreamer`, `agents.sac`, `agents.ppo`: train. (From an installed wheel:
+  `natural_mujoco.agents.cvrl` and so on.)
 - `load`: the policy of a run directory.
 - `python -m agents.probe`: what a world model knows. `agents.sweep`: many runs. `agents.open_loop`: figure 3.
 
@@ -23,7 +23,7 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> TrainedPolicy:
     """The trained policy in a run directory: an object with `reset(num_envs)` and `act(observations)`.
 
     Args:
-        run: a run directory of `agents.cvrl`, `agents.dreamer` or `agents.sac`.
+        run: a run directory of an agent.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`, …, or `"auto"`; whatever it was trained on.
 
     Raises:

@@ -14,6 +14,7 @@ from .agent import Metrics
 from .behaviour.actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .behaviour.soft_actor_critic import SoftCritic, transitions
 from .latent_agent import LatentAgent
+from .model.networks import initialise_as_keras
 from .training.config import Ablation, CVRLConfig, ObservationModel
 from .training.optimiser import Optimiser, step_together
 from .training.replay import Batch
@@ -46,6 +47,9 @@ class CVRL(LatentAgent):
                 sac.target_rate,
                 sac.initial_temperature,
             ).to(device)
+            if config.initialisation == "keras":
+                initialise_as_keras(self.critic.q)
+                self.critic.target_q.load_state_dict(self.critic.q.state_dict())
             self.optimisers |= {
                 "q": Optimiser("q", self.critic.q.parameters(), sac.learning_rate, sac.gradient_clip),
                 "temperature": Optimiser(
@@ -70,12 +74,17 @@ class CVRL(LatentAgent):
         weights = discounts(returns, b.discount, b.discount_weights)  # [H, 1]
 
         # L_Dreamer (eq. 7), and L_SAC on the real transitions: L_CVRL = L_Dreamer + α·L_SAC (eq. 8).
-        actor = actor_loss(returns, weights) - b.entropy_weight * imagined.entropy()
+        unit = self.return_unit(returns)
+        actor = actor_loss(returns / unit, weights) - b.entropy_weight * imagined.entropy()
         value = value_loss(values[:-1], returns, weights)
-        metrics = {"actor/dreamer_loss": actor.detach(), "value/loss": value.detach()}
+        metrics = {
+            "actor/dreamer_loss": actor.detach(),
+            "value/loss": value.detach(),
+            "behaviour/return_unit": unit,
+        }
         if self.critic is not None:
             soft_actor, soft_metrics = self._soft_actor_critic(
-                self.critic, batch, model.posterior.features.detach()
+                self.critic, batch, model.posterior.features.detach(), unit
             )
             actor = actor + self.sac_weight * soft_actor
             metrics |= soft_metrics
@@ -89,18 +98,18 @@ class CVRL(LatentAgent):
         return model.metrics | self.behaviour_metrics(imagined, returns, values) | metrics
 
     def _soft_actor_critic(
-        self, critic: SoftCritic, batch: Batch, features: torch.Tensor
+        self, critic: SoftCritic, batch: Batch, features: torch.Tensor, unit: torch.Tensor | float = 1.0
     ) -> tuple[torch.Tensor, Metrics]:
         """L_SAC of eq. 8 on posterior latents [B, T, F] without their graph: (the actor's loss, metrics).
 
-        The gradients of Qs and temperature are taken here, the actor's by the caller.
+        The gradients of Qs and temperature are taken here, the actor's by the caller. `unit` is that of its returns.
         """
         with self.autocast():
             t = transitions(features, batch.actions, batch.rewards, batch.terminals)  # N = B·(T − 1)
             noise = self.normal(2, *t.actions.shape)
-            targets = critic.targets(t, self.actor(t.next_features), noise[0])
+            targets = critic.targets(t, self.actor(t.next_features), noise[0], unit)
             q = critic.q_loss(t, targets)
-            actor, log_prob = critic.actor_loss(t.features, self.actor(t.features), noise[1])
+            actor, log_prob = critic.actor_loss(t.features, self.actor(t.features), noise[1], unit)
         self.optimisers["q"].differentiate(q)
         self.optimisers["temperature"].differentiate(critic.temperature_loss(log_prob))
         return actor, {

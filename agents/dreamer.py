@@ -40,7 +40,8 @@ class Dreamer(LatentAgent):
         weights = discounts(returns, b.discount, b.discount_weights)  # [H, 1]
 
         # Actor and value (eq. 7).
-        actor = actor_loss(returns, weights) - b.entropy_weight * imagined.entropy()
+        unit = self.return_unit(returns)
+        actor = actor_loss(returns / unit, weights) - b.entropy_weight * imagined.entropy()
         value = value_loss(values[:-1], returns, weights)
         actor_norm = self.optimisers["actor"].differentiate(actor, retain_graph=True)
         value_norm = self.optimisers["value"].differentiate(value)
@@ -51,6 +52,7 @@ class Dreamer(LatentAgent):
             | self.behaviour_metrics(imagined, returns, values)
             | {
                 "actor/loss": actor.detach(),
+                "behaviour/return_unit": unit,
                 "value/loss": value.detach(),
                 "model/gradient_norm": model_norm,
                 "actor/gradient_norm": actor_norm,

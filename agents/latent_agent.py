@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from .agent import Agent, Memory, Metrics
-from .behaviour.actor_critic import Actor, Imagination, imagine
+from .behaviour.actor_critic import Actor, Imagination, ReturnRange, imagine
 from .behaviour.planning import Planner, planned_in
 from .model.distributions import Generators, standard_normal
-from .model.networks import MLP
+from .model.networks import MLP, initialise_as_keras
 from .model.rssm import Latent
 from .model.world_model import ModelLoss, WorldModel
 from .training.config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
@@ -37,8 +39,10 @@ class LatentAgent(Agent[Batch]):
         planning: PlanningConfig | None = None,
     ) -> None:
         super().__init__(config, action_size, device)
-        self.config, self.behaviour, self.planning = config, config.behaviour, planning
-        b, fast = config.behaviour, config.training.fast
+        self.config, self.planning, fast = config, planning, config.training.fast
+        # From here on the discount is that of an agent step.
+        discount = config.environment.discount_per_step(config.behaviour.discount)
+        self.behaviour = b = replace(config.behaviour, discount=discount)
         self.world_model = WorldModel(
             action_size, observation_model, config.model, contrastive, config.environment.size, fast
         )
@@ -47,6 +51,10 @@ class LatentAgent(Agent[Batch]):
             features, action_size, b.actor_units, b.actor_layers, b.initial_std, b.mean_scale, b.min_std
         )
         self.value = MLP(features, b.value_units, b.value_layers, 1)
+        if config.initialisation == "keras":
+            for module in (self.world_model, self.actor, self.value):
+                initialise_as_keras(module)
+        self.return_range = ReturnRange() if b.normalise_returns else None
         self.to(device)
         self.optimisers = {
             "model": Optimiser(
@@ -93,6 +101,12 @@ class LatentAgent(Agent[Batch]):
             self.normal(horizon, n, self.action_size),
             self.normal(horizon, n, start.stochastic.shape[-1]),
         )
+
+    def return_unit(self, returns: Tensor) -> Tensor:
+        """What the actor's returns are divided by, after these [H, N]: 1 where they are not normalised. A scalar."""
+        if self.return_range is None:
+            return torch.ones((), device=self.device)
+        return self.return_range.follow(returns)
 
     def behaviour_metrics(self, imagined: Imagination, returns: Tensor, values: Tensor) -> Metrics:
         """How the imagination looks: its returns, and whether the actor still moves."""

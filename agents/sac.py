@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from .agent import Agent, Memory, Metrics
-from .behaviour.actor_critic import Actor
+from .agent import Metrics
+from .behaviour.actor_critic import Actor, Policy
 from .behaviour.soft_actor_critic import SoftCritic, Transitions
-from .model.distributions import Generators, standard_normal
-from .model.networks import Encoder
+from .model.pixels import PixelEncoder, random_shift
+from .stacked_agent import StackedAgent
 from .training.config import PixelSACConfig
 from .training.optimiser import Optimiser, step_together
 from .training.replay import Replay
@@ -35,48 +34,27 @@ class StackedBatch(NamedTuple):
     terminals: Tensor  # [B]
 
 
-class PixelEncoder(nn.Module):
-    """Stacks of frames → features: uint8 [N, stack, height, width, C] → [N, latent], each within (−1, 1)."""
-
-    def __init__(self, size: int, stack: int, depth: int, latent: int) -> None:
-        super().__init__()
-        self.convolutions = Encoder(size, channels=3 * stack, depth=depth)
-        self.projection = nn.Linear(self.convolutions.size, latent)
-        self.norm = nn.LayerNorm(latent)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        stacked = frames.permute(0, 2, 3, 1, 4).flatten(3)  # N height width stack·C
-        return torch.tanh(self.norm(self.projection(self.convolutions(stacked)).float()))
-
-
-def random_shift(frames: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
-    """Every stack [N, stack, height, width, C] moved by up to `pixels` either way, the edge repeated outside."""
-    n, _, height, width, _ = frames.shape
-    padded = F.pad(frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float(), [pixels] * 4, mode="replicate")
-    offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device)
-    rows = (offset[0] + torch.arange(height, device=frames.device))[:, None, :, None]
-    columns = (offset[1] + torch.arange(width, device=frames.device))[:, None, None, :]
-    channels = torch.arange(padded.shape[1], device=frames.device)[None, :, None, None]
-    batch = torch.arange(n, device=frames.device)[:, None, None, None]
-    moved = padded[batch, channels, rows, columns].to(torch.uint8)  # N stack·C height width
-    return moved.unflatten(1, (frames.shape[1], -1)).permute(0, 1, 3, 4, 2)
-
-
-class PixelSAC(Agent[StackedBatch]):
-    """See Agent; the memory is the last frames."""
+class PixelSAC(StackedAgent[StackedBatch]):
+    """See StackedAgent."""
 
     def __init__(self, config: PixelSACConfig, action_size: int, device: torch.device) -> None:
-        super().__init__(config, action_size, device)
+        super().__init__(config, action_size, device, config.frame_stack)
         self.config, c = config, config
-        self.encoder = PixelEncoder(c.environment.size, c.frame_stack, c.encoder_depth, c.latent)
+        channels = (c.encoder_depth, 2 * c.encoder_depth, 4 * c.encoder_depth, 8 * c.encoder_depth)
+        self.encoder = PixelEncoder(c.environment.size, c.frame_stack, channels, c.latent)
         # A policy that is not saturated at the start: without a model no gradient reaches through the tanh.
         self.actor = Actor(c.latent, action_size, c.units, c.actor_layers, initial_std=1.0)
         self.critic = SoftCritic(
-            c.latent, action_size, c.units, c.q_layers, c.discount, c.target_rate, c.initial_temperature
+            c.latent,
+            action_size,
+            c.units,
+            c.q_layers,
+            c.environment.discount_per_step(c.discount),
+            c.target_rate,
+            c.initial_temperature,
         )
-        self.target_encoder = PixelEncoder(
-            c.environment.size, c.frame_stack, c.encoder_depth, c.latent
-        ).requires_grad_(False)
+        self.target_encoder = PixelEncoder(c.environment.size, c.frame_stack, channels, c.latent)
+        self.target_encoder.requires_grad_(False)
         self.target_encoder.load_state_dict(self.encoder.state_dict())
         self.to(device)
         q_parameters = itertools.chain(self.encoder.parameters(), self.critic.q.parameters())
@@ -138,24 +116,8 @@ class PixelSAC(Agent[StackedBatch]):
             "sac/entropy": -log_prob.detach(),
         }
 
-    def begin(self, num_envs: int) -> Memory:
-        size, stack = self.config.environment.size, self.config.frame_stack
-        frames = torch.zeros(num_envs, stack, size, size, 3, dtype=torch.uint8, device=self.device)
-        return {"frames": frames, "empty": torch.ones(num_envs, dtype=torch.bool, device=self.device)}
-
-    def act(
-        self, frames: Tensor, memory: Memory, generators: Generators, exploring: bool
-    ) -> tuple[Tensor, Memory]:
-        """A sample of the policy while exploring, its mode in evaluation."""
-        stack = torch.cat([memory["frames"][:, 1:], frames[:, None]], 1)
-        repeated = frames[:, None].expand_as(stack)
-        stack = torch.where(memory["empty"].view(-1, 1, 1, 1, 1), repeated, stack)
-        with torch.no_grad(), self.autocast():
-            policy = self.actor(self.encoder(stack))
-            action = policy.mode()
-            if exploring:
-                action, _ = policy.sample(standard_normal(generators, *action.shape))
-        return action, {"frames": stack, "empty": torch.zeros_like(memory["empty"])}
+    def policy(self, stacks: Tensor) -> Policy:
+        return self.actor(self.encoder(stacks))
 
 
 if __name__ == "__main__":

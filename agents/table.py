@@ -17,9 +17,10 @@ from natural_mujoco import InvalidArgument
 from .agent import Agent
 from .cvrl import CVRL
 from .dreamer import Dreamer
+from .ppo import PPO
 from .sac import PixelSAC
-from .training.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig
-from .training.presets import CVRL_PRESETS, DREAMER_PRESETS, SAC_PRESETS
+from .training.config import CVRLConfig, DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
+from .training.presets import CVRL_PRESETS, DREAMER_PRESETS, PPO_PRESETS, SAC_PRESETS
 
 
 class Entry(NamedTuple):
@@ -29,13 +30,14 @@ class Entry(NamedTuple):
     make: Callable[
         [Any, int, torch.device], Agent[Any]
     ]  # from its config, the size of actions, and the device
-    presets: Mapping[str, RunConfig]
+    presets: Mapping[str, RunConfig]  # the first is the default
 
 
 AGENTS: dict[str, Entry] = {
     "cvrl": Entry(CVRLConfig, CVRL, CVRL_PRESETS),
     "dreamer": Entry(DreamerConfig, Dreamer, DREAMER_PRESETS),
     "sac": Entry(PixelSACConfig, PixelSAC, SAC_PRESETS),
+    "ppo": Entry(PPOConfig, PPO, PPO_PRESETS),
 }
 
 

@@ -54,7 +54,7 @@ def best(call: Callable[[], object]) -> float:
 def random_batch(b: int, t: int) -> Batch:
     """Noise in the shape of experience."""
     frames = torch.randint(0, 256, (b, t, 64, 64, 3), dtype=torch.uint8)
-    return Batch(frames, torch.rand(b, t, ACTIONS) * 2 - 1, torch.rand(b, t), torch.zeros(b, t))
+    return Batch(frames, torch.rand(b, t, ACTIONS) * 2 - 1, torch.rand(b, t), *torch.zeros(2, b, t))
 
 
 def make(name: str, fast: bool) -> Any:

@@ -117,7 +117,7 @@ def image() -> Points:
         config = dataclasses.replace(config, environment=dataclasses.replace(config.environment, size=size))
         agent = make_agent(config, 6, CPU)
         frames = torch.randint(0, 256, (16, 16, size, size, 3), dtype=torch.uint8)
-        batch = Batch(frames, torch.rand(16, 16, 6), torch.rand(16, 16), torch.zeros(16, 16))
+        batch = Batch(frames, torch.rand(16, 16, 6), torch.rand(16, 16), *torch.zeros(2, 16, 16))
         agent.update(batch)
         timings = sample(lambda a=agent, b=batch: a.update(b), CPU, 3.0, least=3)
         curves["CVRL update 16×16, s"].append({"x": size, **spread(timings)})

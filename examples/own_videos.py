@@ -19,7 +19,7 @@ import natural_mujoco  # noqa: F401  (registers the environments)
 def make_clips(folder: Path) -> None:
     """Four clips of ten frames: stripes that move. Names decide which are for training, which for testing."""
     rows, columns = np.mgrid[:96, :128]
-    for name, angle in (("north", 0.0), ("east", 0.8), ("south", 1.6), ("west", 2.4)):
+    for name, angle in (("stripes", 0.0), ("rings", 0.8), ("grid", 1.6), ("waves", 2.4)):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for frame in range(10):
             wave = np.sin((rows * np.cos(angle) + columns * np.sin(angle)) / 6 + frame / 2)

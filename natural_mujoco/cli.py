@@ -1,6 +1,7 @@
 """The command `natural-mujoco` (also `python -m natural_mujoco`).
 
-- `main`: parses, runs one command, turns errors into one sentence and an exit status.
+- `main`: parses and runs one command.
+- `exit_status`: turns errors into one sentence and an exit status, for the agents' programs too.
 
 Exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted.
 """
@@ -11,7 +12,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .errors import InvalidArgument, NaturalMujocoError
 from .version import __version__
@@ -31,19 +32,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in COMMANDS:
         importlib.import_module(f"natural_mujoco.commands.{name}").add_parser(subparsers)
     args = parser.parse_args(argv)
+    return exit_status(f"natural-mujoco {args.command}", lambda: args.run(args))
+
+
+def exit_status(program: str, work: Callable[[], int]) -> int:
+    """Does `work` and returns its exit status, or that of what it raised, with one sentence on standard error.
+
+    For every program of the project: 2 for an invalid argument, 1 for what else a user can mend and for the system's
+    errors, 130 for Ctrl-C; 1 in silence where the reader of standard output (head, less) has seen enough.
+    """
     try:
-        status: int = args.run(args)
+        status = work()
         sys.stdout.flush()
         return status
     except NaturalMujocoError as error:
-        print(f"natural-mujoco {args.command}: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidArgument) else 1
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):  # the reader (head, less) has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        print(f"natural-mujoco {args.command}: {error.strerror}: {error.filename}", file=sys.stderr)
+        message, status = str(error), 2 if isinstance(error, InvalidArgument) else 1
+    except BrokenPipeError:
+        # Python flushes once more when it ends, and would complain about the same pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        message, status = (
+            ": ".join(str(part) for part in (error.strerror or error, error.filename) if part),
+            1,
+        )
     except KeyboardInterrupt:
-        print(f"natural-mujoco {args.command}: interrupted", file=sys.stderr)
-        return 130
+        message, status = "interrupted", 130
+    print(f"{program}: {message}", file=sys.stderr)
+    return status

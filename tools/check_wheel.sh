@@ -44,8 +44,8 @@ PY
 "$work/venv/bin/natural-mujoco" doctor
 # One agent, for as long as it takes to collect, update, act, evaluate and write a checkpoint.
 "$work/venv/bin/python" -m natural_mujoco.agents.cvrl --task cartpole-swingup --variant natural --videos embedded \
-    --preset laptop --steps 1000 --training.prefill 500 --training.warmup-updates 1 --training.updates-per-1000-steps 4 \
-    --training.batch-size 4 --training.batch-length 10 --training.evaluation-episodes 1 --planning.when never \
+    --preset laptop --num-envs 1 --replay.capacity 1000 --steps 1000 --training.prefill 500 --training.warmup-updates 1 \
+    --training.updates-per-1000-steps 4 --training.batch-size 4 --training.batch-length 10 --training.evaluation-episodes 1 --planning.when never \
     --training.no-fast --logdir "$work/run"
 test -s "$work/run/metrics.jsonl"
 "$work/venv/bin/natural-mujoco" evaluate --policy "$work/run" --conditions natural-test --episodes 1 --videos embedded \

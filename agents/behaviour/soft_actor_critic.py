@@ -53,7 +53,10 @@ class TwinQ(nn.Module):
 
 
 class SoftCritic(nn.Module):
-    """Two Qs, their slow targets and the learned temperature."""
+    """Two Qs, their slow targets and the learned temperature α.
+
+    The Qs are in returns, α in returns ÷ `unit` a nat; `unit` is a scalar, 1 where returns are not normalised.
+    """
 
     def __init__(
         self,
@@ -79,21 +82,23 @@ class SoftCritic(nn.Module):
         return self.log_temperature.exp()
 
     @torch.no_grad()
-    def targets(self, t: Transitions, policy: Policy, noise: Tensor) -> Tensor:
-        """r + γ(1 − terminal)(min Q'(s', a') − α·log π(a' | s')), `policy` being that at s': [N]."""
+    def targets(self, t: Transitions, policy: Policy, noise: Tensor, unit: Tensor | float = 1.0) -> Tensor:
+        """r + γ(1 − terminal)(min Q'(s', a') − α·unit·log π(a' | s')), `policy` being that at s': [N]."""
         action, log_prob = policy.sample(noise)
-        soft_value = self.target_q(t.next_features, action).amin(0) - self.temperature * log_prob
+        soft_value = self.target_q(t.next_features, action).amin(0) - self.temperature * unit * log_prob
         return t.rewards + self.discount * (1 - t.terminals) * soft_value
 
     def q_loss(self, t: Transitions, targets: Tensor) -> Tensor:
         """Half the squared TD error, averaged over transitions and summed over the two Qs: a scalar."""
         return 0.5 * ((self.q(t.features, t.actions) - targets) ** 2).mean(1).sum()
 
-    def actor_loss(self, features: Tensor, policy: Policy, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """(mean of α·log π(a | s) − min Q(s, a), mean of log π): scalars; `policy` is that at `features`."""
+    def actor_loss(
+        self, features: Tensor, policy: Policy, noise: Tensor, unit: Tensor | float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """(mean of α·log π(a | s) − min Q(s, a) ÷ unit, mean of log π): scalars; `policy` is that at `features`."""
         action, log_prob = policy.sample(noise)
         q = self.q(features, action).amin(0)
-        return (self.temperature.detach() * log_prob - q).mean(), log_prob.mean()
+        return (self.temperature.detach() * log_prob - q / unit).mean(), log_prob.mean()
 
     def temperature_loss(self, log_prob: Tensor) -> Tensor:
         """Raises α while the entropy, −log π, is below the target of −A nats: a scalar."""

@@ -2,7 +2,7 @@
 
 `torch.distributions` would do the same, at several times the cost per call: these run some hundred times an update.
 
-- `normal_log_prob`, `normal_kl`: diagonal Gaussians (latents, reward).
+- `normal_log_prob`, `normal_entropy`, `normal_kl`: diagonal Gaussians (latents, reward).
 - `Generators`, `standard_normal`: noise from one stream of random numbers, or from one for each row.
 - `tanh_normal_sample`, `tanh_normal_log_prob`: the squashed Gaussian of the actor (section 3.2).
 """
@@ -35,6 +35,11 @@ def normal_log_prob(value: Tensor, mean: Tensor, std: float | Tensor = 1.0) -> T
     """Elementwise log-density of N(mean, std²) at `value`, in nats; the inputs broadcast."""
     log_std = torch.log(std) if isinstance(std, Tensor) else math.log(std)
     return -0.5 * ((value - mean) / std) ** 2 - log_std - _HALF_LOG_2PI
+
+
+def normal_entropy(log_std: Tensor) -> Tensor:
+    """Entropy of a diagonal Gaussian: [..., A] → [...], in nats."""
+    return (log_std + _HALF_LOG_2PI + 0.5).sum(-1)
 
 
 def normal_kl(mean_q: Tensor, std_q: Tensor, mean_p: Tensor, std_p: Tensor) -> Tensor:

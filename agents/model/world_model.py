@@ -80,11 +80,15 @@ class WorldModel(nn.Module):
     def loss(self, batch: Batch, noise: Tensor) -> ModelLoss:
         """The negative of eq. 6 (contrastive), of eq. 2 (generative), or of either without its observation term.
 
-        Every term is the mean over the B·T states, in nats a step; noise is [B, T, S].
+        Every term is the mean over the B·T states, that of rewards over those that came with one, in nats a step.
+        noise is [B, T, S].
         """
         posterior, prior, embeddings = self.infer(batch, noise)
         features = posterior.features
-        reward = normal_log_prob(batch.rewards, self.predicted_reward(features)).mean()
+        # A first frame came with no reward: the 0 in its row is no target.
+        rewarded = 1 - batch.first
+        log_prob = normal_log_prob(batch.rewards, self.predicted_reward(features))
+        reward = (rewarded * log_prob).sum() / rewarded.sum().clamp(min=1)
         dynamics, kl = kl_loss(posterior, prior, self.config.free_nats)
         observation, metrics = self._observation_term(batch, features, embeddings)
         loss = (

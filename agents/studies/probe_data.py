@@ -26,6 +26,16 @@ class ProbeEpisodes(NamedTuple):
     states: NDArray[np.float64]  # [episodes, steps, quantities]
     names: tuple[str, ...]  # of the quantities
 
+    def part(self, episodes: slice) -> ProbeEpisodes:
+        """Some of the episodes."""
+        return ProbeEpisodes(
+            self.frames[episodes],
+            self.actions[episodes],
+            self.rewards[episodes],
+            self.states[episodes],
+            self.names,
+        )
+
 
 def collect_episodes(
     config: RunConfig, split: str, first_seed: int, episodes: int, say: Callable[[int], None]

@@ -27,7 +27,14 @@ def plot_probe(result: dict[str, Any], path: Path) -> None:
         left.plot(updates, means.mean(0), style, color=COLOURS[model], label=f"{model}, {variant}")
         for row in means:
             left.plot(updates, row, ".", color=COLOURS[model], alpha=0.4)
-    left.set(xlabel="world-model updates", ylabel="mean R², held-out videos", ylim=(-0.2, 1))
+        if all("r2_train_videos" in p for probes in seeds for p in probes):
+            known = [[p["r2_train_videos"]["features"]["mean"] for p in probes] for probes in seeds]
+            left.plot(updates, np.mean(known, 0), ":", color=COLOURS[model], alpha=0.7)
+    left.set(
+        xlabel="world-model updates",
+        ylabel="mean R², held-out videos (dotted: training videos)",
+        ylim=(-0.2, 1),
+    )
     left.axhline(0, color="grey", linewidth=0.5)
     left.legend(fontsize=8)
 

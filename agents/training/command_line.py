@@ -12,8 +12,8 @@ import tyro
 from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
 
 from ..agent import choose_device
-from ..table import preset_config
-from .config import DreamerConfig, PixelSACConfig, RunConfig
+from ..table import AGENTS, preset_config
+from .config import DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
 from .trainer import Stopped, Trainer
 
 
@@ -23,7 +23,7 @@ def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
     Raises InvalidArgument; unknown flags and values of a wrong type exit with status 2 and tyro's message.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default="paper")
+    first.add_argument("--preset", default=next(iter(AGENTS[agent].presets)))
     chosen, _ = first.parse_known_args(list(arguments))
     start = replace(preset_config(agent, chosen.preset), preset=chosen.preset)
     for flag, check in (("--task", find_task), ("--variant", _check_variant)):
@@ -46,7 +46,9 @@ def check_config(config: RunConfig) -> RunConfig:
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
     choose_device(config.device)
-    length = 2 if isinstance(config, PixelSACConfig) else t.batch_length
+    on_policy = isinstance(config, PPOConfig)
+    single = on_policy or isinstance(config, PixelSACConfig)  # learns from single steps, not from sequences
+    length = 2 if single else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (
         ("--num-envs", config.num_envs, 1),
@@ -57,14 +59,14 @@ def check_config(config: RunConfig) -> RunConfig:
         ("--environment.size", e.size, 46),
         ("--replay.capacity", r.capacity, config.num_envs * length),
         ("--training.batch-size", t.batch_size, 1),
-        ("--training.batch-length", t.batch_length, 1 if isinstance(config, PixelSACConfig) else 2),
+        ("--training.batch-length", t.batch_length, 1 if single else 2),
         ("--training.updates-per-1000-steps", t.updates_per_1000_steps, 0),
         ("--training.train-every", t.train_every, 1),
         ("--training.log-every", t.log_every, 1),
         ("--training.warmup-updates", t.warmup_updates, 0),
         ("--training.evaluate-every", t.evaluate_every, 0),
         ("--training.evaluation-episodes", t.evaluation_episodes, 1),
-        ("--training.prefill", t.prefill, length * config.num_envs * e.action_repeat),
+        ("--training.prefill", t.prefill, 0 if on_policy else length * config.num_envs * e.action_repeat),
     ):
         if value < lowest:
             raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")
@@ -75,7 +77,31 @@ def check_config(config: RunConfig) -> RunConfig:
         )
     if isinstance(config, DreamerConfig) and e.size != 64 and _generative(config):
         raise InvalidArgument(f"--environment.size is {e.size}; the decoder of a generative model gives 64.")
+    if isinstance(config, PPOConfig):
+        config = _paced(config)
     return replace(config, task=task)
+
+
+def _paced(config: PPOConfig) -> PPOConfig:
+    """`config` with one update for each rollout, and a learning rate that falls until the run's end."""
+    for name, value in (
+        ("rollout", config.rollout),
+        ("epochs", config.epochs),
+        ("minibatch", config.minibatch),
+    ):
+        if value < 1:
+            raise InvalidArgument(f"--{name} is {value}; it must be at least 1.")
+    lowest = config.num_envs * (
+        2 * config.rollout + config.frame_stack
+    )  # resets between the steps need room too
+    if config.replay.capacity < lowest:
+        raise InvalidArgument(f"--replay.capacity is {config.replay.capacity}; it must be at least {lowest}.")
+    every = config.rollout * config.num_envs * config.environment.action_repeat
+    # Actions of any other policy than its own would be no experience to it, so that there is no random prefill.
+    pace = replace(
+        config.training, train_every=every, updates_per_1000_steps=1000 / every, prefill=0, warmup_updates=0
+    )
+    return replace(config, training=pace, anneal_steps=config.anneal_steps or config.steps)
 
 
 def _generative(config: DreamerConfig) -> bool:

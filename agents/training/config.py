@@ -33,6 +33,10 @@ class EnvironmentConfig:
     matte: Literal["semantic", "paper"] = "semantic"
     """Natural only. `paper` is the released code's rule: a pixel stays where red > 100."""
 
+    def discount_per_step(self, discount: float) -> float:
+        """That of one agent step here, for a `discount` of two control steps, which are the paper's agent step."""
+        return discount ** (self.action_repeat / 2)
+
 
 @dataclass(frozen=True)
 class ReplayConfig:
@@ -41,8 +45,8 @@ class ReplayConfig:
     storage: Literal["memory", "mapped"] = "memory"
     """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read."""
     edge_windows: bool = False
-    """Let windows that would hang over an episode's ends be clipped into it, so that first and last steps are seen
-    as often as others; otherwise every window is equally likely."""
+    """Let windows that would hang over an episode's ends by up to a quarter be clipped into it, so that first and last
+    steps are seen a quarter as often as others; otherwise every window is equally likely."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,9 @@ class BehaviourConfig:
     """Latent imagination: section 3.2, appendix A."""
 
     horizon: int = 15
+    """Agent steps."""
     discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
     lambda_: float = 0.95
     actor_layers: int = 4
     actor_units: int = 400
@@ -120,8 +126,10 @@ class BehaviourConfig:
     initial_std: float = 5.0
     mean_scale: float = 5.0
     min_std: float = 1e-4
+    normalise_returns: bool = False
+    """Divide the actor's returns, imagined and soft, by the running range of the imagined ones, which is at least 1."""
     entropy_weight: float = 0.0
-    """Bonus on the policy's entropy at the imagined states, in return per nat."""
+    """Bonus on the policy's entropy at the imagined states, in (normalised) return per nat."""
     imagination_starts: int = 0
     """Posterior states to imagine from, drawn at random; 0 for all B·T."""
     discount_weights: bool = False
@@ -143,6 +151,7 @@ class SoftActorCriticConfig:
     gradient_clip: float = 100.0
     target_rate: float = 0.005
     initial_temperature: float = 1.0
+    """In (normalised) return per nat."""
     temperature_learning_rate: float = 3e-4
 
 
@@ -191,6 +200,8 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class DreamerConfig(RunConfig):
+    initialisation: Literal["keras", "torch"] = "keras"
+    """What weights are drawn from: Keras' defaults, with which the paper's code ran, or PyTorch's."""
     model: ModelConfig = field(default_factory=ModelConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
 
@@ -219,10 +230,49 @@ class PixelSACConfig(RunConfig):
     units: int = 400
     learning_rate: float = 3e-4
     discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
     target_rate: float = 0.005
     initial_temperature: float = 0.1
     temperature_learning_rate: float = 3e-4
     gradient_clip: float = 100.0
+
+
+@dataclass(frozen=True)
+class PPOConfig(RunConfig):
+    """PPO from pixels. One update, of some epochs, comes after each rollout: `training.train_every` and
+    `training.updates_per_1000_steps` follow from that, nothing is random before it, and `training.batch_size` and
+    `batch_length` mean nothing."""
+
+    preset: Preset = "laptop"
+    num_envs: int = 16
+    environment: EnvironmentConfig = field(default_factory=lambda: EnvironmentConfig(action_repeat=4))
+    replay: ReplayConfig = field(default_factory=lambda: ReplayConfig(capacity=16_000))
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(prefill=0, evaluate_every=100_000, log_every=10_000)
+    )
+    rollout: int = 128
+    """Agent steps of each environment between updates."""
+    epochs: int = 3
+    minibatch: int = 512
+    learning_rate: float = 3e-4
+    anneal_steps: int = 0
+    """Control steps in which the learning rate falls to a tenth, in a line; 0 for `--steps`."""
+    gradient_clip: float = 0.5
+    discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
+    lambda_: float = 0.95
+    clip: float = 0.2
+    entropy_weight: float = 0.003
+    value_weight: float = 0.5
+    return_rate: float = 0.1
+    """How fast the unit of the value follows the returns: weight of the newest rollout."""
+    frame_stack: int = 3
+    channels: tuple[int, int, int, int] = (32, 32, 64, 64)
+    """Of the four convolutions."""
+    units: int = 256
+    """Size of the normalised projection of the encoder that policy and value read."""
+    initial_log_std: float = 0.0
+    """Of the policy, before the tanh."""
 
 
 # Fields that two runs of one directory may differ in: they change how long and where, never what is learned.

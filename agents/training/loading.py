@@ -24,11 +24,12 @@ from ..agent import Agent, Memory, choose_device
 from ..table import AGENTS, agent_name, make_agent
 from .checkpoint import load_checkpoint
 from .config import RESUMABLE, RunConfig, flatten
+from .earlier import FORMAT, upgraded
 
 
 def save_config(run: Path, config: RunConfig) -> None:
     """Write config.json, whole or not at all."""
-    data = {"agent": agent_name(config), "config": dataclasses.asdict(config)}
+    data = {"format": FORMAT, "agent": agent_name(config), "config": dataclasses.asdict(config)}
     unfinished = run / ".config.json.tmp"
     unfinished.write_text(json.dumps(data, indent=1, default=str) + "\n")
     os.replace(unfinished, run / "config.json")
@@ -38,7 +39,7 @@ def read_config(run: Path) -> RunConfig:
     """The configuration of a run directory. Raises NaturalMujocoError where there is none, or none that can be read."""
     path = run / "config.json"
     try:
-        data = json.loads(path.read_bytes())
+        data = upgraded(json.loads(path.read_bytes()))
         config = TypeAdapter(AGENTS[data["agent"]].config).validate_python(data["config"])
     except FileNotFoundError as error:
         raise NaturalMujocoError(

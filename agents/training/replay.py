@@ -33,6 +33,9 @@ class Batch(NamedTuple):
     actions: Tensor  # [B, T, A], actions[:, t] was taken at frame t − 1
     rewards: Tensor  # [B, T], of arriving at frame t
     terminals: Tensor  # [B, T], 1 where frame t ended the episode for good
+    first: (
+        Tensor  # [B, T], 1 where frame t began the episode: no action led to it, and no reward came with it
+    )
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(x.to(device, non_blocking=True) for x in self))
@@ -200,17 +203,18 @@ class Replay:
 
     def draw(
         self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """`count` windows as (stream, first row, first row of the episode), each [count].
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """`count` windows as (stream, first row, first row of the episode that is still there, and of all of it).
 
         Every window within an episode is equally likely. With `edge_windows` the window may first hang over either end
-        of the episode by up to `length − 1` rows and is then pushed inside.
+        of the episode by up to a quarter of its length and is then pushed inside: an episode's ends are then seen a
+        quarter as often as its middle, without a batch being full of the same two windows.
 
         Raises:
             NaturalMujocoError: no episode has `length` rows yet.
         """
         low, windows = self._windows(length)
-        margin = np.where(windows > 0, length - 1 if edge_windows else 0, 0)
+        margin = np.where(windows > 0, length // 4 if edge_windows else 0, 0)
         total = np.cumsum(windows + 2 * margin)
         if not len(total) or total[-1] == 0:
             raise NaturalMujocoError(
@@ -220,12 +224,12 @@ class Replay:
         episode = np.searchsorted(total, ticket, side="right")
         offset = ticket - (total[episode] - windows[episode] - 2 * margin[episode]) - margin[episode]
         start = low[episode] + np.clip(offset, 0, windows[episode] - 1)
-        return self._stream[episode], start, low[episode]
+        return self._stream[episode], start, low[episode], self._start[episode]
 
     def sample(self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False) -> Batch:
         """`count` sequences of `length` rows, each within one episode; see `draw`."""
-        stream, start, _ = self.draw(count, length, rng, edge_windows)
-        return self._gather(stream[:, None], start[:, None] + np.arange(length))
+        stream, start, _, began = self.draw(count, length, rng, edge_windows)
+        return self._gather(stream[:, None], start[:, None] + np.arange(length), began[:, None])
 
     def sample_stacked(
         self, count: int, stack: int, rng: np.random.Generator
@@ -236,11 +240,38 @@ class Replay:
             (frames, next frames, the row arrived at): uint8 [B, stack, height, width, C] twice, oldest first, an
             episode's first frame repeated before its beginning; and a Batch [B, 1, …].
         """
-        stream, start, low = self.draw(count, 2, rng)
+        stream, start, low, began = self.draw(count, 2, rng)
         back = np.arange(stack + 1) - (stack - 1)
         rows = np.maximum(start[:, None] + back, low[:, None])
         frames = self._take(self._frames, stream[:, None], rows)
-        return frames[:, :-1], frames[:, 1:], self._gather(stream[:, None], start[:, None] + 1)
+        return (
+            frames[:, :-1],
+            frames[:, 1:],
+            self._gather(stream[:, None], start[:, None] + 1, began[:, None]),
+        )
+
+    def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
+        """The last rows of every stream in order, at most `count`, and where the episode of each began.
+
+        Returns:
+            (Batch [streams, rows, …], a number among these rows for each of them [streams, rows]). The latter is
+            negative where an episode began before them.
+
+        Raises:
+            NaturalMujocoError: more rows than the replay holds.
+        """
+        count = min(count, self.rows)
+        if count > self.capacity:
+            raise NaturalMujocoError(
+                f"The replay holds {self.capacity} steps of each environment and {count} are needed; give a larger "
+                "--replay.capacity."
+            )
+        first = self.rows - count
+        began = np.full((self.streams, count), -1, np.int64)
+        for stream, start, end in zip(self._stream, self._start, self._end, strict=True):
+            began[stream, max(start - first, 0) : max(end - first, 0)] = start - first
+        rows = np.broadcast_to(np.arange(first, self.rows), (self.streams, count))
+        return self._gather(np.arange(self.streams)[:, None], rows, began + first), began
 
     def recent_actions(self, count: int) -> NDArray[np.float32]:
         """The actions of the last `count` rows, [count, streams, A]."""
@@ -254,9 +285,11 @@ class Replay:
     def _take(self, column: _Column, stream: NDArray, rows: NDArray) -> Tensor:
         return column.take(stream * self.stored + rows % self.stored)
 
-    def _gather(self, stream: NDArray, rows: NDArray) -> Batch:
+    def _gather(self, stream: NDArray, rows: NDArray, began: NDArray) -> Batch:
+        """Rows of streams; `began` are the first rows of their episodes. All broadcast."""
         frames, actions, rewards, terminals = (self._take(c, stream, rows) for c in self._columns)
-        return Batch(frames, actions, rewards, terminals.float())
+        first = torch.from_numpy(rows == began).to(rewards.device)
+        return Batch(frames, actions, rewards, terminals.float(), first.float())
 
     def sync(self) -> dict[str, object]:
         """Bring all new rows to the files; returns what `restore` needs, ready for JSON."""

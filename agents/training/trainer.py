@@ -166,7 +166,7 @@ class Trainer:
         """Updates that should have been made by now: whole bursts of `train_every` control steps past the prefill."""
         t = self.config.training
         bursts = max(0, self.control_steps - t.prefill) // t.train_every
-        return int(bursts * t.train_every * t.updates_per_1000_steps / 1000)
+        return int(bursts * t.train_every * t.updates_per_1000_steps / 1000 + 1e-6)  # 1000/3 · 3 is 999.9…
 
     def _collect(self) -> None:
         """One step of the environments."""

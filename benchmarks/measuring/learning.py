@@ -34,7 +34,9 @@ def random_batch(agent: str, shape: str, device: torch.device) -> Any:
         )
         return StackedBatch(*(x.to(device) for x in stacked))
     frames = torch.randint(0, 256, (b, t, 64, 64, 3), dtype=torch.uint8)
-    return Batch(frames, torch.rand(b, t, ACTIONS) * 2 - 1, torch.rand(b, t), torch.zeros(b, t)).to(device)
+    return Batch(frames, torch.rand(b, t, ACTIONS) * 2 - 1, torch.rand(b, t), *torch.zeros(2, b, t)).to(
+        device
+    )
 
 
 def paper_agent(name: str, device: torch.device, fast: bool, precision: str) -> Any:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +34,14 @@ def frame_at(playback: PlaybackMode, start: int, steps: int, frames: int) -> int
     return min(position, 2 * (frames - 1) - position)
 
 
+class Turn(NamedTuple):
+    """What an episode shows: the video's position among the split's, its frames, and which comes first."""
+
+    position: int
+    clip: npt.NDArray[np.uint8]
+    start: int
+
+
 class Playback:
     """The video behind one environment: `start` an episode, then `advance` once an agent step.
 
@@ -53,11 +63,15 @@ class Playback:
         self._clip: npt.NDArray[np.uint8] | None = None
 
     def start(self, rng: np.random.Generator, video: str | None = None, frame: int | None = None) -> None:
-        """Begins an episode on a clip and frame drawn from `rng`, or on those given.
+        """Begins an episode on a clip and frame drawn from `rng`, or on those given. Raises as `draw` does."""
+        self.begin(self.draw(rng, video, frame))
+
+    def draw(self, rng: np.random.Generator, video: str | None = None, frame: int | None = None) -> Turn:
+        """The clip and frame of an episode to come, drawn from `rng` or as given; the running one is not touched.
 
         The draws are made either way, so that pinning one episode leaves the later ones as they were.
         Raises `InvalidArgument` for a video that is not in this split or a frame that it does not have, and
-        `VideoSetError` for a clip that cannot be read; the running episode and `rng` are then as they were.
+        `VideoSetError` for a clip that cannot be read; `rng` is then as it was.
         """
         before = rng.bit_generator.state
         try:
@@ -73,9 +87,11 @@ class Playback:
         except NaturalMujocoError:
             rng.bit_generator.state = before
             raise
-        self._clip = clip
-        self.position = index
-        self._start = int(offset * len(clip)) if frame is None else int(frame)
+        return Turn(index, clip, int(offset * len(clip)) if frame is None else int(frame))
+
+    def begin(self, turn: Turn) -> None:
+        """Begins the episode that was drawn."""
+        self.position, self._clip, self._start = turn
         self._steps = 0
         self.number = self._start
 

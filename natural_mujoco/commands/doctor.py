@@ -22,8 +22,7 @@ PACKAGES = (
     "Shimmy",
     "numpy",
     "opencv-python-headless",
-    "decord",
-    "decord2",
+    "av",
 )
 
 
@@ -77,9 +76,8 @@ def versions() -> list[Finding]:
         Finding("versions", f"natural-mujoco {__version__}, {system}"),
         Finding("packages", ", ".join(found)),
     ]
-    if not any(name.startswith("decord") for name in found):
-        remedy = "no video decoder; `pip install decord` (Linux x86-64, Windows) or `pip install decord2`"
-        findings.append(Finding("decoder", remedy, broken=True))
+    if not any(name.startswith("av ") for name in found):
+        findings.append(Finding("decoder", "no video decoder; `pip install av`", broken=True))
     return findings
 
 

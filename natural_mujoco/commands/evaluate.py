@@ -12,82 +12,109 @@ from typing import Any
 
 from ..errors import InvalidArgument, NaturalMujocoError
 
+_DESCRIPTION = """\
+Plays a policy on tasks and conditions from the protocol's fixed episode seeds, and writes one record an episode to
+a results file. Rerun the command to resume: finished episodes are never played again.
+"""
 _EPILOG = """\
-Policies: zero, random, module:factory (called with those of the keywords task and action_size that it takes; it
-returns an object with reset(num_envs) and act(obs uint8[N,H,W,3]) -> float32[N,A]), or run directories of the
-bundled agents. The same command goes on where an interrupted one stopped. docs/evaluation.md has the protocol.
+policies:
+  zero, random         blind baselines: they do nothing, and something at random
+  module:factory       called with those of the keywords `task` and `action_size` that it takes; returns an object
+                       with reset(num_envs) and act(obs uint8[N,H,W,3]) -> float32[N,A]
+  RUN_DIR ...          run directories of the bundled agents
+
+All tasks and conditions are half an hour of one core for every 100 standard episodes where OpenGL has no GPU, and a
+minute for every 100 natural ones; --quick is a first look. docs/evaluation.md has the protocol.
 """
 
 
 def add_parser(subparsers: Any) -> None:
     """Declares `evaluate`."""
     parser = subparsers.add_parser(
-        "evaluate", help="play a policy and write its results file", epilog=_EPILOG
+        "evaluate",
+        help="play a policy and write its results file",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--policy",
         nargs="+",
         required=True,
         metavar="POLICY",
         help="what to evaluate; several run directories at once",
     )
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="FILE", help="the results file, begun or continued"
+    add("--out", required=True, type=Path, metavar="FILE", help="the results file to begin or to continue")
+    add(
+        "--tasks",
+        nargs="+",
+        metavar="TASK",
+        help="names of tasks, or `all`; by default all, or the task that a run directory was trained on",
     )
-    parser.add_argument(
-        "--tasks", nargs="+", metavar="TASK", help="`all` (default; a run directory's is its own) or names"
+    add(
+        "--conditions",
+        nargs="+",
+        metavar="CONDITION",
+        help="standard, natural-train, natural-test, or `all`, the default",
     )
-    parser.add_argument(
-        "--conditions", nargs="+", default=["all"], metavar="CONDITION",
-        help="`all` (default), standard, natural-train, natural-test",
-    )  # fmt: skip
-    parser.add_argument(
-        "--episodes", type=int, default=10, help="per task, condition and training seed (default 10)"
+    add(
+        "--episodes",
+        type=int,
+        metavar="N",
+        help="episodes per task, condition and training seed (default: 10)",
     )
-    parser.add_argument(
+    add(
+        "--quick",
+        action="store_true",
+        help="a first look: two episodes a task on natural-test; the full command continues the same file",
+    )
+    add(
         "--videos",
         default="auto",
-        help="video set of the natural conditions: a name, manifest, folder, or auto (default)",
+        metavar="SET",
+        help="video set of the natural conditions: its name, a manifest, a folder of videos, or `auto` (default: "
+        "ilsvrc-vid where it is prepared, else embedded)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="evaluation seed; the leaderboard's is 0 (default)"
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="the evaluation seed; the leaderboard's is 0, the default",
     )
-    parser.add_argument("--entry", metavar="NAME", help="the entry's name (default: the policy's)")
-    parser.add_argument("--authors", nargs="+", default=[], metavar="NAME")
-    parser.add_argument("--link", metavar="URL", help="paper or code")
-    parser.add_argument("--description", default="", metavar="TEXT", help="one line")
-    parser.add_argument(
-        "--training-seed", type=int, metavar="SEED", help="of the policy (a run directory knows its own)"
+    add("--entry", metavar="NAME", help="name of the entry on the leaderboard (default: the policy's)")
+    add("--authors", nargs="+", default=[], metavar="NAME", help="names of the entry's authors")
+    add("--link", metavar="URL", help="address of the paper or the code")
+    add("--description", default="", metavar="TEXT", help="one line about the entry")
+    add(
+        "--training-seed",
+        type=int,
+        metavar="SEED",
+        help="the policy's training seed (a run directory knows its own)",
     )
-    parser.add_argument(
-        "--training-steps", type=int, metavar="STEPS", help="control steps it was trained for"
+    add("--training-steps", type=int, metavar="STEPS", help="control steps that the policy was trained for")
+    add("--trained-on", choices=("standard", "natural"), help="the variant that the policy was trained on")
+    add(
+        "--action-repeat", type=int, metavar="N", help="control steps per action, as in training (default: 2)"
     )
-    parser.add_argument("--trained-on", choices=("standard", "natural"), help="the variant it was trained on")
-    parser.add_argument("--action-repeat", type=int, metavar="N", help="control steps per action (default 2)")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes (default: one per core, 16 at most)"
-    )
-    parser.add_argument(
+    add("--workers", type=int, metavar="N", help="processes that play (default: one a core, 16 at most)")
+    add(
         "--timeout",
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="a policy's call may take (default 120)",
+        help="how long one call of the policy may take before it counts as hung (default: 120)",
     )
-    parser.add_argument(
+    add(
         "--ray",
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="run on a Ray cluster; without ADDRESS, one on this machine",
+        help="play on the Ray cluster at ADDRESS; without ADDRESS, on one that is started on this machine",
     )
-    parser.add_argument(
-        "--gpus-per-task",
-        type=float,
-        default=0.25,
-        metavar="F",
-        help="share of a GPU for a Ray task (default 0.25)",
-    )
+    add("--gpus-per-task", type=float, default=0.25, metavar="F",
+        help="share of a GPU for each Ray task where the cluster has GPUs (default: 0.25)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -108,14 +135,15 @@ def run(args: argparse.Namespace) -> int:
         from ..evaluation.ray_tasks import connect
 
         connect(args.ray or None)  # before anything is written
+    conditions, episodes = _amount(args)
     sources = _sources(args)
     request = Request(
         sources=sources,
         entry=_entry(args, sources),
         out=args.out,
         tasks=None if args.tasks is None else select_tasks(args.tasks),
-        conditions=select_conditions(args.conditions),
-        episodes=args.episodes,
+        conditions=select_conditions(conditions),
+        episodes=episodes,
         seed=args.seed,
         videos=args.videos,
     )
@@ -134,13 +162,23 @@ def run(args: argparse.Namespace) -> int:
         except (NaturalMujocoError, KeyboardInterrupt):
             progress.stop()
             if progress.asked:
+                kept = f"Kept {progress.done} of {progress.asked} episodes in {args.out}; rerun the command to resume."
                 print(
-                    f"Kept {progress.done} of {progress.asked} episodes in {args.out}; the same command goes on.",
+                    kept if progress.done else "No episode was finished, so nothing was written.",
                     file=sys.stderr,
                 )
             raise
     print_results(results, args.out)
     return 0
+
+
+def _amount(args: argparse.Namespace) -> tuple[list[str], int]:
+    """The conditions and the episodes of each that are asked for."""
+    if not args.quick:
+        return args.conditions or ["all"], 10 if args.episodes is None else args.episodes
+    if args.conditions is not None or args.episodes is not None:
+        raise InvalidArgument("--quick decides --conditions and --episodes: leave these out, or --quick.")
+    return ["natural-test"], 2
 
 
 def _sources(args: argparse.Namespace) -> list[Any]:

@@ -14,6 +14,7 @@ import rich.table
 from rich.text import Text
 
 from ..evaluation.conditions import CONDITIONS, TASK_NAMES
+from ..evaluation.durations import in_words
 from ..evaluation.evaluate import Progress
 from ..evaluation.records import Episode, Results
 from ..evaluation.references import reference_means
@@ -69,6 +70,13 @@ class EvaluationProgress(Progress):
         else:
             already = f", {finished} of them finished before" if finished else ""
             self._console.print(f"evaluating {episodes} episodes{already}", highlight=False)
+
+    def expected(self, seconds: float, processes: int) -> None:
+        """Says how long it will take."""
+        on = "one process" if processes == 1 else f"{processes} processes"
+        self._console.print(
+            f"{in_words(seconds)} on {on}; what the policy itself needs comes on top", highlight=False
+        )
 
     def played(self, steps: int) -> None:
         """Moves the bar within blocks; 500 agent steps are an episode."""

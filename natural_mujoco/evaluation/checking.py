@@ -20,6 +20,7 @@ from itertools import islice
 from ..backgrounds.manifest import MAX_FRAMES, Manifest, load_manifest, manifest_folders
 from ..errors import ResultsError
 from .conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds, expected_background, split_of
+from .curves import AS_TRAINED
 from .records import REFERENCES, Results, Run, read_results
 from .scores import summarise
 
@@ -171,10 +172,22 @@ def _summary_faults(results: Results) -> Iterator[str]:
 
 
 def _curve_faults(results: Results) -> Iterator[str]:
-    covered = {cell for run in results.runs for cell in _cells(run)}
+    repeats = {cell: run.action_repeat for run in results.runs for cell in _cells(run)}
+    trained = {(task, seed) for task, _, seed in repeats}
     for number, curve in enumerate(results.curves):
         here = f"curve {number} ({curve.task}, {curve.condition}, training seed {curve.training_seed})"
-        if (curve.task, curve.condition, curve.training_seed) not in covered:
+        if curve.condition == AS_TRAINED:
+            claimed = (curve.task, curve.training_seed) in trained
+            if not curve.departures:
+                yield f"{here}: does not say in what it differs from the protocol"
+        else:
+            cell = (curve.task, curve.condition, curve.training_seed)
+            claimed = cell in repeats
+            if claimed and curve.setting is not None:
+                differs = curve.setting.departures(curve.condition, results.video_set, repeats[cell])
+                if differs or curve.departures:
+                    yield f"{here}: was not played by the protocol ({', '.join(differs or curve.departures)})"
+        if not claimed:
             yield f"{here}: no run in the header claims it"
         if len(curve.steps) != len(curve.returns):
             yield f"{here}: {len(curve.steps)} steps but {len(curve.returns)} returns"

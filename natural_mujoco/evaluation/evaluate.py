@@ -7,17 +7,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-import filelock
-
-from ..errors import EmbeddedVideosWarning, ResultsError
+from .. import files
+from ..backgrounds.cache import cache_home
+from ..errors import EmbeddedVideosWarning, LockHeld, ResultsError
 from .conditions import CONDITIONS, TASK_NAMES
+from .durations import expected_seconds
 from .machine import describe_machine
-from .plan import Request, open_blocks, prepare, source_cells
+from .plan import Request, open_blocks, prepare, source_cells, without_empty_runs
 from .records import Episode, Machine, Results, write_results
 from .rollout import Block
 from .scores import summarise
@@ -32,6 +34,9 @@ class Progress:
 
     def begin(self, episodes: int, finished: int) -> None:
         """`episodes` are asked for, of which `finished` were there already."""
+
+    def expected(self, seconds: float, processes: int) -> None:
+        """About how long it will take on so many processes; told before the first block."""
 
     def played(self, steps: int) -> None:
         """Agent steps done in blocks that are not finished."""
@@ -52,7 +57,8 @@ def evaluate(
     """Plays the episodes that `request.out` lacks and returns the whole results.
 
     The file is rewritten, whole or not at all, after every block of up to ten episodes, so whatever ends the
-    evaluation early (a failing policy, Ctrl-C, a power cut), the same call goes on from there.
+    evaluation early (a failing policy, Ctrl-C, a power cut), the same call goes on from there. A run of which no
+    episode was finished is not in it, and without any episode there is no file.
 
     Args:
         request: what to evaluate and where to write it.
@@ -69,6 +75,9 @@ def evaluate(
         VideoSetError, RenderingError, WorkerError: the environments do not work here.
     """
     progress = progress or Progress()
+    if os.environ.get("NATURAL_MUJOCO_HOME"):
+        # Where a policy goes (Hydra changes the directory) must not change where the clips are.
+        os.environ["NATURAL_MUJOCO_HOME"] = str(cache_home())
     with _only_writer(request.out):
         results = prepare(request)
         with warnings.catch_warnings():
@@ -78,7 +87,11 @@ def evaluate(
         asked = request.episodes * sum(len(source_cells(request, source)) for source in request.sources)
         progress.begin(asked, asked - missing)
         machine = describe_machine()
-        write_results(request.out, _in_order(results))
+        if blocks and not use_ray:
+            processes = min(workers, len(blocks))
+            progress.expected(expected_seconds(blocks, processes, machine.gl_renderer), processes)
+        if not missing and results.episodes:
+            write_results(request.out, _in_order(results))
         if use_ray:
             from .ray_tasks import play_blocks_on_ray
 
@@ -88,9 +101,9 @@ def evaluate(
         with contextlib.closing(played):
             for block, (episodes, where) in played:
                 results = _add(results, episodes, where)
-                write_results(request.out, results)
+                write_results(request.out, without_empty_runs(results))
                 progress.finished(block, episodes)
-    return _in_order(results)
+    return _in_order(without_empty_runs(results))
 
 
 Played = Generator[tuple[Block, tuple[list[Episode], Machine]], None, None]
@@ -140,16 +153,17 @@ def _only_writer(out: Path) -> Iterator[None]:
         with tempfile.TemporaryFile(dir=out.parent):  # an hour of episodes with nowhere to go helps nobody
             pass
     except OSError as error:
-        raise ResultsError(f"Cannot write {out}: {error.strerror}. Give --out another place.") from error
-    path = out.with_name(f".{out.name}.lock")
-    lock = filelock.FileLock(path, timeout=0)
-    try:
-        with lock:
-            try:
-                yield
-            finally:
+        raise ResultsError(files.write_fault(out, error, "give --out another place")) from error
+    lock = out.with_name(f".{out.name}.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(files.holding(lock, f"evaluate --out {out}"))
+        except LockHeld as error:
+            raise ResultsError(
+                f"Another evaluation is writing {out}. Wait for it, or give --out another file. ({error})"
+            ) from error
+        try:
+            yield
+        finally:
+            for path in (lock, lock.with_name(f"{lock.name}.holder")):
                 path.unlink(missing_ok=True)
-    except filelock.Timeout:
-        raise ResultsError(
-            f"Another evaluation is writing {out}. Wait for it, or give --out another file."
-        ) from None

@@ -13,17 +13,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..backgrounds.library import open_videos
+from ..backgrounds.manifest import shipped_names
 from ..errors import InvalidArgument, ResultsError
 from .checking import contradictions
 from .conditions import TASK_NAMES, Condition, episode_seeds
-from .policy_source import PolicySource, training_curve
+from .curves import Curve, video_set_of
+from .names import require_own_name
+from .policy_source import PolicySource
 from .records import REFERENCES, Entry, Protocol, Results, Run, VideoSet, read_results
 from .rollout import BLOCK, Block
+from .training_curves import training_curves
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One call of `natural-mujoco evaluate`. `tasks` is `None` for a run's own task, else all ten."""
+    """One call of `natural-mujoco evaluate`. `tasks` is `None` for a run's own task, else all.
+
+    `out` and the path in `videos` become absolute here: whoever changes the working directory later changes nothing.
+    """
 
     sources: Sequence[PolicySource]
     entry: Entry
@@ -34,6 +41,17 @@ class Request:
     seed: int
     videos: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", self.out.expanduser().absolute())
+        object.__setattr__(self, "videos", _absolute_videos(self.videos))
+
+
+def _absolute_videos(videos: str) -> str:
+    if videos == "auto" or videos in shipped_names() or not videos:
+        return videos
+    path = Path(videos).expanduser()
+    return str(path.absolute()) if path.exists() else videos
+
 
 def prepare(request: Request) -> Results:
     """The results to fill: those in the file at `request.out` if there is one, with this request's runs added.
@@ -41,20 +59,20 @@ def prepare(request: Request) -> Results:
     Raises `ResultsError` where the file contradicts itself or holds something else: another entry, video set or
     seed, or another policy for the same task, condition and training seed.
     """
-    video_set = resolve_videos(request.videos) if set(request.conditions) != {"standard"} else None
+    library = open_videos(request.videos) if set(request.conditions) != {"standard"} else None
+    video_set = None if library is None else video_set_of(library)
     episode_seeds(request.seed, request.episodes)  # raises for numbers that make no sense
     asked = [_run(request, source) for source in request.sources]
     _refuse_twins(asked)
-    if request.entry.name in REFERENCES and {s.name for s in request.sources} != {request.entry.name}:
-        raise InvalidArgument(
-            f"--entry {request.entry.name!r} is the name of a reference policy: give another one."
-        )
+    if {s.name for s in request.sources} != {request.entry.name} or request.entry.name not in REFERENCES:
+        require_own_name(request.entry.name)
     protocol = Protocol(episodes=request.episodes, seed=request.seed)
-    if request.out.exists():
-        before = read_results(request.out)
+    before = without_empty_runs(read_results(request.out)) if request.out.exists() else None
+    if before is not None and before.episodes:
         for fault in contradictions(before):
             raise ResultsError(f"{request.out} cannot be continued: {fault}. Give --out another file.")
         _require_same(request, before, video_set)
+        asked = [_continued(before, run, source) for run, source in zip(asked, request.sources, strict=True)]
         runs = _merge(request.out, before.runs, asked)
         begun = before.model_copy(
             update={"runs": tuple(runs), "protocol": protocol, "video_set": before.video_set or video_set}
@@ -62,26 +80,47 @@ def prepare(request: Request) -> Results:
     else:
         runs = _merge(request.out, (), asked)
         begun = Results(entry=request.entry, protocol=protocol, video_set=video_set, runs=tuple(runs))
-    curves = {(c.task, c.condition, c.training_seed): c for c in begun.curves}
+    curves = {_curve_key(curve): curve for curve in begun.curves}
     claimed = {cell for run in runs for cell in _cells(run)}
+    trained = {(task, seed) for task, _, seed in claimed}
     for source in request.sources:
-        for curve in training_curve(source):
-            key = (curve.task, curve.condition, curve.training_seed)
-            if key in claimed:
-                curves[key] = curve
+        for curve in training_curves(source, begun.video_set, None if library is None else library.manifest):
+            cell = (curve.task, curve.condition, curve.training_seed)
+            known = (curve.task, curve.training_seed) in trained if curve.departures else cell in claimed
+            if known:
+                curves[_curve_key(curve)] = curve
     return begun.model_copy(update={"curves": tuple(curves.values())})
+
+
+def without_empty_runs(results: Results) -> Results:
+    """`results` without the runs of which there is no episode: they claim nothing."""
+    played = {episode.key[:3] for episode in results.episodes}
+    runs = tuple(run for run in results.runs if any(cell in played for cell in _cells(run)))
+    return results.model_copy(update={"runs": runs})
+
+
+def _curve_key(curve: Curve) -> tuple[object, ...]:
+    return curve.task, curve.condition, curve.training_seed, curve.departures
+
+
+def _continued(before: Results, run: Run, source: PolicySource) -> Run:
+    """`run` under the digest that a version before gave the same source, where the file was begun by one."""
+    earlier = source.earlier_digest
+    if earlier is not None and any((r.policy, r.digest) == (run.policy, earlier) for r in before.runs):
+        return run.model_copy(update={"digest": earlier})
+    return run
 
 
 def resolve_videos(videos: str) -> VideoSet:
     """The set behind the natural conditions, by name and content."""
-    library = open_videos(videos)
-    return VideoSet(name=library.name, manifest_hash=library.content_hash)
+    return video_set_of(open_videos(videos))
 
 
 def open_blocks(request: Request, results: Results) -> list[Block]:
     """The blocks of this request that hold episodes which `results` lacks, slow conditions first."""
     done = {episode.key for episode in results.episodes}
     seeds = episode_seeds(request.seed, -(-request.episodes // BLOCK) * BLOCK)
+    # Once for all processes: `auto` may mean another set a minute later.
     videos = open_videos(request.videos).name if request.videos == "auto" else request.videos
     blocks = []
     for source in request.sources:

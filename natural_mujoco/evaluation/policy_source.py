@@ -2,27 +2,26 @@
 
 - `PolicySource`: what is known of a policy before it is loaded.
 - `find_policy`: resolves what the user wrote.
-- `newest_checkpoint`, `training_curve`: what a run directory tells.
+- `newest_checkpoint`: which weights of a run directory are loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-import json
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from ..errors import InvalidArgument
+from .. import files
+from ..errors import InvalidArgument, NaturalMujocoError
 from ..tasks import find_task
 from .conditions import ACTION_REPEAT
-from .records import Curve
+from .fields import ActionRepeat, Line, Seed, Sha256, Steps
+from .policy_digest import file_digest, source_digest
+from .policy_errors import printable
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class PolicySource:
     """Where a policy comes from, and what is known of it without loading it. Pickles; loads in any process.
 
     `text` is what the user wrote (for a run directory its absolute path), `name` what records call it.
-    `digest` is the sha256 of the weights, or of the module's source. For a run directory `agent`, `task`,
-    `training_seed`, `training_steps`, `trained_on` and `action_repeat` are read from it.
+    `digest` is the sha256 of the weights, or of the policy's own source (`policy_digest`). For a run directory
+    `agent`, `task`, `training_seed`, `training_steps`, `trained_on` and `action_repeat` are read from it.
     """
 
     kind: Literal["zero", "random", "factory", "run"]
@@ -45,6 +44,8 @@ class PolicySource:
     training_steps: int | None = None
     trained_on: Literal["standard", "natural"] | None = None
     action_repeat: int = ACTION_REPEAT
+    earlier_digest: str | None = None
+    """What versions before wrote down as `digest`: their files are continued."""
 
 
 def find_policy(text: str) -> PolicySource:
@@ -62,103 +63,94 @@ def find_policy(text: str) -> PolicySource:
         return _describe_run(path.resolve(), here)
     module, colon, factory = text.partition(":")
     if colon and all(part.isidentifier() for part in (*module.split("."), *factory.split("."))):
-        return PolicySource("factory", text, text, here, digest=_source_digest(module, here))
+        make_importable(here)
+        digest, earlier = source_digest(module, here), file_digest(module)
+        return PolicySource(
+            "factory", text, printable(text, 200), here, digest=digest, earlier_digest=earlier
+        )
     raise InvalidArgument(
         f"--policy {text!r} is neither zero, random, an importable module:factory, nor a run directory."
     )
 
 
+class _Environment(BaseModel):
+    action_repeat: ActionRepeat = ACTION_REPEAT
+
+
+class _Config(BaseModel):
+    task: str
+    variant: Literal["standard", "natural"]
+    seed: Seed
+    environment: _Environment = Field(default_factory=_Environment)
+
+
+class _RunConfig(BaseModel):
+    """What config.json of a run must have to be evaluated."""
+
+    agent: Line
+    config: _Config
+
+
+class _State(BaseModel):
+    """What state.json of a checkpoint must have."""
+
+    sha256: Sha256
+    control_steps: Steps
+
+
 def _describe_run(path: Path, here: str) -> PolicySource:
-    """A run directory of the bundled agents, as its config.json and newest checkpoint describe it."""
+    """A run directory of the bundled agents, as its config.json and newest whole checkpoint describe it."""
     try:
-        data = json.loads((path / "config.json").read_bytes())
-        agent, config = str(data["agent"]), data["config"]
-        task, variant, seed = find_task(config["task"]).name, config["variant"], int(config["seed"])
-        action_repeat = int(config["environment"]["action_repeat"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        described = _RunConfig.model_validate(files.read_json(path / "config.json"))
+        config, task = described.config, find_task(described.config.task).name
+    except (OSError, NaturalMujocoError, ValidationError) as error:
         raise InvalidArgument(
-            f"--policy {path} is a folder but no run directory: there is no config.json that names its agent, task, "
-            "variant and seed. Give the --logdir of a training run."
+            f"--policy {path} is a folder but no run directory: config.json does not name its agent, task, variant "
+            f"and seed ({_reason(error)}). Give the --logdir of a training run."
         ) from error
     digest, steps = newest_checkpoint(path)
     return PolicySource(
         kind="run",
         text=str(path),
-        name=f"{path.parent.name}/{path.name}",
+        name=printable(f"{path.parent.name}/{path.name}", 200),
         import_path=here,
         digest=digest,
-        agent=agent,
+        agent=described.agent,
         task=task,
-        training_seed=seed,
+        training_seed=config.seed,
         training_steps=steps,
-        trained_on=variant if variant in ("standard", "natural") else None,
-        action_repeat=action_repeat,
+        trained_on=config.variant,
+        action_repeat=config.environment.action_repeat,
     )
 
 
 def newest_checkpoint(path: Path) -> tuple[str, int]:
-    """sha256 of the weights of a run's newest checkpoint, and the control steps they were trained for."""
+    """sha256 of the weights of a run's newest whole checkpoint, and the control steps they were trained for.
+
+    Whole means that the weights have the checksum that was written beside them: what is recorded is what is loaded.
+    """
     folders = (folder for folder in (path / "checkpoints").glob("*") if folder.name.isdigit())
     for folder in sorted(folders, reverse=True):
         try:
-            state = json.loads((folder / "state.json").read_bytes())
-            return str(state["sha256"]), int(state["control_steps"])
-        except (OSError, ValueError, KeyError, TypeError):
+            state = _State.model_validate(files.read_json(folder / "state.json"))
+            weights = (folder / "checkpoint.safetensors").read_bytes()
+        except (OSError, NaturalMujocoError, ValidationError):
             continue  # damaged: loading falls back to the one before it as well
-    raise InvalidArgument(f"--policy {path} holds no checkpoint yet. Train it for longer, then evaluate it.")
+        if hashlib.sha256(weights).hexdigest() == state.sha256:
+            return state.sha256, state.control_steps
+    raise InvalidArgument(
+        f"--policy {path} holds no whole checkpoint. Train it for longer, then evaluate it."
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        fault = error.errors(include_url=False)[0]
+        return printable(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}", 200)
+    return printable(str(error), 200)
 
 
 def make_importable(folder: str) -> None:
+    """Lets modules in `folder` be imported."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
-
-
-def _source_digest(module: str, folder: str) -> str | None:
-    """sha256 of the module's source, so that a resumed evaluation notices that the policy was edited."""
-    make_importable(folder)
-    importlib.invalidate_caches()
-    try:
-        spec = importlib.util.find_spec(module)
-    except Exception as error:  # the package around it is imported, and may do anything
-        raise InvalidArgument(f"--policy: there is no module {module!r} ({error}).") from error
-    if spec is None:
-        raise InvalidArgument(
-            f"--policy: there is no module {module!r} here or among the installed packages."
-        )
-    if spec.origin is None or not Path(spec.origin).is_file():
-        return None
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
-
-
-def training_curve(source: PolicySource) -> list[Curve]:
-    """The evaluations that a run made while it trained: mean return by control steps, from its evaluations.jsonl."""
-    if source.kind != "run":
-        return []
-    try:
-        lines = (Path(source.text) / "evaluations.jsonl").read_text().splitlines()
-    except OSError:
-        return []
-    points: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for line in lines:
-        try:
-            record = json.loads(line)
-            points[record["condition"]][int(record["control_steps"])].append(float(record["return"]))
-        except (ValueError, KeyError, TypeError):
-            continue  # the last line of a run that was killed
-    curves = []
-    for condition, at in points.items():
-        steps = sorted(at)
-        try:
-            curve = Curve.model_validate(
-                {
-                    "task": source.task,
-                    "condition": condition,
-                    "training_seed": source.training_seed,
-                    "steps": tuple(steps),
-                    "returns": tuple(sum(at[step]) / len(at[step]) for step in steps),
-                }
-            )
-        except ValidationError:
-            continue  # not this package's numbers; the episodes are what counts
-        curves.append(curve)
-    return curves

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InvalidArgument, NaturalMujocoError, WorkerError
+from ..processes import ChildDied
 from .machine import describe_machine
 from .records import Episode, Machine
 from .rollout import Block
-from .worker import POLICY_TIMEOUT_S, PlayerProcess
+from .worker import POLICY_TIMEOUT_S, PlayerProcess, death_message
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -174,11 +175,8 @@ def play_block_task(block: Block, timeout: float) -> tuple[list[Episode], Machin
     _player.timeout = timeout
     try:
         return _player.play(block), describe_machine(Path(block.source.import_path))
-    except EOFError:
-        raise WorkerError(
-            f"The process that plays {block} died (exit code {_player.exit_code()}). The policy may crash it or "
-            "need more memory than there is."
-        ) from None
+    except ChildDied as death:
+        raise WorkerError(death_message(block, death)) from None
     finally:
         if _player.block is not None or not _player.is_alive():
             _player.kill()

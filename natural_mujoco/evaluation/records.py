@@ -12,46 +12,42 @@ NaN and numbers outside their range are refused. Whether a file is complete and 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from ..errors import ResultsError
+from .. import files
+from ..errors import FileError, ResultsError
 from .conditions import ACTION_REPEAT, MAX_EPISODES, MAX_SEED, SIZE, Condition
+from .curves import Curve
+from .fields import (
+    MEANINGS,
+    ActionRepeat,
+    Commit,
+    Line,
+    Link,
+    LongLine,
+    MediaPath,
+    Return,
+    Seed,
+    Sha256,
+    Steps,
+    Strict,
+    VideoSet,
+)
+
+__all__ = ["Curve", "VideoSet"]
 
 FORMAT = "natural-mujoco-results"
 MAX_FILE_BYTES = 64 * 2**20
 MAX_EPISODE_RECORDS = 200_000
 
-# Letters, digits, signs and spaces of any script, but no control, formatting or private characters: a name must not
-# break a line or turn the reading direction of the page.
-_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
-_LINK = r"^https?://[^\s\p{C}\"<>]+$"
-_MEDIA = r"^[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*$"
-_SHA256 = r"^[0-9a-f]{64}$"
 
-Line = Annotated[str, Field(min_length=1, max_length=80, pattern=_PRINTABLE)]
-LongLine = Annotated[str, Field(max_length=300, pattern=_PRINTABLE)]
-Sha256 = Annotated[str, Field(pattern=_SHA256)]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}(-modified)?$")]
-Link = Annotated[str, Field(max_length=300, pattern=_LINK)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Return = Annotated[float, Field(ge=0, le=1000)]
-Steps = Annotated[int, Field(ge=0, le=10**12)]
-MediaPath = Annotated[str, Field(max_length=200, pattern=_MEDIA)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Entry(_Strict):
+class Entry(Strict):
     """Who and what is evaluated. Shown on the leaderboard as it stands."""
 
     name: Line
@@ -60,7 +56,7 @@ class Entry(_Strict):
     description: LongLine = ""
 
 
-class Run(_Strict):
+class Run(Strict):
     """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
 
     `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
@@ -69,15 +65,15 @@ class Run(_Strict):
 
     policy: LongLine
     training_seed: Seed
-    tasks: Annotated[tuple[Line, ...], Field(min_length=1, max_length=10)]
+    tasks: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)]
     conditions: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=3)]
     digest: Sha256 | None = None
     training_steps: Steps | None = None
     trained_on: Literal["standard", "natural"] | None = None
-    action_repeat: Annotated[int, Field(ge=1, le=1000)] = ACTION_REPEAT
+    action_repeat: ActionRepeat = ACTION_REPEAT
 
 
-class Machine(_Strict):
+class Machine(Strict):
     """Where episodes were run: package versions, GL renderer, platform, and the commit of the policy's code."""
 
     versions: Annotated[dict[Line, Line], Field(max_length=50)]
@@ -86,14 +82,7 @@ class Machine(_Strict):
     commit: Commit | None = None
 
 
-class VideoSet(_Strict):
-    """The video set behind the natural conditions, and the hash of its content."""
-
-    name: Line
-    manifest_hash: Sha256
-
-
-class Protocol(_Strict):
+class Protocol(Strict):
     """What every run is evaluated on: episodes per task and condition, their seed, the size of observations."""
 
     episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)]
@@ -102,7 +91,7 @@ class Protocol(_Strict):
     environment_version: Literal["v0"] = "v0"
 
 
-class Episode(_Strict):
+class Episode(Strict):
     """One episode. `return` is the sum of rewards, `length` the control steps, `machine` an index into the header.
 
     `video` and `frame` say what the first observation showed; both are null in the standard condition.
@@ -127,17 +116,7 @@ class Episode(_Strict):
         return f"{self.task}, {self.condition}, training seed {self.training_seed}, episode seed {self.episode_seed}"
 
 
-class Curve(_Strict):
-    """Mean return of evaluations during a run's training, by control steps."""
-
-    task: Line
-    condition: Condition
-    training_seed: Seed
-    steps: Annotated[tuple[Steps, ...], Field(min_length=1, max_length=5000)]
-    returns: Annotated[tuple[Return, ...], Field(min_length=1, max_length=5000)]
-
-
-class Media(_Strict):
+class Media(Strict):
     """A picture or film of an episode, in a file beside the results file."""
 
     task: Line
@@ -146,14 +125,14 @@ class Media(_Strict):
     caption: LongLine = ""
 
 
-class TaskSummary(_Strict):
+class TaskSummary(Strict):
     """Mean returns of a condition by task, and the interquartile mean return where all ten tasks are there."""
 
     tasks: dict[Line, Return]
     iqm: Return | None = None
 
 
-class Results(_Strict):
+class Results(Strict):
     """A whole results file. `summary` is for people who open it; nothing is ever read from it but to compare it."""
 
     format: Literal["natural-mujoco-results"] = "natural-mujoco-results"
@@ -202,13 +181,6 @@ class Results(_Strict):
 REFERENCES = ("zero", "random")
 """The policies that do not look: reserved names."""
 
-_MEANINGS = {
-    _PRINTABLE: "must be one line of printable text",
-    _LINK: "must be an http:// or https:// address",
-    _MEDIA: "must be a plain relative path",
-    _SHA256: "must be 64 hexadecimal digits",
-}
-
 
 def read_results(path: str | os.PathLike[str]) -> Results:
     """The results file at `path`, parsed but not yet checked for completeness or truth.
@@ -216,11 +188,20 @@ def read_results(path: str | os.PathLike[str]) -> Results:
     Raises `ResultsError` naming the file, the record and what is wrong with it.
     """
     path = Path(path)
-    data = _read_bounded(path)
     try:
-        return Results.model_validate_json(data)
+        data = files.read_bytes(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise ResultsError(f"Cannot read {path}: {error.strerror}.") from error
+    except FileError as error:
+        raise ResultsError(f"{error} Give the JSON file that `evaluate` wrote.") from error
+    try:
+        results = Results.model_validate_json(data)
+        files.parse_json(data, str(path))  # what pydantic lets through: a key that is there twice
+        return results
     except ValidationError as error:
         raise ResultsError(f"{path}: {_first_fault(error, data)}") from error
+    except FileError as error:
+        raise ResultsError(str(error)) from error
 
 
 def write_results(path: str | os.PathLike[str], results: Results) -> None:
@@ -228,46 +209,12 @@ def write_results(path: str | os.PathLike[str], results: Results) -> None:
 
     Raises `ResultsError` if it cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(results.to_json().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ResultsError(
-            f"Cannot write {path} ({error.strerror}). Free some space or give --out another place; the finished "
-            "episodes that were written before are safe."
-        ) from error
+    files.write_bytes(Path(path), results.to_json().encode(), _not_written)
 
 
-def _read_bounded(path: Path) -> bytes:
-    """The bytes of a plain file of sane size; neither a pipe nor a gigabyte of anything is ever read."""
-    try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ResultsError(f"{path} is no file: give the JSON file that `evaluate` wrote.")
-            if status.st_size > MAX_FILE_BYTES:
-                raise ResultsError(
-                    f"{path} has {status.st_size / 2**20:,.0f} MB, more than the {MAX_FILE_BYTES >> 20} MB "
-                    "that any results file needs."
-                )
-            return file.read(MAX_FILE_BYTES + 1)
-    except IsADirectoryError:
-        raise ResultsError(f"{path} is a folder: give the JSON file that `evaluate` wrote.") from None
-    except OSError as error:
-        raise ResultsError(f"Cannot read {path}: {error.strerror}.") from error
-
-
-def _open_without_waiting(name: str, flags: int) -> int:
-    # Opening a FIFO would otherwise wait for a writer, for ever.
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+def _not_written(path: Path, error: OSError) -> ResultsError:
+    sentence = files.write_fault(path, error, "give --out another place")
+    return ResultsError(f"{sentence} The finished episodes that were written before are safe.")
 
 
 def _first_fault(error: ValidationError, data: bytes) -> str:
@@ -281,7 +228,7 @@ def _first_fault(error: ValidationError, data: bytes) -> str:
         what = f"unknown field {where[-1]!r}"
         where = where[:-1]
     elif fault["type"] == "string_pattern_mismatch":
-        what = f"{_MEANINGS.get(fault['ctx']['pattern'], what)}, not {str(fault['input'])[:60]!r}"
+        what = f"{MEANINGS.get(fault['ctx']['pattern'], what)}, not {str(fault['input'])[:60]!r}"
     elif not isinstance(fault["input"], (dict, list, tuple)):
         what = f"{what}, not {str(fault['input'])[:60]!r}"
     record = ""

@@ -1,8 +1,8 @@
-"""Playing episodes: ten at a time, in lockstep, each in an environment and from a seed of its own.
+"""The blocks of an evaluation: ten episodes at a time, each in an environment and from a seed of its own.
 
 - `Block`: up to ten episodes of one policy, task and condition; the unit of scheduling.
 - `Stage`: the environments of a task and condition, kept from block to block.
-- `play`: a block's records.
+- `play`: a block's records, played by the one loop in `episodes`.
 
 A record must not depend on how the work is cut up. So an episode's block and its row there follow from its number
 alone, the policy always gets all ten rows (those of episodes that are not played are black), and it is reset for every
@@ -11,7 +11,7 @@ block: neither the number of workers nor what had been finished before a resume 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -23,10 +23,12 @@ import natural_mujoco  # noqa: F401  (registers the ids)
 
 from ..backgrounds.library import open_videos
 from ..errors import PolicyError, VideoSetError
-from .conditions import SIZE, Condition, environment_spec
-from .loading import load_policy
+from .conditions import Condition, environment_spec
+from .episodes import Moment, play_episodes
+from .policy_errors import policy_failed, printable
+from .policy_loading import load_policy
 from .policy_source import PolicySource
-from .protocol import Actions, Policy
+from .protocol import Actions, Observations, Policy
 from .records import Episode, VideoSet
 
 BLOCK = 10
@@ -126,82 +128,77 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
     watch.enter("loading")
     policy = stage.policy(block, action_size)
     watch.enter("environment")
+    guarded = _Guarded(policy, block, action_size, watch)
 
-    rows = block.wanted
-    observations = np.zeros((BLOCK, SIZE, SIZE, 3), np.uint8)
-    videos: list[str | None] = [None] * len(rows)
-    frames: list[int | None] = [None] * len(rows)
-    for k, (row, env) in enumerate(zip(rows, envs, strict=True)):
-        observations[row], info = env.reset(seed=block.seeds[row])
-        if "background" in info:
-            videos[k], frames[k] = str(info["background"]["video"]), int(info["background"]["frame"])
-    watch.enter("policy")
-    _ask(block, lambda: _begin(policy, block.seeds))
+    def count(moment: Moment) -> None:
+        if moment.actions is not None:
+            watch.step(len(moment.running))
 
-    returns = [0.0] * len(rows)
-    lengths = [0] * len(rows)
-    running = list(range(len(rows)))
-    while running:
-        watch.enter("policy")
-        actions = _ask(block, lambda: policy.act(observations.copy()))
-        actions = _checked_actions(block, actions, action_size)
-        watch.enter("environment")
-        for k in tuple(running):
-            observations[rows[k]], reward, terminated, truncated, info = envs[k].step(actions[rows[k]])
-            returns[k] += float(reward)
-            if terminated or truncated:
-                lengths[k] = int(info["control_steps"])
-                running.remove(k)
-            watch.step(1)
+    played = play_episodes(guarded, envs, block.seeds, block.wanted, count)
     return [
         Episode.model_validate(
             {
                 "task": block.task,
                 "condition": block.condition,
                 "training_seed": block.training_seed,
-                "episode_seed": block.seeds[row],
+                "episode_seed": episode.seed,
                 # Six digits: sums of floats differ in the last bit between processors.
-                "return": round(returns[k], 6),
-                "length": lengths[k],
-                "video": videos[k],
-                "frame": frames[k],
+                "return": round(episode.return_, 6),
+                "length": episode.length,
+                "video": episode.video,
+                "frame": episode.frame,
             }
         )
-        for k, row in enumerate(rows)
+        for episode in played
     ]
 
 
-def _begin(policy: Policy, seeds: tuple[int, ...]) -> None:
-    seed = getattr(policy, "seed", None)
-    if callable(seed):
-        seed(seeds)
-    policy.reset(len(seeds))
+class _Guarded:
+    """A stranger's policy: what it raises becomes a `PolicyError`, what it returns is checked, its time is watched."""
+
+    def __init__(self, policy: Policy, block: Block, action_size: int, watch: Watch) -> None:
+        self._policy, self._block, self._watch = policy, block, watch
+        self._shape = BLOCK, action_size
+
+    def seed(self, episode_seeds: Sequence[int]) -> None:
+        seed = getattr(self._policy, "seed", None)
+        if callable(seed):
+            self._ask(lambda: seed(episode_seeds))
+
+    def reset(self, num_envs: int) -> None:
+        self._ask(lambda: self._policy.reset(num_envs))
+
+    def act(self, obs: Observations) -> Actions:
+        array: Actions | str = self._ask(lambda: _as_actions(self._policy.act(obs)))
+        if isinstance(array, str):
+            raise self._wrong(f"returned a {array}")
+        if array.shape != self._shape:
+            raise self._wrong(f"returned actions of shape {list(array.shape)}")
+        if not np.isfinite(array).all():
+            raise self._wrong("returned NaN or infinite actions")
+        return array
+
+    def _ask(self, call: Callable[[], Any]) -> Any:
+        self._watch.enter("policy")
+        try:
+            return call()
+        except BaseException as error:
+            what = f"The policy {self._block.source.name} raised in {self._block}"
+            raise policy_failed(what, error) from error
+        finally:
+            self._watch.enter("environment")
+
+    def _wrong(self, what: str) -> PolicyError:
+        wanted = f"it must return float32 {list(self._shape)}"
+        return PolicyError(f"The policy {self._block.source.name} {what} in {self._block}; {wanted}.")
 
 
-def _ask(block: Block, call: Callable[[], Any]) -> Any:
+def _as_actions(returned: object) -> Actions | str:
+    """`returned` as an array, or the name of its type where that is no array of numbers."""
     try:
-        return call()
-    except Exception as error:
-        raise PolicyError(
-            f"The policy {block.source.name} raised in {block}: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _checked_actions(block: Block, actions: object, action_size: int) -> Actions:
-    wanted = f"it must return float32 [{BLOCK}, {action_size}]"
-    try:
-        array = np.asarray(actions, dtype=np.float32)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise PolicyError(
-            f"The policy {block.source.name} returned a {type(actions).__name__} in {block}; {wanted}."
-        ) from error
-    if array.shape != (BLOCK, action_size):
-        raise PolicyError(
-            f"The policy {block.source.name} returned actions of shape {list(array.shape)} in {block}; {wanted}."
-        )
-    if not np.isfinite(array).all():
-        raise PolicyError(f"The policy {block.source.name} returned NaN or infinite actions in {block}.")
-    return array
+        return np.asarray(returned, dtype=np.float32)
+    except (TypeError, ValueError, RuntimeError):
+        return printable(type(returned).__name__, 80)
 
 
 def _require_same_videos(videos: str, expected: VideoSet) -> None:

@@ -4,31 +4,28 @@
 - `play_blocks`: many blocks on several of them, results as they come.
 
 A policy is a stranger's code: it may loop for ever, hold the interpreter or crash it. It therefore runs in a process of
-its own that writes down what it is doing, step by step, in two shared integers; whoever reads them can tell a slow
-policy from a hung one and kill the latter.
+its own that counts what it is doing, step by step, where we can see it: that tells a slow policy from a hung one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import multiprocessing
 import os
-import signal
-import threading
-import time
-import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from multiprocessing.connection import wait
 
 from ..errors import NaturalMujocoError, PolicyError, WorkerError
-from ..vector.environment import _unimported_main
+from ..processes import ChildDied, ChildProcess, Exchange, Failure, Stopwatch, report
 from .records import Episode
 from .rollout import Block, Stage, Watch, play
 
 PHASES = ("environment", "loading", "policy")
+_PHASE, _STEPS = 0, 1
+"""Counters of a player."""
+
+TICK_S = 0.2
+"""How often a player is looked at."""
+
 POLICY_TIMEOUT_S = 120.0
 _OTHER_TIMEOUT_S = 600.0
 _DEATHS = 2
@@ -36,67 +33,72 @@ _DEATHS = 2
 
 
 class PlayerProcess:
-    """A spawned process that plays one block at a time.
+    """A process that plays one block at a time.
 
     `timeout` is how many seconds a policy may take for one call; loading it and the environments' own work may
-    take ten minutes.
+    take ten minutes. Only time in which this process itself ran counts.
     """
 
     def __init__(self, timeout: float = POLICY_TIMEOUT_S) -> None:
         self.timeout = timeout
-        self._context = multiprocessing.get_context("spawn")
         self.block: Block | None = None
         self._start()
 
     def _start(self) -> None:
         self.scene: object = None
         """What decided the environments of the last block: the process still has them."""
-        self._state = self._context.RawArray("q", 2)
-        self.pipe, there = self._context.Pipe()
-        with _unimported_main(), _deaf_to_interrupts():
-            self._process = self._context.Process(target=_run, args=(there, self._state), daemon=True)
-            self._process.start()
-        there.close()
-        self._seen = (-1, -1)
-        self._since = time.monotonic()
+        self._child = ChildProcess(_Player, name="evaluation process")
+        self._exchange = Exchange([self._child])
+        self._watch = Stopwatch()
+        self._seen: tuple[int, ...] = ()
+
+    def fileno(self) -> int:
+        """Readable, for `multiprocessing.connection.wait`, when the block is done or the process has died."""
+        return self._child.fileno()
 
     @property
-    def sentinel(self) -> int:
-        """Ready, for `multiprocessing.connection.wait`, when the process has died."""
-        return self._process.sentinel
+    def pid(self) -> int:
+        """The process' id."""
+        return self._child.pid
 
     @property
     def steps(self) -> int:
         """Agent steps of the present block so far."""
-        return int(self._state[1])
+        return self._child.mailbox.counters[_STEPS]
 
     def submit(self, block: Block) -> None:
         """Hands over a block. The previous one must be done."""
         self.block, self.scene = block, block.scene
-        self._state[0], self._state[1] = 0, 0
-        self._since = time.monotonic()
-        with contextlib.suppress(OSError):  # died: `result` says so
-            self.pipe.send(block)
+        self._child.mailbox.count(_PHASE, 0)
+        self._child.mailbox.count(_STEPS, 0)
+        self._watch.restart()
+        self._exchange.send("play", [(block,)])
 
     def play(self, block: Block) -> list[Episode]:
         """Plays one block and waits for it. Raises as `require_alive` and `result` do."""
         self.submit(block)
-        while not wait([self.pipe, self.sentinel], timeout=0.2):
+        while not self.is_ready():
             self.require_alive()
         return self.result()
 
+    def is_ready(self) -> bool:
+        """Waits a moment for `result` to have something to say."""
+        return bool(wait([self.fileno()], timeout=TICK_S)) or not self.is_alive()
+
     def is_alive(self) -> bool:
         """Whether the process runs."""
-        return self._process.is_alive()
+        return self._child.is_alive()
 
     def require_alive(self) -> None:
-        """Raises `PolicyError` (and kills the process) if what it does has taken too long."""
-        now, seen = time.monotonic(), (int(self._state[0]), int(self._state[1]))
-        if seen != self._seen:
-            self._seen, self._since = seen, now
-        phase = PHASES[seen[0]]
+        """Raises `PolicyError` (and kills the process) if what it does has taken too long. Call it often."""
+        counters = self._child.mailbox.counters
+        if counters != self._seen:
+            self._seen = counters
+            self._watch.restart()
+        phase = PHASES[counters[_PHASE]]
         limit = self.timeout if phase == "policy" else _OTHER_TIMEOUT_S
-        if self.block is None or now - self._since <= limit:
+        seconds = self._watch.look(counting=not self._child.mailbox.off_the_clock)
+        if self.block is None or seconds <= limit:
             return
         block = self.block
         self.kill()
@@ -108,38 +110,38 @@ class PlayerProcess:
         )
 
     def result(self) -> list[Episode]:
-        """The records of the submitted block, once `pipe` or `sentinel` is ready.
+        """The records of the submitted block, once there is something to read.
 
-        Raises `EOFError` if the process died, else what `play` raised.
+        Raises `ChildDied` if the process died, else what `play` raised.
         """
         self.block = None
-        try:
-            answer = self.pipe.recv()
-        except OSError:
-            raise EOFError from None
-        if isinstance(answer, NaturalMujocoError):
-            raise answer
-        if isinstance(answer, str):
-            raise WorkerError(f"An evaluation process failed.\n{answer}")
-        episodes: list[Episode] = answer
-        return episodes
+        [answer] = self._exchange.collect()
+        if not isinstance(answer, Failure):
+            episodes: list[Episode] = answer
+            return episodes
+        if isinstance(answer.error, NaturalMujocoError):
+            raise answer.error
+        raise WorkerError(f"An evaluation process failed.\n{answer.traceback}")
 
     def restart(self) -> None:
         """A new process in place of a dead one."""
         self.kill()
         self._start()
 
-    def exit_code(self) -> int | None:
-        """How the process ended."""
-        self._process.join(1)
-        return self._process.exitcode
-
     def kill(self) -> None:
         """Ends the process, whatever it is doing."""
         self.block = None
-        self._process.kill()
-        self._process.join()
-        self.pipe.close()
+        self._child.end()
+
+
+def death_message(block: Block, death: ChildDied, times: int = 1) -> str:
+    """What to tell about a process that died over `block`."""
+    often = f" {times} times" if times > 1 else ""
+    words = f"\n{death.last_words}" if death.last_words else ""
+    return (
+        f"The process that plays {block} died{often} ({death.how}). The policy may crash it or need more memory "
+        f"than there is.{words}"
+    )
 
 
 def play_blocks(
@@ -165,21 +167,18 @@ def play_blocks(
             busy = [player for player in players if player.block is not None]
             if not busy:
                 return
-            ready = set(wait([*(p.pipe for p in busy), *(p.sentinel for p in busy)], timeout=0.2))
+            ready = wait([player.fileno() for player in busy], timeout=TICK_S)
             progress(sum(player.steps for player in busy))
             for player in busy:
                 block = player.block
                 assert block is not None
-                if player.pipe in ready or player.sentinel in ready:
+                if player.fileno() in ready or not player.is_alive():
                     try:
                         episodes = player.result()
-                    except EOFError:
+                    except ChildDied as death:
                         deaths[block] = deaths.get(block, 0) + 1
                         if deaths[block] > _DEATHS:
-                            raise WorkerError(
-                                f"The process that plays {block} died {deaths[block]} times (exit code "
-                                f"{player.exit_code()}). The policy may crash it or need more memory than there is."
-                            ) from None
+                            raise WorkerError(death_message(block, death, deaths[block])) from None
                         player.restart()
                         waiting.insert(0, block)
                     else:
@@ -189,31 +188,6 @@ def play_blocks(
     finally:
         for player in players:
             player.kill()
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Ctrl-C waits until the end of the block, and processes started inside never see it: their parent ends them.
-
-    The mask is what they inherit. The handler is needed as well, because the signal may reach another thread of this
-    process, and half a start would leave a child with half of its orders.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # starting it later, inside, would lift the mask
-    received: list[int] = []
-    in_main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, frame: received.append(number)) if in_main else None
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if in_main:
-            signal.signal(signal.SIGINT, handler)
-    if received and callable(handler):
-        handler(signal.SIGINT, None)
 
 
 def _next_for(player: PlayerProcess, waiting: Sequence[Block], players: Sequence[PlayerProcess]) -> int:
@@ -228,49 +202,30 @@ def _next_for(player: PlayerProcess, waiting: Sequence[Block], players: Sequence
     )
 
 
-class _SharedWatch(Watch):
-    def __init__(self, state: Any) -> None:
-        self._state = state
+class _Player(Watch):
+    """What the process does. Its counters tell the phase and the steps."""
+
+    def __init__(self) -> None:
+        # One core a process: there are as many processes as cores. Results then do not depend on how many.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        import cv2
+
+        cv2.setNumThreads(1)
+        # dm_control's models use words that MuJoCo now discourages; ten processes would say so for every environment.
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._stage = Stage()
+        self._steps = 0
+
+    def play(self, block: Block) -> list[Episode]:
+        self._steps = 0
+        return play(block, self._stage, self)
 
     def enter(self, phase: str) -> None:
-        self._state[0] = PHASES.index(phase)
+        report(_PHASE, PHASES.index(phase))
 
     def step(self, steps: int) -> None:
-        self._state[1] += steps
+        self._steps += steps
+        report(_STEPS, self._steps)
 
-
-def _run(pipe: Connection, state: Any) -> None:
-    """The process' main function: blocks in, records or errors out, until the other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be inherited
-    _follow_parent()
-    # One core a process: there are as many processes as cores. Results then do not depend on how many.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import cv2
-
-    cv2.setNumThreads(1)
-    # dm_control's models use words that MuJoCo now discourages; ten processes would say so for every environment.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    watch = _SharedWatch(state)
-    with Stage() as stage, contextlib.suppress(EOFError, OSError):
-        while True:
-            block: Block = pipe.recv()
-            answer: list[Episode] | NaturalMujocoError | str
-            try:
-                answer = play(block, stage, watch)
-            except NaturalMujocoError as error:
-                answer = type(error)(str(error))
-            except Exception:
-                answer = traceback.format_exc()
-            pipe.send(answer)
-
-
-def _follow_parent() -> None:
-    """Ends this process when its parent is gone, even in the middle of a block."""
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    def close(self) -> None:
+        self._stage.close()

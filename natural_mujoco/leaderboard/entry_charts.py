@@ -17,7 +17,11 @@ from ..evaluation.statistics import MAX_RETURN, Estimate, TaskEstimate
 from .overview_charts import in_words
 from .svg import Canvas, Scale
 
-CONDITION_STYLES = {"standard": ("c3", 1), "natural-train": ("c5", 2), "natural-test": ("c0", 0)}
+CONDITION_STYLES: dict[str, tuple[str, int]] = {
+    "standard": ("c3", 1),
+    "natural-train": ("c5", 2),
+    "natural-test": ("c0", 0),
+}
 """Class and marker of each condition."""
 
 
@@ -102,7 +106,7 @@ def curve_chart(task: str, curves: Sequence[Curve], references: Mapping[str, Map
         canvas.line(x(0), y(means[task]), x(most), y(means[task]), "reference")
         canvas.end()
     for curve in curves:
-        css, _ = CONDITION_STYLES[curve.condition]
+        css, _ = CONDITION_STYLES.get(curve.condition, ("c4", 4))
         points = list(zip(curve.steps, curve.returns, strict=True))
         canvas.begin(f"{curve.condition}, training seed {curve.training_seed}", css)
         canvas.path([(x(step), y(value)) for step, value in _thinned(points)], "curve")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..evaluation.conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds
-from ..evaluation.records import Machine
+from ..evaluation.curves import Curve
+from ..evaluation.records import Machine, Results
 from ..evaluation.references import reference_means
 from ..evaluation.statistics import Estimate, probability_of_improvement, task_estimates
 from .board import Board, View
@@ -52,11 +53,7 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
         ],
         "improvement": improvement_chart(results.entry.name, rivals) if rivals else None,
         "improvement_note": f"On {main}." if main else "",
-        "curves": [
-            curve_chart(task, curves, references)
-            for task in TASK_NAMES
-            if (curves := [c for c in results.curves if c.task == task])
-        ],
+        "curves": _curves(results, references),
         "references": tuple(references),
         "numbers": [
             {
@@ -77,6 +74,19 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
         "runs": results.runs[:500],
         "machines": [_machine(machine) for machine in results.machines[:50]],
     }
+
+
+def _curves(results: Results, references: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """A plot for each task, and another, with a label, for each way of playing that was not the protocol's."""
+    grouped: dict[tuple[str, tuple[str, ...]], list[Curve]] = {}
+    for curve in results.curves:
+        grouped.setdefault((curve.task, curve.departures), []).append(curve)
+    return [
+        {"plot": curve_chart(task, curves, references), "label": ", ".join(departures)}
+        for (task, departures), curves in sorted(
+            grouped.items(), key=lambda item: (bool(item[0][1]), TASK_NAMES.index(item[0][0]), item[0][1])
+        )
+    ]
 
 
 def _rivals(

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
+import inspect
+import logging
 import os
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import gymnasium as gym
 import numpy as np
@@ -20,11 +18,31 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from ..arguments import parse_actions, parse_seeds, seconds, whole_number
 from ..backgrounds.library import open_videos
-from ..errors import InvalidArgument, NaturalMujocoError, WorkerError, unknown
+from ..environment import EPISODE_CONTROL_STEPS, MAX_SIZE, NaturalMujocoEnv
+from ..errors import (
+    ClosedEnvironmentError,
+    InvalidArgument,
+    NaturalMujocoError,
+    ResetNeeded,
+    WorkerError,
+    unknown,
+)
+from ..processes import (
+    ChildDied,
+    ChildHung,
+    ChildProcess,
+    Exchange,
+    Failure,
+    RemoteTraceback,
+    Stopwatch,
+)
 from ..rendering.gl import choose_backend
-from .shared_block import SharedBlock
-from .worker import Failure, Link, run_worker
+from .shared_block import OVER, RUNNING, UNBEGUN, SharedBlock
+from .worker import LOOK_S, Worker
+
+_TELL_EVERY_S = 10.0
 
 
 class NaturalMujocoVectorEnv(
@@ -50,14 +68,19 @@ class NaturalMujocoVectorEnv(
         num_envs: how many, 1 or more.
         workers: how many processes; by default one for each core this process may use, at most `num_envs`.
         autoreset_mode: Gymnasium's, by default `NEXT_STEP`; also declared in `metadata["autoreset_mode"]`.
-        timeout: seconds that a step or reset may take before it is an error.
+        timeout: seconds that a step or reset may take before it is an error, `None` for as long as it likes.
+            Preparing videos does not count: that ends or fails on its own.
         start_timeout: seconds that starting the workers and creating their environments may take.
         **env_kwargs: those of `NaturalMujocoEnv`.
 
+    A step is whole or not at all, and so is a reset. What is refused (actions, seeds, options, a clip that is gone when
+    an episode should begin) is refused before any sub-environment moves. A step that an exception interrupts in this
+    process (Ctrl-C, an alarm) is made in whole by all or by none; its results are lost, the next step's are its own.
+
     Raises:
-        InvalidArgument: an argument that cannot be meant, also one of `env_kwargs`.
-        WorkerError: a worker died, hung or raised; the message names it and holds its traceback. The
-            environment is closed then.
+        InvalidArgument: an argument that cannot be meant, also one of `env_kwargs`, or one that cannot be pickled.
+        WorkerError: a worker died, hung or failed; the message names it and holds its last words or traceback. The
+            environment is closed then, and only then.
     """
 
     def __init__(
@@ -70,38 +93,60 @@ class NaturalMujocoVectorEnv(
         start_timeout: float = 300.0,
         **env_kwargs: Any,
     ) -> None:
-        self._workers: list[Link] = []
+        self._workers: list[ChildProcess] = []
         self._block: SharedBlock | None = None
-        self.num_envs = _at_least_one("num_envs", num_envs)
-        workers = min(num_envs, _usable_cores() if workers is None else _at_least_one("workers", workers))
+        self.num_envs = whole_number("num_envs", num_envs, 1)
+        workers = _usable_cores() if workers is None else whole_number("workers", workers, 1)
         try:
-            mode = AutoresetMode(autoreset_mode)
+            self._autoreset = AutoresetMode(autoreset_mode)
         except ValueError:
             raise unknown(
                 "autoreset_mode", autoreset_mode, (str(mode.value) for mode in AutoresetMode)
             ) from None
-        self._timeout = timeout
+        self._timeout = seconds("timeout", timeout)
+        start_patience = seconds("start_timeout", start_timeout)
+        size = _check_keywords(env_kwargs)
+        self._action_repeat = env_kwargs.get("action_repeat", 2)
         if env_kwargs.get("natural", True):
-            # Resolved here so that the workers agree, and warn once.
-            videos = env_kwargs.get("videos", "auto")
-            env_kwargs["videos"] = open_videos("auto").name if videos in (None, "auto") else videos
+            # Resolved here so that the workers agree, and warn once; what is wrong with it is said at once.
+            videos = env_kwargs.get("videos")
+            library = open_videos("auto" if videos is None else videos)
+            env_kwargs["videos"] = library.name if videos in (None, "auto") else videos
         self.render_mode = env_kwargs.get("render_mode")
 
         choose_backend()
-        self._start(workers, mode, env_kwargs)
+        bounds = np.linspace(0, self.num_envs, min(self.num_envs, workers) + 1).round().astype(int)
+        self._rows = [range(int(first), int(end)) for first, end in pairwise(bounds)]
+        descriptor = SharedBlock.allocate(self.num_envs, size)
         try:
-            self._exchange("create", timeout=start_timeout)
-            description = self._exchange("describe")[0]
-            self._block = SharedBlock.create(
-                num_envs, env_kwargs.get("size", 64), description["action_space"].shape
+            for rows in self._rows:
+                self._workers.append(
+                    ChildProcess(
+                        Worker,
+                        rows,
+                        self.num_envs,
+                        descriptor,
+                        self._autoreset,
+                        env_kwargs,
+                        name=f"worker of sub-environments {rows.start} to {rows.stop - 1}",
+                        share=(descriptor,),
+                        look_s=LOOK_S,
+                    )
+                )
+            self._preparing = Stopwatch()
+            self._exchange = Exchange(
+                self._workers, start_patience, waiting=self._tell, interrupted=self._lose
             )
-            self._exchange("attach", self._block.path, num_envs)
-            self._block.unlink()
+            description = self._ask("describe")[0]
+            self._block = SharedBlock(descriptor, self.num_envs, size, *description["action_space"].shape)
         except BaseException:
             self.close()
             raise
-        self.metadata = {**description["metadata"], "autoreset_mode": mode}
-        self.autoreset_mode = mode  # where TorchRL looks for it
+        finally:
+            os.close(descriptor)
+        self._exchange.timeout = self._timeout
+        self.metadata = {**description["metadata"], "autoreset_mode": self._autoreset}
+        self.autoreset_mode = self._autoreset  # where TorchRL looks for it
         self.single_observation_space = description["observation_space"]
         self.single_action_space = description["action_space"]
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -112,23 +157,15 @@ class NaturalMujocoVectorEnv(
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
-        """Resets all sub-environments, or those in `options["reset_mask"]` (`bool[num_envs]`).
+        """Resets all sub-environments, or those in `options["reset_mask"]` (`bool[num_envs]`), or none if it raises.
 
         The other `options` go to every sub-environment. Returns observations `uint8[n, size, size, 3]` and infos.
         """
-        options = dict(options or {})
+        self._require_block()
+        options = self._parse_options(options)
         mask = self._parse_mask(options.pop("reset_mask", None))
-        seeds: list[int | None]
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise InvalidArgument(f"seed has {len(seeds)} entries for {self.num_envs} sub-environments.")
-        self._send_each(
-            "reset", [([seeds[row] for row in worker.rows], options, mask) for worker in self._workers]
-        )
-        self._receive_all("reset", self._timeout)
+        self._begin(mask, parse_seeds(seed, self.num_envs), options)
+        self._ask("reset")
         return self._observations(), self._infos(mask)
 
     def step(
@@ -146,14 +183,11 @@ class NaturalMujocoVectorEnv(
         `SAME_STEP` it is reset at once, and `infos["final_obs"]`, `infos["final_info"]` hold how it ended.
         """
         block = self._require_block()
-        actions = np.asarray(actions)
-        if actions.shape != block.actions.shape:
-            raise InvalidArgument(
-                f"actions have shape {actions.shape}; this environment takes {block.actions.shape}."
-            )
-        block.actions[:] = actions
-        self._send_each("step", [() for _ in self._workers])
-        infos = self._infos(np.ones(self.num_envs, np.bool_), self._receive_all("step", self._timeout))
+        parsed = parse_actions(actions, block.actions.shape, "this environment takes", "actions")
+        self._settle()  # a step that was interrupted still reads its own actions
+        self._prepare_ends(block)
+        block.actions[:] = parsed
+        infos = self._infos(np.ones(self.num_envs, np.bool_), self._ask("step"))
         return (
             self._observations(),
             block.rewards.copy(),
@@ -167,11 +201,15 @@ class NaturalMujocoVectorEnv(
         return None if self.render_mode is None else self.call("render")
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """The attribute or method `name` of every sub-environment, with the results pickled across."""
-        return tuple(result for results in self._exchange("call", name, args, kwargs) for result in results)
+        """The attribute or method `name` of every sub-environment, with the results pickled across.
+
+        What it raises over there is raised here, and closes nothing.
+        """
+        answers = self._ask("call", [(name, args, kwargs)] * len(self._workers), fatal=False)
+        return tuple(result for results in answers for result in results)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """The attribute `name` of every sub-environment."""
+        """The attribute `name` of every sub-environment. Raises as `call` does."""
         return self.call(name)
 
     def set_attr(self, name: str, values: Any) -> None:
@@ -179,94 +217,118 @@ class NaturalMujocoVectorEnv(
         values = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(values) != self.num_envs:
             raise InvalidArgument(f"values has {len(values)} entries for {self.num_envs} sub-environments.")
-        self._send_each(
-            "set_attr", [(name, [values[row] for row in worker.rows]) for worker in self._workers]
-        )
-        self._receive_all("set_attr", self._timeout)
+        self._ask("set_attr", [(name, values)] * len(self._workers), fatal=False)
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """Copies of the sub-environments' generators, as Gymnasium's vector environments give them."""
+        return self.get_attr("np_random")
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The sub-environments' seeds."""
+        return self.get_attr("np_random_seed")
 
     def close_extras(self, **kwargs: Any) -> None:
         """Ends the workers: asks first, kills what has not gone after some seconds."""
         for worker in self._workers:
-            with contextlib.suppress(OSError):
-                worker.commands.send(("close", ()))
-        deadline = time.monotonic() + 5
-        for _, process, commands, answers in self._workers:
-            process.join(max(0.0, deadline - time.monotonic()))
-            if process.is_alive():
-                process.kill()
-                process.join()
-            commands.close()
-            answers.close()
+            worker.release()
+        for worker in self._workers:
+            worker.end(patience=5)
         self._workers = []
-        if self._block is not None:
-            self._block.unlink()
 
-    def __del__(self) -> None:
-        if getattr(self, "_workers", None):
-            self.close()
+    def _ask(
+        self, command: str, arguments: Sequence[tuple[Any, ...]] | None = None, fatal: bool = True
+    ) -> list[Any]:
+        """Every worker's result. What is nobody's mistake is the end of this environment if it is `fatal`."""
+        self._require_open()
+        try:
+            self._exchange.send(command, arguments)
+            answers = self._exchange.collect()
+        except (ChildDied, ChildHung) as fault:
+            self._fail_of(fault, command)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, Failure):
+                if fatal and not isinstance(answer.error, NaturalMujocoError):
+                    self._fail(index, f"raised during {command}", answer.traceback)
+                raise answer.error from RemoteTraceback(answer.traceback)
+        return answers
 
-    def _start(self, workers: int, mode: AutoresetMode, env_kwargs: dict[str, Any]) -> None:
-        context = multiprocessing.get_context("spawn")
-        environ = {key: os.environ[key] for key in ("MUJOCO_GL", "LP_NUM_THREADS") if key in os.environ}
-        bounds = np.linspace(0, self.num_envs, workers + 1).round().astype(int)
-        with _unimported_main():
-            for first, end in pairwise(bounds):
-                their_commands, commands = context.Pipe(duplex=False)
-                answers, their_answers = context.Pipe(duplex=False)
-                rows = range(int(first), int(end))
-                process = context.Process(
-                    target=run_worker,
-                    args=(their_commands, their_answers, rows, mode, env_kwargs, environ),
-                    daemon=True,
-                )
-                process.start()
-                their_commands.close()
-                their_answers.close()
-                self._workers.append(Link(rows, process, commands, answers))
+    def _settle(self) -> None:
+        try:
+            self._exchange.settle()
+        except (ChildDied, ChildHung) as fault:
+            self._fail_of(fault, "what was interrupted")
 
-    def _exchange(self, name: str, *arguments: Any, timeout: float | None = None) -> list[Any]:
-        """Sends one command to all workers and returns their results."""
-        self._send_each(name, [arguments for _ in self._workers])
-        return self._receive_all(name, self._timeout if timeout is None else timeout)
+    def _lose(self, command: str, answers: list[Any]) -> None:
+        """Answers to a command that was interrupted. If it left the workers out of step, this is the end."""
+        for index, answer in enumerate(answers):
+            if isinstance(answer, Failure) and command in ("reset", "step"):
+                self._fail(index, f"raised during {command}", answer.traceback)
 
-    def _send_each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> None:
-        if not self._workers:
-            raise NaturalMujocoError("This vector environment is closed. Create a new one.")
-        for index, (worker, own) in enumerate(zip(self._workers, arguments, strict=True)):
-            try:
-                worker.commands.send((name, own))
-            except OSError:
-                self._fail(index, f"died before {name}")
+    def _begin(
+        self, mask: npt.NDArray[np.bool_], seeds: list[int | None], options: dict[str, Any] | None
+    ) -> None:
+        """Has the workers decide the next episodes of the rows in `mask`. Raises before any of them begins."""
+        self._ask("plan", [(mask, seeds, options)] * len(self._workers))
 
-    def _receive_all(self, name: str, timeout: float) -> list[Any]:
-        """Every worker's result. Waits for all of them before it raises a failure, so that they stay in step."""
-        deadline = time.monotonic() + timeout
-        results: list[Any] = []
-        failures: list[tuple[int, Failure]] = []
-        for index, worker in enumerate(self._workers):
-            try:
-                if not worker.answers.poll(max(0.0, deadline - time.monotonic())):
-                    self._fail(index, f"did not finish {name} within {timeout:g} s")
-                result, failure = worker.answers.recv()
-            except (EOFError, OSError):
-                self._fail(index, f"died during {name}")
-            results.append(result)
-            if failure is not None:
-                failures.append((index, failure))
-        for index, failure in failures:
-            if failure.mistake is not None:
-                raise failure.mistake
-            self._fail(index, f"raised during {name}", failure.traceback)
-        return results
+    def _prepare_ends(self, block: SharedBlock) -> None:
+        """Sees to it that the step to come can be made by every row."""
+        running = block.state == RUNNING
+        if self._autoreset is AutoresetMode.SAME_STEP:
+            due = block.control_steps + self._action_repeat >= EPISODE_CONTROL_STEPS
+        else:
+            due = ~running
+        if not due.any() and running.all():
+            return
+        if (block.state == UNBEGUN).any():
+            rows = np.flatnonzero(block.state == UNBEGUN).tolist()
+            raise ResetNeeded(
+                f"Sub-environments {rows} have not begun an episode. Call reset() before step()."
+            )
+        over = block.state == OVER
+        if self._autoreset is AutoresetMode.DISABLED:
+            raise ResetNeeded(
+                f"The episodes of sub-environments {np.flatnonzero(over).tolist()} are over. Reset them with "
+                "options={'reset_mask': terminated | truncated} before step()."
+            )
+        due |= over
+        try:
+            self._begin(due, [None] * self.num_envs, None)
+        except NaturalMujocoError as mistake:
+            if not self._workers:
+                raise
+            raise type(mistake)(
+                f"{mistake} No sub-environment has moved. Sub-environments {np.flatnonzero(due).tolist()} are due for "
+                "a new episode: step again when this is mended, or reset them to another seed or video with "
+                "options={'reset_mask': …}."
+            ) from None
 
-    def _fail(self, index: int, what: str, trace: str = "") -> None:
-        rows, process, _, _ = self._workers[index]
-        if not trace:
-            process.join(0.2)
-        died = "" if process.exitcode is None else f" (exit code {process.exitcode})"
+    def _tell(self, worker: ChildProcess) -> None:
+        """Says now and then that videos are being prepared: nothing else takes so long."""
+        if not worker.mailbox.off_the_clock:
+            self._preparing.restart()
+        elif self._preparing.look() >= _TELL_EVERY_S:
+            self._preparing.restart()
+            logging.getLogger("natural_mujoco").warning(
+                "Preparing videos for the %s, %d frames of this one so far. This happens once.",
+                worker.name,
+                max(0, worker.mailbox.counters[0] - 1),
+            )
+
+    def _fail_of(self, fault: ChildDied | ChildHung, command: str) -> NoReturn:
+        if isinstance(fault, ChildDied):
+            words = f"Its last words:\n{fault.last_words}" if fault.last_words else ""
+            self._fail(fault.index, f"died during {command} ({fault.how})", words)
+        self._fail(fault.index, f"did not finish {command} within {self._exchange.timeout:g} s")
+
+    def _fail(self, index: int, what: str, trace: str = "") -> NoReturn:
+        rows = self._rows[index]
+        for worker in self._workers:
+            worker.kill()
         self.close()
         raise WorkerError(
-            f"Worker {index} (sub-environments {rows.start} to {rows.stop - 1}) {what}{died}. The vector "
+            f"Worker {index} (sub-environments {rows.start} to {rows.stop - 1}) {what}. The vector "
             f"environment is closed; create a new one.{chr(10) + trace if trace else ''}"
         )
 
@@ -308,34 +370,32 @@ class NaturalMujocoVectorEnv(
             )
         return chosen
 
+    @staticmethod
+    def _parse_options(options: Any) -> dict[str, Any]:
+        if options is not None and not isinstance(options, Mapping):
+            raise InvalidArgument(f"options is {options!r}; it must be a dictionary or None.")
+        return dict(options or {})
+
     def _require_block(self) -> SharedBlock:
-        if self._block is None or not self._workers:
-            raise NaturalMujocoError("This vector environment is closed. Create a new one.")
+        self._require_open()
+        assert self._block is not None
         return self._block
 
+    def _require_open(self) -> None:
+        if not self._workers:
+            raise ClosedEnvironmentError("This vector environment is closed. Create a new one.")
 
-@contextlib.contextmanager
-def _unimported_main() -> Iterator[None]:
-    """Processes spawned inside do not import the main module, whose code is the user's and may have no guard."""
-    main = sys.modules["__main__"]
-    hidden = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
-    try:
-        main.__spec__ = None
-        if "__file__" in hidden:
-            del main.__file__
-        yield
-    finally:
-        for name, value in hidden.items():
-            setattr(main, name, value)
+
+def _check_keywords(env_kwargs: dict[str, Any]) -> int:
+    """Refuses keywords that no sub-environment takes; returns the size of observations."""
+    valid = [name for name in inspect.signature(NaturalMujocoEnv).parameters if name != "natural"]
+    for name in env_kwargs:
+        if name not in (*valid, "natural"):
+            raise unknown("keyword argument", name, valid)
+    return whole_number("size", env_kwargs.get("size", 64), 1, MAX_SIZE)
 
 
 def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _at_least_one(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InvalidArgument(f"{name} is {value!r}; it must be a whole number, 1 or more.")
-    return int(value)

@@ -1,73 +1,81 @@
 """The memory that the vector environment and its workers share.
 
-- `SharedBlock`: one array per thing a step exchanges, all in one memory-mapped temporary file.
+- `SharedBlock`: one array per thing a step exchanges, all in one memory-mapped file without a name.
 """
 
 from __future__ import annotations
 
 import mmap
-import os
 import tempfile
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import WorkerError
+from ..processes import shared_file
+
 _ALIGNMENT = 64
+_MAX_ACTION = 64
+"""Numbers that an action may have: room is made before the first environment tells how many."""
+
+UNBEGUN, RUNNING, OVER = range(3)
+"""States of a sub-environment's episode."""
 
 
 class SharedBlock:
     """Arrays over one file mapped by several processes. Rows are sub-environments; each worker writes its own rows.
 
-    `observations uint8[n, size, size, 3]`, `actions float32[n, a]`, `rewards float64[n]`, `terminated`, `truncated`
-    `bool[n]`, `control_steps int64[n]`, `video int64[n]` (position among the split's ids), `frame int64[n]`.
+    `observations uint8[n, size, size, 3]`, `rewards float64[n]`, `terminated`, `truncated` `bool[n]`, `state int8[n]`
+    (`UNBEGUN`, `RUNNING`, `OVER`), `control_steps int64[n]`, `video int64[n]` (position among the split's ids),
+    `frame int64[n]`; and, written by the vector environment, `actions float64[n, a]`.
     """
 
-    def __init__(self, path: str, num_envs: int, size: int, action_shape: tuple[int, ...]) -> None:
-        self.path = path
-        layout: dict[str, tuple[tuple[int, ...], Any]] = {
-            "observations": ((num_envs, size, size, 3), np.uint8),
-            "actions": ((num_envs, *action_shape), np.float32),
-            "rewards": ((num_envs,), np.float64),
-            "terminated": ((num_envs,), np.bool_),
-            "truncated": ((num_envs,), np.bool_),
-            "control_steps": ((num_envs,), np.int64),
-            "video": ((num_envs,), np.int64),
-            "frame": ((num_envs,), np.int64),
-        }
-        offsets, end = {}, 0
-        for name, (shape, dtype) in layout.items():
-            offsets[name] = end
-            end += -(-int(np.prod(shape)) * np.dtype(dtype).itemsize // _ALIGNMENT) * _ALIGNMENT
-        with open(path, "r+b") as file:
-            if os.fstat(file.fileno()).st_size < end:
-                file.truncate(end)
-            memory = mmap.mmap(file.fileno(), end)
+    def __init__(self, descriptor: int, num_envs: int, size: int, action_size: int) -> None:
+        offsets, end = _layout(num_envs, size, action_size)
+        memory = mmap.mmap(descriptor, end)
 
-        def array(name: str) -> npt.NDArray[Any]:
-            shape, dtype = layout[name]
-            return np.ndarray(shape, dtype, memory, offsets[name])
+        def array(name: str, dtype: Any) -> npt.NDArray[Any]:
+            offset, shape = offsets[name]
+            return np.ndarray(shape, dtype, memory, offset)
 
-        self.observations: npt.NDArray[np.uint8] = array("observations")
-        self.actions: npt.NDArray[np.float32] = array("actions")
-        self.rewards: npt.NDArray[np.float64] = array("rewards")
-        self.terminated: npt.NDArray[np.bool_] = array("terminated")
-        self.truncated: npt.NDArray[np.bool_] = array("truncated")
-        self.control_steps: npt.NDArray[np.int64] = array("control_steps")
-        self.video: npt.NDArray[np.int64] = array("video")
-        self.frame: npt.NDArray[np.int64] = array("frame")
+        self.observations: npt.NDArray[np.uint8] = array("observations", np.uint8)
+        self.rewards: npt.NDArray[np.float64] = array("rewards", np.float64)
+        self.terminated: npt.NDArray[np.bool_] = array("terminated", np.bool_)
+        self.truncated: npt.NDArray[np.bool_] = array("truncated", np.bool_)
+        self.state: npt.NDArray[np.int8] = array("state", np.int8)
+        self.control_steps: npt.NDArray[np.int64] = array("control_steps", np.int64)
+        self.video: npt.NDArray[np.int64] = array("video", np.int64)
+        self.frame: npt.NDArray[np.int64] = array("frame", np.int64)
+        self.actions: npt.NDArray[np.float64] = array("actions", np.float64)
 
-    @classmethod
-    def create(cls, num_envs: int, size: int, action_shape: tuple[int, ...]) -> SharedBlock:
-        """A block in a new temporary file, in memory (`/dev/shm`) where the system has that."""
-        memory_folder = Path("/dev/shm")
-        handle, path = tempfile.mkstemp(
-            prefix="natural-mujoco-", dir=memory_folder if os.access(memory_folder, os.W_OK) else None
-        )
-        os.close(handle)
-        return cls(path, num_envs, size, action_shape)
+    @staticmethod
+    def allocate(num_envs: int, size: int) -> int:
+        """The descriptor of a file with room for the block. Raises `WorkerError` if this machine has none."""
+        _, end = _layout(num_envs, size, _MAX_ACTION)
+        try:
+            return shared_file(end)
+        except OSError as error:
+            raise WorkerError(
+                f"There is no room for the {end / 1e6:.0f} MB that {num_envs} environments of size {size} share with "
+                f"their workers ({error.strerror}): give this machine or container more memory (for Docker, --memory "
+                f"and --shm-size), or set TMPDIR to a folder with room instead of {tempfile.gettempdir()}."
+            ) from error
 
-    def unlink(self) -> None:
-        """Removes the file's name; mappings stay valid until their processes end."""
-        Path(self.path).unlink(missing_ok=True)
+
+def _layout(
+    num_envs: int, size: int, action_size: int
+) -> tuple[Mapping[str, tuple[int, tuple[int, ...]]], int]:
+    """Offset and shape of each array, and the bytes of all."""
+    items = {
+        "observations": (1, (num_envs, size, size, 3)),
+        **dict.fromkeys(("terminated", "truncated", "state"), (1, (num_envs,))),
+        **dict.fromkeys(("rewards", "control_steps", "video", "frame"), (8, (num_envs,))),
+        "actions": (8, (num_envs, action_size)),
+    }
+    offsets, end = {}, 0
+    for name, (item_bytes, shape) in items.items():
+        offsets[name] = end, shape
+        end += -(-item_bytes * int(np.prod(shape, dtype=object)) // _ALIGNMENT) * _ALIGNMENT
+    return offsets, end

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from agents.behaviour.actor_critic import actor_loss, discounts, imagine, lambda_returns, value_loss
+from agents.behaviour.actor_critic import (
+    ReturnRange,
+    actor_loss,
+    discounts,
+    imagine,
+    lambda_returns,
+    value_loss,
+)
 from agents.model.distributions import normal_log_prob
 from agents.model.rssm import Latent
 
-from .tiny import A, make, tiny_dreamer
+from .tiny import BEHAVIOUR, A, make, random_batch, tiny_cvrl, tiny_dreamer
 
 
 def returns_of_the_paper(rewards: np.ndarray, values: np.ndarray, gamma: float, lambda_: float) -> np.ndarray:
@@ -142,3 +152,32 @@ def test_the_untrained_policy_of_the_paper_acts_at_the_ends() -> None:
     assert policy.std.mean().item() == pytest.approx(5.0, abs=0.3)
     action, _ = policy.sample(torch.randn(1000, A))
     assert (action.abs() > 0.9).float().mean() > 0.6
+
+
+def test_the_return_range_follows_the_percentiles_and_is_at_least_one() -> None:
+    unit = ReturnRange(rate=0.5)
+    assert unit.follow(torch.linspace(0, 100, 1001)).item() == pytest.approx(90)
+    assert unit.follow(torch.linspace(0, 200, 1001)).item() == pytest.approx(135)
+    assert ReturnRange().follow(torch.linspace(0, 1e-3, 50)).item() == 1
+
+
+@pytest.mark.parametrize("config", [tiny_cvrl, tiny_dreamer])
+def test_with_normalised_returns_the_actor_learns_the_same_whatever_the_scale_of_rewards(config: Any) -> None:
+    """A thousand times the reward is a thousand times value, Q and range: the actor's gradient stays."""
+    gradients = []
+    for scale in (100.0, 1e5):
+        agent = make(config(behaviour=replace(BEHAVIOUR, normalise_returns=True, entropy_weight=0.1)))
+        with torch.no_grad():
+            heads = [agent.world_model.reward, agent.value]
+            if config is tiny_cvrl:
+                heads += [*agent.critic.q.networks, *agent.critic.target_q.networks]
+            for head in heads:
+                head.output.weight.mul_(scale)
+                head.output.bias.mul_(scale)
+        kept: list[torch.Tensor] = []
+        optimiser = agent.optimisers["actor"]
+        optimiser.clip = 0.0
+        optimiser.step = lambda o=optimiser, k=kept: k.extend(g.flatten().clone() for g in o._gradients)
+        agent.update(random_batch())
+        gradients.append(torch.cat(kept))
+    torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3)

@@ -12,8 +12,12 @@ import agents
 
 FOLDER = Path(agents.__file__).parent
 ALLOWED = (
+    "natural_mujoco.cli",
     "natural_mujoco.evaluation.conditions",
+    "natural_mujoco.evaluation.curves",
+    "natural_mujoco.evaluation.episodes",
     "natural_mujoco.evaluation.protocol",
+    "natural_mujoco.evaluation.ray_tasks",
     "natural_mujoco.evaluation.records",
 )
 

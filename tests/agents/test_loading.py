@@ -12,7 +12,7 @@ import torch
 import agents
 from agents.table import AGENTS, preset_config
 from agents.training.checkpoint import save_checkpoint
-from agents.training.config import RESUMABLE, flatten
+from agents.training.config import RESUMABLE, EnvironmentConfig, flatten
 from agents.training.loading import differing_fields, read_config, save_config
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
@@ -120,3 +120,19 @@ def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
     one, same, other = (make(tiny_cvrl(seed=s)).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(v, same[k]) for k, v in one.items())
     assert not torch.equal(one["actor.network.output.weight"], other["actor.network.output.weight"])
+
+
+@pytest.mark.parametrize("config", [tiny_cvrl, tiny_dreamer, tiny_sac])
+def test_a_run_of_the_first_format_keeps_the_discount_it_was_trained_with(
+    tmp_path: Path, config: Any
+) -> None:
+    """Its 0.99 was that of one agent step, here of eight control steps."""
+    run = config(environment=EnvironmentConfig(action_repeat=8))
+    save_config(tmp_path, run)
+    data = json.loads((tmp_path / "config.json").read_text())
+    del data["format"]
+    (tmp_path / "config.json").write_text(json.dumps(data))
+    agent: Any = make(read_config(tmp_path))
+    used = agent.behaviour.discount if hasattr(agent, "behaviour") else agent.critic.discount
+    assert used == pytest.approx(0.99, rel=1e-12)
+    assert getattr(agent.config, "initialisation", "torch") == "torch"

@@ -137,3 +137,17 @@ def test_mlp_is_elu_between_linear_layers() -> None:
         h = h @ layer.weight.T + layer.bias
         h = torch.where(h > 0, h, h.exp() - 1)
     torch.testing.assert_close(mlp(x), h @ mlp.output.weight.T + mlp.output.bias)
+
+
+def test_an_mlp_tells_apart_in_bfloat16_what_float32_tells_apart() -> None:
+    """Values near 300 are 2 apart in bfloat16."""
+    torch.manual_seed(0)
+    mlp = MLP(8, 32, 2, 1)
+    with torch.no_grad():
+        mlp.output.bias.fill_(300.0)
+    x = torch.randn(100, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = mlp(x)
+    assert out.dtype == torch.float32
+    assert len(out.unique()) > 90
+    assert (out - mlp(x)).abs().max() < 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -10,10 +11,12 @@ import torch
 from agents.cvrl import CVRL
 from agents.dreamer import Dreamer
 from agents.table import preset_config
-from agents.training.config import CVRLConfig, DreamerConfig
+from agents.training.config import CVRLConfig, DreamerConfig, EnvironmentConfig
 from natural_mujoco import InvalidArgument
 
-from .tiny import CPU, make, tiny_cvrl
+from .tiny import CPU, make, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_sac
+
+TINY = {"cvrl": tiny_cvrl, "dreamer": tiny_dreamer, "sac": tiny_sac, "ppo": tiny_ppo}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,64 @@ def test_dreamer_and_cvrl_share_every_setting_of_what_they_share() -> None:
             assert getattr(dreamer, section) == getattr(cvrl, section), (preset, section)
 
 
+@pytest.mark.parametrize("preset", ["paper", "released-code"])
+def test_the_papers_networks_start_as_keras_draws_them(preset: str) -> None:
+    """Glorot's bounds, no bias, an orthogonal recurrence; PyTorch's actor hardly tells states apart at the start."""
+    start = cast(CVRLConfig, preset_config("cvrl", preset))
+    agent = CVRL(start, 6, CPU)
+    rssm, encoder = agent.world_model.rssm, agent.world_model.encoder
+    layers = [
+        (agent.actor.network.hidden[0].weight, 230 + 400),
+        (agent.value.output.weight, 400 + 1),
+        (rssm.cell.weight_ih, 200 + 3 * 200),
+        (encoder.convolutions[1].weight, 4 * 4 * (32 + 64)),
+    ]
+    if agent.critic is not None:
+        layers.append((agent.critic.target_q.networks[1].hidden[0].weight, 236 + 400))
+    for weight, fans in layers:
+        bound = (6 / fans) ** 0.5
+        assert weight.abs().max() <= bound
+        assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+    assert all(not p.any() for name, p in agent.named_parameters() if "bias" in name and "norm" not in name)
+    torch.testing.assert_close(rssm.cell.weight_hh.T @ rssm.cell.weight_hh, torch.eye(200), rtol=0, atol=1e-5)
+
+    plain = CVRL(replace(start, initialisation="torch"), 6, CPU)
+    features = torch.randn(300, 230, generator=torch.Generator().manual_seed(0))
+    spread, plain_spread = (a.actor(features).mean.std(0).mean() for a in (agent, plain))
+    assert spread > 5 * plain_spread
+
+
+@pytest.mark.parametrize("agent", ["cvrl", "dreamer"])
+def test_the_laptop_collects_many_frames_and_sees_each_a_few_times(agent: str) -> None:
+    c = cast(DreamerConfig, preset_config(agent, "laptop"))
+    t, repeat = c.training, c.environment.action_repeat
+    seen = t.updates_per_1000_steps * t.batch_size * t.batch_length / (1000 / repeat)
+    assert seen < 40  # the replay of one that learned clips by heart saw each 61 times
+    assert c.replay.capacity * repeat >= 2_000_000
+    assert c.replay.storage == "mapped"
+    assert t.prefill >= 40 * 1000
+    assert c.model.gradient_clip == 10 * preset_config(agent, "paper").model.gradient_clip  # type: ignore[attr-defined]
+
+
 def test_unknown_presets_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="Unknown preset 'desktop'"):
         preset_config("cvrl", "desktop")
+
+
+@pytest.mark.parametrize("repeat", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", ["cvrl", "dreamer", "sac", "ppo"])
+def test_the_discount_reaches_equally_far_in_control_time_at_every_action_repeat(
+    name: str, repeat: int
+) -> None:
+    """0.99 a step of two control steps is a horizon of 200 of them, whatever a step is."""
+    config = TINY[name](environment=EnvironmentConfig(action_repeat=repeat))
+    agent = make(config)
+    discount = {
+        "cvrl": lambda: agent.behaviour.discount,
+        "dreamer": lambda: agent.behaviour.discount,
+        "sac": lambda: agent.critic.discount,
+        "ppo": lambda: agent.discount,
+    }[name]()
+    assert discount ** (1000 / repeat) == pytest.approx(0.99**500)
+    if name == "cvrl":
+        assert agent.critic.discount == discount

@@ -60,11 +60,24 @@ def episodes(seed: int, count: int = 3, steps: int = 8) -> ProbeEpisodes:
 
 def test_an_encoder_that_sees_scores_and_constants_are_left_out() -> None:
     agent = make(tiny_cvrl())
-    scores = score(agent, episodes(0, 16, 12), episodes(1, 6, 12))
+    scores, again = score(agent, episodes(0, 16, 12), [episodes(1, 6, 12), episodes(0, 16, 12)])
+    assert again["embedding"]["brightness"] > scores["embedding"]["brightness"]
     assert set(scores) == {"features", "embedding"}
     assert set(scores["embedding"]) == {"mean", "reward", "brightness"}
     assert scores["embedding"]["brightness"] > 0.5
     assert scores["embedding"]["mean"] == scores["embedding"]["brightness"]
+
+
+def test_a_probes_replay_holds_every_episode_once_in_a_few_streams(tmp_path: Path) -> None:
+    """A stream for each of hundreds of episodes would take the room of a thousand rows with each."""
+    data = episodes(0, 48, 12)
+    replay = probe._as_replay(data, tmp_path)
+    assert replay.streams == 16
+    recent, began = replay.recent(36)
+    assert recent.first.sum() == 48
+    rows = recent.rewards.reshape(16, 3, 12).transpose(0, 1).reshape(48, 12)
+    np.testing.assert_array_equal(rows[:, 1:], data.rewards[:, 1:])
+    assert (began >= 0).all()
 
 
 def test_features_are_filtered_over_whole_episodes() -> None:
@@ -141,6 +154,7 @@ def test_the_command_trains_probes_and_draws(tiny_probe: list[str], tmp_path: Pa
     assert [p["update"] for p in result["results"][0]["probes"]] == [0, 3, 6]
     assert all(np.isfinite(p["r2"]["features"]["mean"]) for r in result["results"] for p in r["probes"])
     assert (tmp_path / "cartpole-swingup.png").stat().st_size > 10_000
+    assert {"r2", "r2_train_videos"} <= result["results"][0]["probes"][0].keys()
     trained = {r["model"]: r["probes"][-1]["r2"]["features"]["mean"] for r in result["results"]}
     assert len(set(trained.values())) == 3
 
@@ -151,11 +165,11 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     trained: list[str] = []
     real = probe.train_and_probe
 
-    def stop_at_the_second(config: Any, run: Any, train: Any, test: Any, label: str) -> Any:
+    def stop_at_the_second(config: Any, run: Any, train: Any, test: Any, seen: Any, label: str) -> Any:
         if len(trained) == 1:
             raise KeyboardInterrupt
         trained.append(label)
-        return real(config, run, train, test, label)
+        return real(config, run, train, test, seen, label)
 
     monkeypatch.setattr(probe, "train_and_probe", stop_at_the_second)
     two = [*tiny_probe, "--variants", "natural", "--models", "cvrl", "reward-only"]
@@ -163,9 +177,9 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     first = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"]
     assert [(r["model"], r["variant"]) for r in first] == [("cvrl", "natural")]
 
-    def note(config: Any, run: Any, train: Any, test: Any, label: str) -> Any:
+    def note(config: Any, run: Any, train: Any, test: Any, seen: Any, label: str) -> Any:
         trained.append(label)
-        return real(config, run, train, test, label)
+        return real(config, run, train, test, seen, label)
 
     monkeypatch.setattr(probe, "train_and_probe", note)
     assert main([*two, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
@@ -200,5 +214,5 @@ def test_wrong_usage_is_one_sentence(
 def test_probing_changes_no_random_stream() -> None:
     agent = make(tiny_cvrl())
     before = agent.update_noise.get_state()
-    score(agent, episodes(0), episodes(1))
+    score(agent, episodes(0), [episodes(1)])
     assert torch.equal(before, agent.update_noise.get_state())

@@ -50,7 +50,7 @@ def test_sequences_are_consecutive_and_within_one_episode_of_one_stream(tmp_path
 def test_sampling_is_uniform_over_valid_starts(tmp_path: Path) -> None:
     replay = make_replay(tmp_path, streams=3)
     add_rows(replay, 47)  # four episodes of 10, one of 7 that is still running
-    stream, start, _ = replay.draw(60_000, 4, np.random.default_rng(1))
+    stream, start, *_ = replay.draw(60_000, 4, np.random.default_rng(1))
     valid = [(s, r) for s in range(3) for r in range(47) if r % 10 <= (6 if r < 40 else 3)]
     assert replay.windows(4) == len(valid) == 3 * (4 * 7 + 4)
     counts = np.array([np.sum((stream == s) & (start == r)) for s, r in valid])
@@ -58,24 +58,26 @@ def test_sampling_is_uniform_over_valid_starts(tmp_path: Path) -> None:
     assert chisquare(counts).pvalue > 1e-3
 
 
-def test_edge_windows_show_first_and_last_rows_as_often_as_others(tmp_path: Path) -> None:
+def test_edge_windows_show_the_ends_of_episodes_without_filling_batches_with_them(tmp_path: Path) -> None:
+    """An episode at action repeat 8 and windows of 24: the first window was drawn 16 % of the time, now 5 %."""
     replay = make_replay(tmp_path, streams=1)
-    add_rows(replay, 50)
-    shown = {}
+    add_rows(replay, 126, episode=126)
+    shares = {}
     for edges in (False, True):
-        _, start, low = replay.draw(40_000, 4, np.random.default_rng(2), edge_windows=edges)
-        assert ((start >= low) & (start + 4 <= low + 10)).all()
-        offsets = (start % 10)[:, None] + np.arange(4)
-        shown[edges] = np.bincount(offsets.ravel(), minlength=10) / offsets.size * 10
-    assert shown[False][0] < 0.4
-    assert shown[True][[0, -1]].min() > 0.75
+        _, start, low, _ = replay.draw(40_000, 24, np.random.default_rng(2), edge_windows=edges)
+        assert ((start >= low) & (start + 24 <= 126)).all()
+        counts = np.bincount(start, minlength=103) / len(start)
+        shares[edges] = counts[[0, -1]]
+        assert counts[1:-1].max() < 0.02
+    assert shares[False].max() < 0.02
+    assert ((shares[True] > 0.04) & (shares[True] < 0.08)).all()
 
 
 def test_the_ring_forgets_what_is_beyond_its_capacity(tmp_path: Path) -> None:
     replay = make_replay(tmp_path, streams=1, capacity=25)
     add_rows(replay, 3000)
     assert replay.steps == 25
-    _, start, _ = replay.draw(2000, 4, np.random.default_rng(3))
+    _, start, *_ = replay.draw(2000, 4, np.random.default_rng(3))
     assert start.min() >= 2975
     assert len(replay._start) <= 4
     rows = replay.sample(200, 4, np.random.default_rng(3)).actions[..., 0].numpy()
@@ -135,6 +137,21 @@ def test_stacked_transitions_repeat_the_first_frame_and_stay_in_the_episode(tmp_
     assert (then[:, 0] == now[:, 1]).all()
     assert (row.actions[:, 0, 0].numpy() == then[:, -1]).all()
     assert (now[:, 0] == now[:, -1]).any()  # some are at the beginning
+
+
+def test_rows_know_whether_they_began_an_episode(tmp_path: Path) -> None:
+    """Episodes are ten rows; one whose beginning the ring has lost has none."""
+    replay = make_replay(tmp_path, streams=1, capacity=25)
+    add_rows(replay, 3000)
+    batch = replay.sample(300, 4, np.random.default_rng(8))
+    row = batch.frames[..., 0, 0, 0].int()  # a row's number, in a byte
+    recent, began = replay.recent(25)
+    assert torch.equal(recent.first[0].nonzero().flatten(), torch.tensor([5, 15]))
+    assert began[0].tolist() == [-5] * 5 + [5] * 10 + [15] * 10
+    numbers = (torch.arange(2975, 3000) % 256).int()
+    expected = torch.isin(row, numbers[recent.first[0] > 0])
+    assert torch.equal(batch.first > 0, expected)
+    assert expected.any()
 
 
 def test_recent_actions_and_frames(tmp_path: Path) -> None:

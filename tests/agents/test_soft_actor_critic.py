@@ -34,7 +34,8 @@ def test_no_transition_joins_two_sequences() -> None:
     assert len(t.features) == 4 * 5
 
 
-def test_td_target_by_hand(critic: SoftCritic) -> None:
+@pytest.mark.parametrize("unit", [1.0, 30.0])
+def test_td_target_by_hand(critic: SoftCritic, unit: float) -> None:
     g = torch.Generator().manual_seed(1)
     t = Transitions(
         torch.randn(3, F_SIZE, generator=g),
@@ -45,14 +46,14 @@ def test_td_target_by_hand(critic: SoftCritic) -> None:
     )
     policy = Policy(torch.randn(3, A, generator=g), torch.rand(3, A, generator=g) + 0.5)
     noise = torch.randn(3, A, generator=g)
-    targets = critic.targets(t, policy, noise).numpy()
+    targets = critic.targets(t, policy, noise, unit).numpy()
 
     raw = policy.mean + policy.std * noise
     log_prob = tanh_normal_log_prob(raw, policy.mean, policy.std).numpy()
     x = torch.cat([t.next_features, torch.tanh(raw)], 1)
     one, two = (network(x).detach().numpy()[:, 0] for network in critic.target_q.networks)
     for i in range(2):
-        expected = t.rewards[i].item() + 0.9 * (min(one[i], two[i]) - 0.5 * log_prob[i])
+        expected = t.rewards[i].item() + 0.9 * (min(one[i], two[i]) - 0.5 * unit * log_prob[i])
         assert targets[i] == pytest.approx(expected, rel=1e-5)
     assert targets[2] == 3.0  # nothing follows a terminal state
 

@@ -11,9 +11,9 @@ import torch
 
 from agents.agent import Agent
 from agents.model.networks import preprocess
-from agents.sac import StackedBatch, random_shift
+from agents.model.pixels import random_shift
+from agents.sac import StackedBatch
 from agents.training.optimiser import NonFiniteGradient, Optimiser
-from agents.training.replay import Batch
 
 from .tiny import MODEL, TRAINING, A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac
 
@@ -210,6 +210,19 @@ def test_reward_only_has_no_observation_term_but_still_trains_the_encoder() -> N
     assert not torch.equal(before, agent.world_model.encoder.convolutions[0].weight)
 
 
+def test_the_reward_of_a_first_frame_is_no_target() -> None:
+    """The replay holds 0 there, which nobody was given: whatever it is, nothing follows from it."""
+    batch = random_batch()._replace(first=torch.eye(B, 6))
+    losses, gradients = [], []
+    for reward in (0.0, 5.0):
+        agent = make(tiny_cvrl(training=replace(TRAINING, precision="float32")))
+        model = agent.model_loss(batch._replace(rewards=torch.where(batch.first > 0, reward, batch.rewards)))
+        losses.append(model.metrics["model/reward_log_prob"])
+        gradients.append(torch.autograd.grad(model.loss, agent.world_model.reward.output.weight)[0])
+    assert torch.equal(*losses)
+    assert torch.equal(*gradients)
+
+
 def test_warm_up_moves_the_world_model_alone() -> None:
     agent = make(tiny_cvrl())
     before = parameters(agent)
@@ -229,9 +242,7 @@ def test_a_nan_stops_before_any_parameter_moves() -> None:
     agent = make(tiny_cvrl())
     before = parameters(agent)
     batch = random_batch()
-    poisoned = Batch(
-        batch.frames, batch.actions, torch.full_like(batch.rewards, float("nan")), batch.terminals
-    )
+    poisoned = batch._replace(rewards=torch.full_like(batch.rewards, float("nan")))
     with pytest.raises(NonFiniteGradient, match="model loss is nan"):
         agent.update(poisoned)
     assert changed(before, agent) == set()

@@ -15,9 +15,11 @@ from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
     DreamerConfig,
+    EnvironmentConfig,
     ModelConfig,
     PixelSACConfig,
     PlanningConfig,
+    PPOConfig,
     ReplayConfig,
     SoftActorCriticConfig,
     TrainingConfig,
@@ -89,6 +91,23 @@ def tiny_sac(**changes: Any) -> PixelSACConfig:
     return replace(config, **changes)
 
 
+def tiny_ppo(**changes: Any) -> PPOConfig:
+    """PPO over three frames, with one update every six steps of each of three environments."""
+    config = PPOConfig(
+        environment=EnvironmentConfig(),
+        num_envs=3,
+        training=TRAINING,
+        replay=ReplayConfig(capacity=500),
+        rollout=T,
+        minibatch=7,
+        channels=(2, 2, 4, 4),
+        units=8,
+        anneal_steps=1000,
+        learning_rate=1e-3,
+    )
+    return replace(config, **changes)
+
+
 def make(config: Any, action_size: int = A) -> Agent[Any]:
     """The agent of a configuration, on the CPU."""
     return make_agent(config, action_size, CPU)
@@ -102,13 +121,14 @@ def random_batch(seed: int = 0, b: int = B, t: int = T, size: int = SIZE) -> Bat
         torch.from_numpy(rng.uniform(-1, 1, (b, t, A)).astype(np.float32)),
         torch.from_numpy(rng.uniform(0, 2, (b, t)).astype(np.float32)),
         torch.zeros(b, t),
+        torch.zeros(b, t),
     )
 
 
 def write_tiny_flags(folder: Path, agent: str) -> list[str]:
     """Command-line flags for a run of that size in `folder`."""
     flags = [
-        *("--task", "cartpole-swingup", "--variant", "standard", "--preset", "paper", "--threads", "1"),
+        *("--task", "cartpole-swingup", "--variant", "standard", "--threads", "1"),
         *("--logdir", str(folder), "--device", "cpu", "--environment.action-repeat", "20"),
         *("--training.batch-size", "3", "--training.prefill", "200", "--training.train-every", "20"),
         *(
@@ -121,6 +141,21 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
         ),
         *("--replay.capacity", "300", "--training.checkpoint-minutes", "0"),
     ]
+    if agent == "ppo":
+        return [
+            *flags,
+            "--num-envs",
+            "1",
+            "--rollout",
+            "10",
+            "--channels",
+            "2",
+            "2",
+            "4",
+            "4",
+            "--units",
+            "8",
+        ]
     if agent == "sac":
         return [*flags, "--encoder-depth", "2", "--units", "10", "--latent", "8"]
     return [

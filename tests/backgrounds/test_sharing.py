@@ -24,7 +24,7 @@ from .sets import HANGS_S, environment, files_under, prepared_under, run_script,
 PREPARE = """
 import sys
 from natural_mujoco.backgrounds import open_videos
-from natural_mujoco.backgrounds.preparation import Preparers
+from natural_mujoco.backgrounds.obtain.preparation import Preparers
 library = open_videos(sys.argv[1])
 sizes = [int(size) for size in sys.argv[2].split(",")]
 led = sys.argv[4:] == ["led"]
@@ -42,7 +42,7 @@ for future in futures:
 READ_AND_VERIFY = """
 import hashlib, sys
 from natural_mujoco.backgrounds import open_videos
-from natural_mujoco.backgrounds.verify import verify
+from natural_mujoco.backgrounds.obtain.verify import verify
 library = open_videos(sys.argv[1])
 hashes = [hashlib.sha256(library.frames(v.id, 16).tobytes()).hexdigest()[:8] for v in library.manifest.videos]
 assert all(finding.state == "good" for finding in verify(library))
@@ -180,7 +180,7 @@ FILL = """
 import os, sys
 from pathlib import Path
 from natural_mujoco.backgrounds import open_videos
-from natural_mujoco.backgrounds.verify import verify
+from natural_mujoco.backgrounds.obtain.verify import verify
 from natural_mujoco.errors import VideoSetError
 library = open_videos(sys.argv[1])
 kept = []
@@ -214,7 +214,7 @@ DOWNLOAD = """
 import sys
 from natural_mujoco.backgrounds import open_videos
 from natural_mujoco.backgrounds.cache import cache_home
-from natural_mujoco.backgrounds.verify import verify
+from natural_mujoco.backgrounds.obtain.verify import verify
 from natural_mujoco.cli import main
 print("status", main(["videos", "download", sys.argv[1], "--accept-licence", "--size", "64"]))
 print("states", {finding.state for finding in verify(open_videos(sys.argv[1]), mend=False)})

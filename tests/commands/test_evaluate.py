@@ -41,7 +41,7 @@ def test_it_plays_says_so_and_writes_a_file_that_passes(
     ]
     assert evaluate(":Steady", out, plain_clips, *more) == 0
     printed = capsys.readouterr()
-    assert "evaluating 2 episodes" in printed.err
+    assert "evaluating 2 episodes\nless than a minute on one process" in printed.err
     assert "2/2 episodes  pendulum-swingup, natural-test, training seed 0: mean return" in printed.err
     assert "Mine <b>: mean return [95 % interval over episodes]" in printed.out
     assert "zero" in printed.out
@@ -56,22 +56,111 @@ def test_it_plays_says_so_and_writes_a_file_that_passes(
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
-        (":Raises", "raised in pendulum-swingup, natural-test, training seed 0: KeyError: 'weights'"),
+        (":Raises", "raised in pendulum-swingup, natural-test, training seed 0: KeyError: 'weights'\n  at "),
+        (":leaves", "could not be loaded for pendulum-swingup: SystemExit: 0"),
         (":ReturnsNan", "returned NaN or infinite actions"),
         (":WrongShape", "returned actions of shape [10, 7]"),
         (":Hangs", "hung in pendulum-swingup"),
     ],
 )
-def test_a_failing_policy_ends_with_1_one_sentence_and_all_that_was_finished(
+def test_a_failing_policy_ends_with_1_says_where_and_leaves_nothing_behind(
     plain_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str, reason: str
 ) -> None:
     patience = "2" if policy == ":Hangs" else "600"
     assert evaluate(policy, tmp_path / "results.json", plain_clips, "--timeout", patience) == 1
     message = capsys.readouterr().err
     assert reason in message
-    assert "Kept 0 of 2 episodes" in message
+    assert message.count(reason) == 1
+    assert "No episode was finished, so nothing was written." in message
     assert "Traceback" not in message
-    assert read_results(tmp_path / "results.json").episodes == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mended_policy_is_taken_where_the_broken_one_failed_at_once(
+    plain_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "mended_policy.py"
+    module.write_text("def make(action_size):\n    raise ValueError('no weights')\n")
+    out = tmp_path / "results.json"
+    assert evaluate("mended_policy:make", out, plain_clips) == 1
+    module.write_text("from natural_mujoco.evaluation.protocol import ZeroPolicy as make\n")
+    assert evaluate("mended_policy:make", out, plain_clips) == 0
+    assert len(read_results(out).episodes) == 2
+
+
+HOSTILE = """
+import os, sys
+class Error(Exception):
+    def __str__(self):
+        {text}
+class Policy:
+    def __init__(self, action_size): {load}
+    def reset(self, num_envs): pass
+    def act(self, obs): raise Error
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "load", "reason"),
+    [
+        ("return 'red \\x1b[31m' + 'x' * 10**7", "pass", "Error: red \\x1b[31mxxx"),
+        ("raise RuntimeError", "pass", "Error, whose own text cannot be had"),
+        ("sys.exit(0)", "pass", "Error, whose own text cannot be had"),
+        ("pass", "sys.exit(0)", "could not be loaded for pendulum-swingup: SystemExit: 0"),
+        ("pass", "raise KeyboardInterrupt", "could not be loaded for pendulum-swingup: KeyboardInterrupt"),
+    ],
+)
+def test_what_a_policys_error_says_is_bounded_and_printable(
+    plain_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    text: str, load: str, reason: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hostile.py").write_text(HOSTILE.format(text=text, load=load))
+    assert evaluate("hostile:Policy", tmp_path / "results.json", plain_clips) == 1
+    message = capsys.readouterr().err
+    assert reason in message
+    assert f"{tmp_path}/hostile.py, line" in message
+    assert len(message) < 3000
+    assert "\x1b" not in message
+
+
+def test_a_package_that_exits_when_imported_never_runs_in_the_command(
+    plain_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaving").mkdir()
+    (tmp_path / "leaving" / "__init__.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "leaving" / "policy.py").write_text("make = None\n")
+    assert evaluate("leaving.policy:make", tmp_path / "results.json", plain_clips) == 1
+    assert "SystemExit: 0" in capsys.readouterr().err
+
+
+def test_a_policy_that_changes_directory_changes_nothing(
+    plain_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Hydra does. The video set and the cache are named relatively, and each task loads the policy anew."""
+    from natural_mujoco.backgrounds.cache import cache_home
+
+    home = cache_home()
+    monkeypatch.setenv("NATURAL_MUJOCO_HOME", os.path.relpath(home, tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "weights.txt").write_text("0.5")
+    (tmp_path / "hydra_like.py").write_text(
+        "import os\n"
+        "from tests.evaluation.policies import Steady\n"
+        "class Policy(Steady):\n"
+        "    def __init__(self, action_size):\n"
+        "        super().__init__(action_size)\n"
+        "        self.weights = self.weights * float(open('weights.txt').read())\n"
+        "        os.chdir('elsewhere')\n"
+    )
+    videos = Path(os.path.relpath(plain_clips, tmp_path))
+    tasks = ["--tasks", "pendulum-swingup", "cartpole-swingup"]
+    assert evaluate("hydra_like:Policy", Path("results.json"), videos, *tasks) == 0
+    assert len(read_results(tmp_path / "results.json").episodes) == 4
 
 
 @pytest.mark.parametrize(
@@ -92,6 +181,11 @@ def test_a_failing_policy_ends_with_1_one_sentence_and_all_that_was_finished(
         (["--entry", "two\nlines"], "--entry"),
         (["--entry", "zero"], "is the name of a reference policy"),
         (["--policy", "random", "zero"], "several run directories"),
+        (["--quick", "--episodes", "3"], "--quick decides --conditions and --episodes"),
+        (["--entry", "Zero"], "looks like the name of a reference policy"),
+        (["--entry", "r\u0430ndom"], "mixes Cyrillic and Latin letters"),
+        (["--entry", "mine "], "ends with a space"),
+        (["--policy", "tests.evaluation.policies:Missing"], "tests.evaluation.policies has no Missing"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_writes_nothing(
@@ -123,15 +217,14 @@ def test_interrupted_it_says_what_it_kept_and_leaves_no_process(plain_clips: Pat
         deadline = time.monotonic() + 120
         children: list[psutil.Process] = []
         while not children and time.monotonic() < deadline:
-            if out.exists():
-                found = psutil.Process(process.pid).children()
-                children = [child for child in found if any("spawn_main" in part for part in child.cmdline())]
+            found = psutil.Process(process.pid).children()
+            children = [child for child in found if "natural_mujoco.processes" in " ".join(child.cmdline())]
             time.sleep(0.1)
         assert children
         os.killpg(process.pid, signal.SIGINT)
         _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Kept 0 of 2 episodes" in message
+    assert "No episode was finished" in message
     assert "Traceback" not in message
     assert not any(child.is_running() for child in children)
 

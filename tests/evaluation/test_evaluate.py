@@ -129,8 +129,9 @@ def test_a_policy_that_hangs_half_way_keeps_what_is_done(plain_clips: Path, tmp_
     with pytest.raises(PolicyError, match="hung in cartpole-swingup"):
         evaluate(dataclasses.replace(request, tasks=TASKS), timeout=1.0)
     assert len(read_results(out).episodes) == 4
-    faults = check_results(read_results(out)).faults
-    assert "cartpole-swingup, natural-train, training seed 0: 2 of 2 episodes are missing" in faults[0]
+    # The run on the other task has no episode and claims nothing: a mended policy may play it.
+    assert [run.tasks for run in read_results(out).runs] == [("pendulum-swingup",)]
+    assert check_results(read_results(out)).faults == ()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from natural_mujoco.errors import InvalidArgument, PolicyError
-from natural_mujoco.evaluation.loading import load_policy
-from natural_mujoco.evaluation.policy_source import find_policy, training_curve
+from natural_mujoco.errors import InvalidArgument, NaturalMujocoError, PolicyError
+from natural_mujoco.evaluation.policy_loading import load_policy
+from natural_mujoco.evaluation.policy_source import find_policy
 from natural_mujoco.evaluation.protocol import RandomPolicy, ZeroPolicy
 
 HERE = "tests.evaluation.policies"
@@ -66,27 +66,28 @@ def test_what_names_no_policy_is_refused_at_once(text: str, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "kind", "message"),
     [
-        ("Missing", f"{HERE} has no Missing"),
-        ("not_callable", "is a int and cannot be called"),
-        ("NoMethods", r"NoMethods without the methods reset\(num_envs\) and act\(obs\)"),
-        ("FailsToLoad", "could not be loaded for walker-walk: RuntimeError: no weights at /nowhere"),
+        ("Missing", InvalidArgument, f"{HERE} has no Missing"),
+        ("not_callable", InvalidArgument, "is a int and cannot be called"),
+        ("NoMethods", PolicyError, r"NoMethods without the methods reset\(num_envs\) and act\(obs\)"),
+        (
+            "FailsToLoad",
+            PolicyError,
+            "could not be loaded for walker-walk: RuntimeError: no weights at /nowhere",
+        ),
+        (
+            "leaves",
+            PolicyError,
+            r"could not be loaded for walker-walk: SystemExit: 0\n  at .*policies.py, line \d+",
+        ),
     ],
 )
-def test_what_is_no_policy_is_refused_when_it_is_loaded(name: str, message: str) -> None:
-    with pytest.raises(PolicyError, match=message):
+def test_what_is_no_policy_is_refused_when_it_is_loaded(
+    name: str, kind: type[NaturalMujocoError], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
         load(f"{HERE}:{name}")
-
-
-def test_an_edited_module_has_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "my_policy.py"
-    module.write_text("make = None\n")
-    monkeypatch.chdir(tmp_path)
-    before = find_policy("my_policy:make")
-    assert before.digest == hashlib.sha256(b"make = None\n").hexdigest()
-    module.write_text("make = 1\n")
-    assert find_policy("my_policy:make").digest != before.digest
 
 
 def write_run(folder: Path, **config: Any) -> Path:
@@ -124,23 +125,38 @@ def test_folders_that_are_no_runs(tmp_path: Path) -> None:
         find_policy(str(tmp_path))
     run = write_run(tmp_path / "run")
     (run / "checkpoints" / "000000120000" / "state.json").unlink()
-    with pytest.raises(InvalidArgument, match="holds no checkpoint yet"):
+    with pytest.raises(InvalidArgument, match="holds no whole checkpoint"):
         find_policy(str(run))
     broken = write_run(tmp_path / "broken", task="walker-fly")
     with pytest.raises(InvalidArgument, match="no run directory"):
         find_policy(str(broken))
 
 
-def test_a_runs_evaluations_become_its_learning_curve(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"agent": "cvrl"}',
+        b'{"agent": "cvrl", "config": {"seed": 1e999}}',
+        b"null",
+    ],
+)
+def test_a_hostile_config_is_no_run_directory(tmp_path: Path, config: bytes) -> None:
     run = write_run(tmp_path / "run")
-    lines = [
-        {"condition": "natural-test", "control_steps": step, "return": step / 100 + k}
-        for step in (10_000, 20_000)
-        for k in (0.0, 2.0)
-    ]
-    text = "\n".join(map(json.dumps, lines)) + '\n{"condition": "natu'  # killed in the middle of a line
-    (run / "evaluations.jsonl").write_text(text)
-    [curve] = training_curve(find_policy(str(run)))
-    assert (curve.task, curve.condition, curve.training_seed) == ("walker-walk", "natural-test", 3)
-    assert curve.steps == (10_000, 20_000)
-    assert curve.returns == (101.0, 201.0)
+    (run / "config.json").write_bytes(config)
+    with pytest.raises(InvalidArgument, match="is a folder but no run directory"):
+        find_policy(str(run))
+
+
+def test_one_byte_of_the_newest_weights_makes_the_older_checkpoint_the_one_that_counts(
+    tmp_path: Path,
+) -> None:
+    run = write_run(tmp_path / "run")
+    newer = run / "checkpoints" / "000000130000"
+    newer.mkdir()
+    (newer / "checkpoint.safetensors").write_bytes(b"weightz")
+    state = {"sha256": hashlib.sha256(b"newer weights").hexdigest(), "control_steps": 130_000}
+    (newer / "state.json").write_text(json.dumps(state))
+    source = find_policy(str(run))
+    assert (source.training_steps, source.digest) == (120_000, hashlib.sha256(b"weights").hexdigest())

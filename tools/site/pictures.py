@@ -36,7 +36,8 @@ def draw_pictures(folder: Path, quick: bool = False) -> None:
         clip = f"embedded-train-{0 if quick else number:02d}"
         frames, fps = draw_task(task, number, clip, side, steps)
         _write_film(folder / f"{task.name}.webp", frames, fps)
-        sheet.append(np.vstack([frames[-1][:, :side], frames[-1][:, side + GAP : 2 * side + GAP]]))
+        still = frames[len(frames) // 5]
+        sheet.append(np.vstack([still[:, :side], still[:, side + GAP : 2 * side + GAP]]))
     gap = np.full((2 * side, GAP, 3), 128, np.uint8)
     rows = [
         np.hstack([part for cell in sheet[first : first + 5] for part in (gap, cell)][1:]) for first in (0, 5)

@@ -1,20 +1,22 @@
-"""Video files and folders of frames to square frames of one size, a bounded number of bytes at a time.
+"""Video files and folders of frames to square frames of one size, one frame in memory at a time.
 
 Frames are decoded at full size, cut to their centre square and scaled by area averaging: that gives the same
-bytes whichever decoder reads the video, which scaling inside a decoder does not.
+bytes whichever version of FFmpeg reads an 8-bit video, which scaling inside a decoder does not.
 
-Two decoders share the work. decord reads clips that would fit in memory whole, because an open decord
-reader decodes ahead of its consumer without any bound (2.5 GB for forty seconds of 1080p). OpenCV reads the
-others frame by frame, and everything where decord is not installed. Which one reads a clip depends on the
-clip alone, and on 8-bit progressive video both give the same bytes.
+Videos are read by FFmpeg through PyAV and come out as `ffmpeg` itself writes them: edit lists and rotation are
+honoured, interlaced frames keep both fields, and what was damaged is an error, never a frame that nothing was
+written to.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import struct
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -23,16 +25,22 @@ from natural_mujoco.backgrounds.clip_file import Frames
 from natural_mujoco.backgrounds.manifest import MAX_FRAMES
 from natural_mujoco.errors import VideoSetError
 
+if TYPE_CHECKING:
+    import av
+    import av.container
+
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
 FRAME_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 MAX_PIXELS = 4096 * 2304
 """Larger frames are refused: a codec may keep sixteen of them, and a background needs a hundredth."""
 
-DECORD_BYTES = 144 * 2**20
-DECORD_FILE_BYTES = 64 * 2**20
-BATCH = 16
-
-Decoder = Literal["decord", "opencv"]
+# A file can call itself anything. Only formats that hold their own frames are read, and only from the file itself:
+# playlists and the like would open other files, or the network.
+_OPENING = {
+    "format_whitelist": "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,asf,flv,ogg,dv,ivf,obu",
+    "protocol_whitelist": "file",
+}
+_CODED_PIXELS = str(2**24)  # codecs round sizes up, to multiples of 64 at most
 
 
 def square(frame: Frames, size: int) -> Frames:
@@ -40,40 +48,34 @@ def square(frame: Frames, size: int) -> Frames:
     height, width = frame.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    cut = frame[top : top + side, left : left + side]
+    cut = np.ascontiguousarray(frame[top : top + side, left : left + side])
     return np.asarray(cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def read_squares(
-    source: Path, size: int, limit: int = MAX_FRAMES, decoder: Decoder | None = None
-) -> Iterator[Frames]:
+def read_squares(source: Path, size: int, limit: int = MAX_FRAMES) -> Iterator[Frames]:
     """Batches uint8 `[n, size, size, 3]` of the first `limit` frames of a video file or a folder of frames.
 
-    What a file's header says about its number of frames is not believed: reading ends where the frames end.
-    `decoder` overrules the choice that depends on the clip. Raises `VideoSetError` naming `source` if it
-    cannot be opened, if its frames are larger than 4096×2304, or if decord meets damage on the way.
+    What a file's header says about its number of frames is not believed: reading ends where the frames end. Each
+    frame is cut and scaled by its own size, should that change on the way.
+
+    Raises `VideoSetError` naming `source` if it cannot be read, is no video, has frames larger than 4096×2304, or is
+    damaged before the last frame that is wanted.
     """
-    if source.is_dir():
-        yield from _read_frame_folder(source, size, limit)
-        return
-    capture = _open_opencv(source)
-    reader = _open_decord(source) if decoder in (None, "decord") else None
-    if decoder is None and reader is not None and not _fits_decord(reader, capture):
-        reader = None
-    if reader is not None:
-        count = 0
-        for batch in _read_with_decord(source, reader, size, limit):
-            count += len(batch)
-            yield batch
-        if count:
-            return
-    yield from _read_with_opencv(source, capture, size, limit)
+    yield from (
+        _read_frame_folder(source, size, limit) if source.is_dir() else _read_video(source, size, limit)
+    )
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The frames of a frame folder in order of their names."""
+    """The frames of a frame folder in order of their names, numbers by their value: `f2.png` before `f10.png`."""
     frames = (p for p in folder.iterdir() if p.suffix.lower() in FRAME_SUFFIXES)
-    return sorted(p for p in frames if not p.name.startswith("."))
+    return sorted((p for p in frames if not p.name.startswith(".")), key=_natural)
+
+
+def _natural(path: Path) -> tuple[list[str | int], str]:
+    # Splitting by runs of digits puts text at even places and numbers at odd ones, so like is compared with like.
+    parts = re.split(r"([0-9]+)", path.name)
+    return [int(part) if k % 2 else part for k, part in enumerate(parts)], path.name
 
 
 def count_first_frames(source: Path) -> int:
@@ -81,11 +83,12 @@ def count_first_frames(source: Path) -> int:
 
     Raises `VideoSetError` naming `source` if it cannot be read at all.
     """
-    return sum(len(batch) for batch in read_squares(source, 8, limit=2, decoder="opencv"))
+    return sum(len(batch) for batch in read_squares(source, 8, limit=2))
 
 
 def _read_frame_folder(folder: Path, size: int, limit: int) -> Iterator[Frames]:
     for path in frame_files(folder)[:limit]:
+        check_readable(path)
         try:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         except cv2.error:  # its size exceeds OPENCV_IO_MAX_IMAGE_PIXELS
@@ -97,63 +100,120 @@ def _read_frame_folder(folder: Path, size: int, limit: int) -> Iterator[Frames]:
         yield square(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)[None]
 
 
-def _open_opencv(path: Path) -> cv2.VideoCapture:
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    width = capture.get(cv2.CAP_PROP_FRAME_WIDTH) if capture.isOpened() else 0
-    height = capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    if width < 1 or height < 1:
-        raise VideoSetError(f"Cannot decode {path}: it is no video, or damaged.")
+def check_readable(path: Path) -> None:
+    """Raises `VideoSetError` saying why `path` is no plain file that this user can read."""
+    try:
+        if path.is_dir():
+            raise VideoSetError(f"{path} is a folder that is named like a file of frames: rename it.")
+        if path.is_symlink() and not path.exists():
+            raise VideoSetError(f"{path} is a link that leads nowhere: mend or remove it.")
+        if path.exists() and not path.is_file():
+            raise VideoSetError(f"{path} is no regular file: remove it.")
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        raise VideoSetError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _read_video(path: Path, size: int, limit: int) -> Iterator[Frames]:
+    try:
+        import av
+    except ImportError as error:
+        raise VideoSetError(
+            f"PyAV, which reads videos, cannot be loaded ({error}): `pip install --force-reinstall av`."
+        ) from error
+    check_readable(path)
+    count = 0
+    try:
+        with av.open(f"file:{path.absolute()}", options=_OPENING, metadata_errors="replace") as container:
+            for frame in _decoded(path, container):
+                yield square(frame, size)[None]
+                count += 1
+                if count == limit:
+                    return
+    except (av.FFmpegError, _Corrupt, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            raise VideoSetError(f"Cannot read {path}: {error.strerror}.") from error
+        fault = f"it is damaged after {count} frames" if count else "it is no video, or damaged"
+        raise VideoSetError(f"Cannot decode {path}: {fault}.") from error
+
+
+class _Corrupt(Exception):
+    """FFmpeg says that what it read or decoded is not whole."""
+
+
+def _decoded(path: Path, container: av.container.InputContainer) -> Iterator[Frames]:
+    """The frames of a container's best video stream at full size, turned upright: uint8 `[h, w, 3]`."""
+    stream = cast("av.VideoStream | None", container.streams.best("video"))
+    codec = stream.codec_context if stream is not None else None
+    if stream is None or codec is None:  # no video, or a codec that FFmpeg does not know
+        raise _Corrupt
+    _check_size(path, codec.width, codec.height)
+    codec.thread_count = 1  # clips are prepared beside each other; frame threads would hold more frames
+    codec.options = {"max_pixels": _CODED_PIXELS}
+    to_rgb = _ToRGB(stream.time_base)
+    first = True
+    matrix: bytes | None = None
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise _Corrupt
+        for frame in stream.decode(packet):
+            if frame.is_corrupt:
+                raise _Corrupt
+            _check_size(path, frame.width, frame.height)
+            if first:
+                # Asked of one frame alone: a frame that was asked is freed when Python collects its cycles.
+                display: Any = frame.side_data.get("DISPLAYMATRIX")
+                first, matrix = False, bytes(display) if display is not None else None
+            yield _upright(to_rgb(frame), matrix)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise VideoSetError(
-            f"The frames of {path} have {width:.0f}×{height:.0f} pixels. Scale it down to 4096×2304 or less."
+            f"The frames of {path} have {width}×{height} pixels. Scale it down to 4096×2304 or less."
         )
-    return capture
 
 
-def _read_with_opencv(path: Path, capture: cv2.VideoCapture, size: int, limit: int) -> Iterator[Frames]:
-    count = 0
-    try:
-        while count < limit:
-            got, frame = capture.read()
-            if not got:
-                break
-            count += 1
-            yield square(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size)[None]
-    except cv2.error as error:
-        raise VideoSetError(f"Cannot decode {path}: it is damaged after {count} frames.") from error
-    finally:
-        capture.release()
+class _ToRGB:
+    """From a decoder's pixel format to RGB by FFmpeg's scale filter, as `ffmpeg` does it.
+
+    `VideoFrame.to_ndarray` would take fields apart in some versions of FFmpeg and not in others.
+    """
+
+    def __init__(self, time_base: Any) -> None:
+        self._time_base = time_base
+        self._kind: tuple[int, int, str] | None = None
+        self._graph: Any = None
+
+    def __call__(self, frame: av.VideoFrame) -> Frames:
+        import av.filter
+
+        kind = (frame.width, frame.height, frame.format.name)
+        if kind != self._kind:
+            graph = self._graph = av.filter.Graph()
+            graph.threads = 1
+            graph.link_nodes(
+                graph.add_buffer(
+                    width=frame.width, height=frame.height, format=frame.format, time_base=self._time_base
+                ),
+                graph.add("scale", "flags=bicubic:interl=0"),
+                graph.add("format", "rgb24"),
+                graph.add("buffersink"),
+            ).configure()
+            self._kind = kind
+        self._graph.vpush(frame)
+        pixels: Frames = self._graph.vpull().to_ndarray()
+        return pixels
 
 
-def _open_decord(path: Path) -> Any | None:
-    if path.stat().st_size > DECORD_FILE_BYTES or find_spec("decord") is None:
-        return None
-    import decord
-
-    decord.logging.set_level(decord.logging.QUIET)
-    try:
-        return decord.VideoReader(str(path), num_threads=1)
-    except (decord.DECORDError, RuntimeError):
-        return None  # it cannot index some videos that OpenCV reads
-
-
-def _fits_decord(reader: Any, capture: cv2.VideoCapture) -> bool:
-    # decord counts packets, so its length holds whatever the header says.
-    pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    return bool(len(reader) >= 2 and len(reader) * pixels * 3 <= DECORD_BYTES)
-
-
-def _read_with_decord(path: Path, reader: Any, size: int, limit: int) -> Iterator[Frames]:
-    import decord
-
-    total = min(len(reader), limit)
-    count = 0
-    try:
-        while count < total:
-            batch = reader.get_batch(range(count, min(total, count + BATCH))).asnumpy()
-            count += len(batch)
-            yield np.stack([square(frame, size) for frame in batch])
-    except decord.DECORDError as error:
-        if count == 0:
-            return  # decord has no scaler for some frames that OpenCV reads, such as those of 16 pixels
-        raise VideoSetError(f"Cannot decode {path}: it is damaged after {count} frames.") from error
+def _upright(frame: Frames, matrix: bytes | None) -> Frames:
+    """The frame turned and mirrored as its display matrix says, by quarters of a turn; other angles are left alone."""
+    if matrix is None:
+        return frame
+    a, b, _, c, d, *_ = (int(np.sign(number)) for number in struct.unpack("=9i", matrix))
+    # A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y).
+    if b and c and not a and not d:
+        frame, a, d = frame.swapaxes(0, 1), c, b
+    elif not (a and d and not b and not c):
+        return frame
+    return frame[::d, ::a]

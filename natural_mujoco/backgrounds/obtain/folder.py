@@ -74,7 +74,7 @@ def folder_manifest(folder: Path, cache: Cache) -> Manifest:
             try:
                 count = process.count_first_frames(path)
                 if count == 0:
-                    faults.append(f"{path.name} has no frame that can be decoded (H.264 works everywhere)")
+                    faults.append(f"{path.name} has no frame that can be decoded")
                 elif count == 1:
                     faults.append(f"{path.name} has one frame, and a background needs at least two")
                 else:

@@ -1,0 +1,43 @@
+"""Stacks of frames for agents without a memory of their own: encoding them, and shifting them at random.
+
+- `PixelEncoder`: the shared convolutions over a stack, projected and normalised.
+- `random_shift`: DrQ's augmentation.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .networks import Encoder
+
+
+class PixelEncoder(nn.Module):
+    """Stacks of frames → features: uint8 [N, stack, height, width, C] → [N, latent], each within (−1, 1).
+
+    `channels` are those of the four convolutions.
+    """
+
+    def __init__(self, size: int, stack: int, channels: tuple[int, ...], latent: int) -> None:
+        super().__init__()
+        self.convolutions = Encoder(size, channels=3 * stack, widths=channels)
+        self.projection = nn.Linear(self.convolutions.size, latent)
+        self.norm = nn.LayerNorm(latent)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        stacked = frames.permute(0, 2, 3, 1, 4).flatten(3)  # N height width stack·C
+        return torch.tanh(self.norm(self.projection(self.convolutions(stacked)).float()))
+
+
+def random_shift(frames: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """Every stack [N, stack, height, width, C] moved by up to `pixels` either way, the edge repeated outside."""
+    n, _, height, width, _ = frames.shape
+    padded = F.pad(frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float(), [pixels] * 4, mode="replicate")
+    offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device)
+    rows = (offset[0] + torch.arange(height, device=frames.device))[:, None, :, None]
+    columns = (offset[1] + torch.arange(width, device=frames.device))[:, None, None, :]
+    channels = torch.arange(padded.shape[1], device=frames.device)[None, :, None, None]
+    batch = torch.arange(n, device=frames.device)[:, None, None, None]
+    moved = padded[batch, channels, rows, columns].to(torch.uint8)  # N stack·C height width
+    return moved.unflatten(1, (frames.shape[1], -1)).permute(0, 1, 3, 4, 2)

@@ -1,0 +1,46 @@
+"""What the agents without a model have in common: they see the last frames at once, and remember nothing else."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from .agent import Agent, BatchT, Memory
+from .behaviour.actor_critic import Policy
+from .model.distributions import Generators, standard_normal
+from .training.config import RunConfig
+
+
+class StackedAgent(Agent[BatchT]):
+    """See Agent; the memory is the last `frame_stack` frames, an episode's first one repeated before its beginning."""
+
+    def __init__(self, config: RunConfig, action_size: int, device: torch.device, frame_stack: int) -> None:
+        super().__init__(config, action_size, device)
+        self.frame_stack, self.size = frame_stack, config.environment.size
+
+    @abstractmethod
+    def policy(self, stacks: Tensor) -> Policy:
+        """What to do after stacks of frames uint8 [N, stack, height, width, C]; called under `autocast`."""
+
+    def begin(self, num_envs: int) -> Memory:
+        shape = (num_envs, self.frame_stack, self.size, self.size, 3)
+        return {
+            "frames": torch.zeros(shape, dtype=torch.uint8, device=self.device),
+            "empty": torch.ones(num_envs, dtype=torch.bool, device=self.device),
+        }
+
+    def act(
+        self, frames: Tensor, memory: Memory, generators: Generators, exploring: bool
+    ) -> tuple[Tensor, Memory]:
+        """A sample of the policy while exploring, its mode in evaluation."""
+        stack = torch.cat([memory["frames"][:, 1:], frames[:, None]], 1)
+        repeated = frames[:, None].expand_as(stack)
+        stack = torch.where(memory["empty"].view(-1, 1, 1, 1, 1), repeated, stack)
+        with torch.no_grad(), self.autocast():
+            policy = self.policy(stack)
+            action = policy.mode()
+            if exploring:
+                action, _ = policy.sample(standard_normal(generators, *action.shape))
+        return action, {"frames": stack, "empty": torch.zeros_like(memory["empty"])}

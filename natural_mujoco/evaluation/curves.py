@@ -1,0 +1,107 @@
+"""Learning curves: what a run's evaluations during training earned, and how they were played.
+
+- `Setting`: everything about an environment that changes what a score means. `setting_of` describes one.
+- `Setting.departures`: in what it differs from the protocol.
+- `Curve`: mean returns by control steps, with their setting.
+- `AS_TRAINED`: the condition of a curve that was not played by the protocol.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ..backgrounds.library import VideoLibrary, open_videos
+from .conditions import SIZE, Condition
+from .fields import ActionRepeat, Line, LongLine, Return, Seed, Steps, Strict, VideoSet
+
+AS_TRAINED: Literal["as trained"] = "as trained"
+"""Played under the run's own settings, which are not the protocol's: comparable with nothing else on the page."""
+
+_UNUSED = {"render_mode", "render_size", "split"}  # they change no observation of a condition
+
+
+class Setting(Strict):
+    """How an evaluation was played, apart from task and condition. `None` is what nobody wrote down.
+
+    The standard variant has neither matte nor playback nor videos.
+    """
+
+    matte: Line | None = None
+    playback: Line | None = None
+    rendering: Line | None = None
+    action_repeat: ActionRepeat | None = None
+    size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    video_set: VideoSet | None = None
+    others: Annotated[dict[Line, LongLine], Field(max_length=20)] = Field(default_factory=dict)
+    """Further arguments of the environment that were not left at their defaults."""
+
+    def departures(
+        self, condition: Condition, video_set: VideoSet | None, action_repeat: int
+    ) -> tuple[str, ...]:
+        """In what this differs from the protocol, in words; empty if in nothing.
+
+        `video_set` is the one that the evaluation's other records were played on, `action_repeat` the policy's.
+        """
+        natural = condition != "standard"
+        wanted: list[tuple[str, object, object]] = [
+            ("rendering", self.rendering, "fast" if natural else "reference"),
+            ("action repeat", self.action_repeat, action_repeat),
+            ("size", self.size, SIZE),
+        ]
+        if natural:
+            wanted += [("matte", self.matte, "semantic"), ("playback", self.playback, "loop")]
+        found = [f"{name} {is_ or 'unknown'}" for name, is_, should in wanted if is_ != should]
+        if natural and (self.video_set is None or self.video_set != video_set):
+            found.append(f"videos {_named(self.video_set)}")
+        return (*found, *(f"{name} {value}" for name, value in sorted(self.others.items())))
+
+
+def setting_of(natural: bool, **arguments: Any) -> Setting:
+    """The setting of an environment that is made with these keyword arguments of its id.
+
+    Opens the video set to name it by its content. Raises as `open_videos` does.
+
+    >>> setting_of(False, action_repeat=4).departures("standard", None, 4)
+    ()
+    """
+    given = {name: value for name, value in arguments.items() if value is not None and name not in _UNUSED}
+    library = open_videos(given.pop("videos", "auto")) if natural else None
+    matte = given.pop("matte", "semantic")
+    playback = given.pop("playback", "loop")
+    default = "fast" if natural and matte == "semantic" else "reference"
+    return Setting(
+        matte=matte if natural else None,
+        playback=playback if natural else None,
+        rendering=given.pop("rendering", default),
+        action_repeat=given.pop("action_repeat", 2),
+        size=given.pop("size", SIZE),
+        video_set=None if library is None else video_set_of(library),
+        others={name: str(value) for name, value in given.items()},
+    )
+
+
+def video_set_of(library: VideoLibrary) -> VideoSet:
+    """The set by name and content."""
+    return VideoSet(name=library.name, manifest_hash=library.content_hash)
+
+
+class Curve(Strict):
+    """Mean return of evaluations during a run's training, by control steps.
+
+    `setting` is missing in files of versions that did not write it down.
+    """
+
+    task: Line
+    condition: Condition | Literal["as trained"]
+    training_seed: Seed
+    steps: Annotated[tuple[Steps, ...], Field(min_length=1, max_length=5000)]
+    returns: Annotated[tuple[Return, ...], Field(min_length=1, max_length=5000)]
+    setting: Setting | None = None
+    departures: Annotated[tuple[LongLine, ...], Field(max_length=30)] = ()
+    """For a curve `as trained`: in what it differs from the protocol, e.g. `matte paper`."""
+
+
+def _named(video_set: VideoSet | None) -> str:
+    return f"{video_set.name} ({video_set.manifest_hash[:8]})" if video_set else "unknown"

@@ -1,0 +1,154 @@
+"""The one loop that plays episodes: for evaluations, for those during training, for probes and for recordings.
+
+- `play_episodes`: a policy in several environments at once, from the reset to the end of every episode.
+- `Played`: what an episode earned and what its first observation showed.
+- `Moment`: what somebody who looks on sees of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidArgument
+from .protocol import Actions, Observations, Policy
+
+Environments = Sequence[gym.Env[Any, Any]] | gym.vector.VectorEnv[Any, Any, Any]
+
+
+class Played(NamedTuple):
+    """An episode that is over: the sum of its rewards, its control steps, the clip and frame it began with."""
+
+    seed: int
+    return_: float
+    length: int
+    video: str | None
+    frame: int | None
+
+
+class Moment(NamedTuple):
+    """One step of all rows: what was done, what it paid, what is seen now, and whose episode this still belongs to.
+
+    `actions` is `None` for the observations of the reset. The arrays are reused: copy what you keep.
+    """
+
+    observations: Observations
+    """`uint8[N, H, W, 3]`; rows that are not played are black."""
+    actions: Actions | None
+    rewards: npt.NDArray[np.float64]
+    """`float64[N]`."""
+    running: tuple[int, ...]
+    """Rows whose episode this step belongs to."""
+
+
+def play_episodes(
+    policy: Policy,
+    envs: Environments,
+    seeds: Sequence[int],
+    rows: Sequence[int] | None = None,
+    seen: Callable[[Moment], None] = lambda moment: None,
+) -> list[Played]:
+    """Plays one episode from each seed, all in lockstep, and returns them in the order of `rows`.
+
+    Args:
+        policy: gets `seed(seeds)` if it has that, then `reset(N)`, then `act` with all N rows at every step.
+        envs: an environment for each of `rows`, or one vector environment (autoreset `NEXT_STEP`) of N.
+        seeds: the N rows' seeds. A row's observation and actions depend on its own seed alone.
+        rows: the rows that are played, all by default; the others stay black. A vector environment plays all.
+        seen: called with the observations of the reset and after every step.
+
+    Raises:
+        InvalidArgument: as many environments as rows there are not.
+    """
+    wanted = tuple(range(len(seeds)) if rows is None else rows)
+    stage = _Together(envs, len(seeds)) if isinstance(envs, gym.vector.VectorEnv) else _Singles(envs, wanted)
+    observations, backgrounds = stage.reset(tuple(seeds))
+    seed = getattr(policy, "seed", None)
+    if callable(seed):
+        seed(tuple(seeds))
+    policy.reset(len(seeds))
+    returns, lengths = [0.0] * len(seeds), [0] * len(seeds)
+    running = list(wanted)
+    seen(Moment(observations, None, np.zeros(len(seeds)), tuple(running)))
+    while running:
+        # A copy: what a policy does to its observations must not reach the next step's.
+        actions = policy.act(observations.copy())
+        step = stage.step(actions, running)
+        observations = step.observations
+        seen(Moment(observations, actions, step.rewards, tuple(running)))
+        for row in tuple(running):
+            returns[row] += float(step.rewards[row])
+            if step.over[row]:
+                lengths[row] = int(step.control_steps[row])
+                running.remove(row)
+    return [Played(seeds[row], returns[row], lengths[row], *backgrounds[row]) for row in wanted]
+
+
+@dataclass
+class _Step:
+    observations: Observations
+    rewards: npt.NDArray[np.float64]
+    over: npt.NDArray[np.bool_]
+    control_steps: npt.NDArray[np.int64]
+
+
+Background = tuple[str | None, int | None]
+
+
+class _Singles:
+    """Environments of their own, of which only those with a running episode are stepped."""
+
+    def __init__(self, envs: Sequence[gym.Env[Any, Any]], rows: Sequence[int]) -> None:
+        if len(envs) != len(rows):
+            raise InvalidArgument(f"{len(rows)} episodes need as many environments, not {len(envs)}.")
+        self._envs = dict(zip(rows, envs, strict=True))
+
+    def reset(self, seeds: Sequence[int]) -> tuple[Observations, list[Background]]:
+        shape = next(iter(self._envs.values())).observation_space.shape or ()
+        observations = np.zeros((len(seeds), *shape), np.uint8)
+        backgrounds: list[Background] = [(None, None)] * len(seeds)
+        for row, env in self._envs.items():
+            observations[row], info = env.reset(seed=seeds[row])
+            if "background" in info:
+                shown = info["background"]
+                backgrounds[row] = str(shown["video"]), int(shown["frame"])
+        n = len(seeds)
+        self._step = _Step(observations, np.zeros(n), np.zeros(n, bool), np.zeros(n, np.int64))
+        return observations, backgrounds
+
+    def step(self, actions: Actions, running: Sequence[int]) -> _Step:
+        step = self._step
+        step.rewards[:] = 0
+        for row in running:
+            step.observations[row], reward, terminated, truncated, info = self._envs[row].step(actions[row])
+            step.rewards[row] = float(reward)
+            step.over[row] = terminated or truncated
+            if step.over[row]:
+                step.control_steps[row] = info["control_steps"]
+        return step
+
+
+class _Together:
+    """A vector environment: rows whose episode is over go on, and nobody counts them."""
+
+    def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], rows: int) -> None:
+        if envs.num_envs != rows:
+            raise InvalidArgument(f"{rows} episodes need as many environments, not {envs.num_envs}.")
+        self._envs = envs
+
+    def reset(self, seeds: Sequence[int]) -> tuple[Observations, list[Background]]:
+        observations, info = self._envs.reset(seed=list(seeds))  # type: ignore[arg-type]
+        shown = info.get("background")
+        if shown is None:
+            return observations, [(None, None)] * len(seeds)
+        pairs = zip(shown["video"], shown["frame"], strict=True)
+        return observations, [(str(video), int(frame)) for video, frame in pairs]
+
+    def step(self, actions: Actions, running: Sequence[int]) -> _Step:
+        observations, rewards, terminated, truncated, info = self._envs.step(actions)
+        return _Step(observations, rewards, terminated | truncated, info["control_steps"])

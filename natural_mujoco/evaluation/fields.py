@@ -1,0 +1,50 @@
+"""What a text or a number in a results file may be: the types that its models are made of.
+
+- `Strict`: the base of every model: unknown fields, NaN and values of another type are refused.
+- `Line`, `LongLine`, `Sha256`, `Link`, … : bounded fields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Letters, digits, signs and spaces of any script, but no control, formatting or private characters: a name must not
+# break a line or turn the reading direction of the page.
+_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
+_LINK = r"^https?://[^\s\p{C}\"<>]+$"
+_MEDIA = r"^[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*$"
+_SHA256 = r"^[0-9a-f]{64}$"
+
+Line = Annotated[str, Field(min_length=1, max_length=80, pattern=_PRINTABLE)]
+LongLine = Annotated[str, Field(max_length=300, pattern=_PRINTABLE)]
+Sha256 = Annotated[str, Field(pattern=_SHA256)]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}(-modified)?$")]
+Link = Annotated[str, Field(max_length=300, pattern=_LINK)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Return = Annotated[float, Field(ge=0, le=1000)]
+Steps = Annotated[int, Field(ge=0, le=10**12)]
+ActionRepeat = Annotated[int, Field(ge=1, le=1000)]
+MediaPath = Annotated[str, Field(max_length=200, pattern=_MEDIA)]
+
+MEANINGS = {
+    _PRINTABLE: "must be one line of printable text",
+    _LINK: "must be an http:// or https:// address",
+    _MEDIA: "must be a plain relative path",
+    _SHA256: "must be 64 hexadecimal digits",
+}
+"""What a pattern asks for, in words."""
+
+
+class Strict(BaseModel):
+    """A part of a results file. Frozen; refuses unknown fields, NaN, infinity and implicit conversions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class VideoSet(Strict):
+    """The video set behind the natural conditions, and the hash of its content."""
+
+    name: Line
+    manifest_hash: Sha256

@@ -1,0 +1,98 @@
+"""From a policy's source to the policy, in whatever process plays it.
+
+- `load_policy`: the policy behind a source, for one task.
+- `agents_package`: the bundled agents, imported only where a run directory is played.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidArgument, NaturalMujocoError, PolicyError
+from .policy_errors import policy_failed
+from .policy_source import PolicySource, make_importable, newest_checkpoint
+from .protocol import Policy, RandomPolicy, ZeroPolicy
+
+
+def load_policy(source: PolicySource, task: str, action_size: int) -> Policy:
+    """The policy that `source` names, for `task` with `action_size` numbers per action.
+
+    A factory gets those of the keyword arguments `task` (the paper's name) and `action_size` that it accepts.
+    Raises `PolicyError` naming what went wrong in the policy's own code, `InvalidArgument` where there is no such
+    factory.
+    """
+    if source.kind == "zero":
+        return ZeroPolicy(action_size)
+    if source.kind == "random":
+        return RandomPolicy(action_size)
+    make_importable(source.import_path)
+    # A policy may have left for another folder (Hydra does): the next one is loaded where the command was given.
+    with contextlib.suppress(OSError):
+        os.chdir(source.import_path)
+    what = f"The policy {source.name} could not be loaded for {task}"
+    if source.kind == "run":
+        policy = _load_run(source, what)
+    else:
+        policy = _call_factory(source.text, {"task": task, "action_size": action_size}, what)
+    if not isinstance(policy, Policy):
+        raise PolicyError(
+            f"The policy {source.name} is a {type(policy).__name__} without the methods reset(num_envs) and act(obs)."
+        )
+    return policy
+
+
+def _load_run(source: PolicySource, what: str) -> Any:
+    if newest_checkpoint(Path(source.text))[0] != source.digest:
+        raise PolicyError(
+            f"The run {source.name} wrote a new checkpoint while it was evaluated. Evaluate it when it is "
+            "done, or evaluate a copy of its folder."
+        )
+    try:
+        return agents_package().load(source.text)
+    except NaturalMujocoError:
+        raise
+    except Exception as error:
+        raise policy_failed(what, error) from error
+
+
+def _call_factory(text: str, offered: dict[str, Any], what: str) -> Any:
+    module_name, _, path = text.partition(":")
+    missing = object()
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in path.split("."):
+            found = getattr(found, part, missing)
+    except BaseException as error:  # sys.exit() at import among it
+        raise policy_failed(what, error) from error
+    if found is missing:
+        raise InvalidArgument(f"The module {module_name} has no {path}: --policy takes module:factory.")
+    if not callable(found):
+        raise InvalidArgument(f"{text} is a {type(found).__name__} and cannot be called to make a policy.")
+    try:
+        parameters = inspect.signature(found).parameters.values()
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        return found(**{k: v for k, v in offered.items() if takes_all or k in {p.name for p in parameters}})
+    except BaseException as error:
+        raise policy_failed(what, error) from error
+
+
+def agents_package() -> Any:
+    """The bundled agents: inside this package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    name = "natural_mujoco.agents"
+    if importlib.util.find_spec(name) is None:
+        name = "agents"
+        make_importable(str(package.parent))
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise PolicyError(
+            f"A run directory needs the agents and their dependencies ({error}). "
+            "`pip install 'natural-mujoco[agents]'` installs them."
+        ) from error

@@ -1,0 +1,113 @@
+"""From a run's evaluations.jsonl to learning curves, each under the condition that it was really played in.
+
+- `training_curves`: one curve for every way in which the run evaluated itself.
+
+A line of evaluations.jsonl is an episode record with `control_steps` and `setting` (`curves.Setting`). Lines of
+versions that wrote no setting get the one in the run's config.json, and their video set from the clips they name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from .. import files
+from ..backgrounds.manifest import Manifest
+from ..errors import NaturalMujocoError
+from .conditions import Condition, expected_background
+from .curves import AS_TRAINED, Curve, Setting
+from .fields import Return, Seed, Steps, VideoSet
+from .policy_source import PolicySource
+
+MOST_BYTES = 256 * 2**20
+
+
+class _Line(BaseModel):
+    control_steps: Steps
+    condition: Condition
+    return_: Annotated[Return, Field(alias="return")]
+    episode_seed: Seed | None = None
+    video: str | None = None
+    frame: int | None = None
+    setting: Setting | None = None
+
+
+def training_curves(
+    source: PolicySource, video_set: VideoSet | None, manifest: Manifest | None
+) -> list[Curve]:
+    """The evaluations that a run made while it trained: mean return by control steps.
+
+    `video_set` and `manifest` are those of the evaluation that the curves join. A curve that was played by its protocol
+    has one of its conditions; any other is `as trained` and says in what it differs.
+    """
+    if source.kind != "run":
+        return []
+    lines = _read(Path(source.text) / "evaluations.jsonl")
+    older = [line for line in lines if line.setting is None]
+    assumed = _assumed(Path(source.text), older, video_set, manifest) if older else Setting()
+    points: dict[tuple[Condition, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    settings: dict[str, Setting] = {}
+    for line in lines:
+        setting = line.setting or assumed
+        name = setting.model_dump_json()
+        settings[name] = setting
+        points[line.condition, name][line.control_steps].append(line.return_)
+    curves = []
+    for (condition, name), at in points.items():
+        steps = sorted(at)[-5000:]
+        departures = settings[name].departures(condition, video_set, source.action_repeat)
+        curves.append(
+            Curve(
+                task=source.task or "",
+                condition=AS_TRAINED if departures else condition,
+                training_seed=source.training_seed,
+                steps=tuple(steps),
+                returns=tuple(sum(at[step]) / len(at[step]) for step in steps),
+                setting=settings[name],
+                departures=departures,
+            )
+        )
+    return curves
+
+
+def _read(path: Path) -> list[_Line]:
+    """The lines that are whole. A run that was killed may have left half a one; what is no record is passed over."""
+    try:
+        text = files.read_bytes(path, MOST_BYTES).decode("utf-8", "replace")
+    except (OSError, NaturalMujocoError):
+        return []
+    lines = []
+    for line in text.splitlines():
+        try:
+            lines.append(_Line.model_validate_json(line))
+        except ValidationError:
+            continue
+    return lines
+
+
+def _assumed(run: Path, lines: list[_Line], video_set: VideoSet | None, manifest: Manifest | None) -> Setting:
+    """The setting of lines that name none: the run's configuration, and the evaluation's set if all clips are its."""
+    try:
+        environment: Any = files.read_json(run / "config.json")["config"]["environment"]
+        told = {name: environment[name] for name in ("matte", "playback", "action_repeat", "size")}
+        rendering = environment["rendering"]
+        natural = any(line.condition != "standard" for line in lines)
+        if rendering == "default":
+            rendering = "fast" if natural and told["matte"] == "semantic" else "reference"
+        same = manifest is not None and all(_shows(manifest, line) for line in lines)
+        return Setting(**told, rendering=rendering, video_set=video_set if natural and same else None)
+    except (OSError, NaturalMujocoError, LookupError, TypeError, ValidationError):
+        return Setting()
+
+
+def _shows(manifest: Manifest, line: _Line) -> bool:
+    """Whether the line's clip and frame are what its seed leads to in this set."""
+    if line.condition == "standard":
+        return True
+    if line.episode_seed is None or line.video is None or line.frame is None:
+        return False
+    video, frame = expected_background(manifest, line.condition, line.episode_seed)
+    return line.video == video and (frame is None or line.frame == frame)
