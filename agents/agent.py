@@ -20,6 +20,7 @@ from .model.networks import precision
 from .training.config import RunConfig
 from .training.optimiser import Optimiser
 from .training.replay import Replay
+from .training.saved_tensors import refuse_others, take, take_stream
 
 Metrics = dict[str, Tensor]
 BatchT = TypeVar("BatchT", bound=NamedTuple)
@@ -119,17 +120,25 @@ class Agent(nn.Module, Generic[BatchT]):
         result["random.acting"] = self.acting_noise.get_state()
         return result
 
-    def load_parameters(self, tensors: dict[str, Tensor]) -> None:
-        """Take the parameters alone, for acting."""
-        self.load_state_dict(_under(tensors, "parameters."))
+    def load_parameters(self, tensors: dict[str, Tensor], source: str) -> None:
+        """Take the parameters alone, for acting.
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take up what `tensors` gave."""
-        self.load_parameters(tensors)
+        Raises NaturalMujocoError where they are not this agent's; it names the file `source` and the tensor.
+        """
+        own = self.state_dict()
+        for name, value in own.items():
+            take(tensors, f"parameters.{name}", value, source)
+        found = _under(tensors, "parameters.")
+        refuse_others(found, own, source)
+        self.load_state_dict(found)
+
+    def load_tensors(self, tensors: dict[str, Tensor], source: str) -> None:
+        """Take up what `tensors` gave. Raises as `load_parameters`."""
+        self.load_parameters(tensors, source)
         for name, optimiser in self.optimisers.items():
-            optimiser.load(_under(tensors, f"optimiser.{name}."))
-        self.update_noise.set_state(tensors["random.update"].cpu())
-        self.acting_noise.set_state(tensors["random.acting"].cpu())
+            optimiser.load(tensors, f"optimiser.{name}.", source)
+        take_stream(tensors, "random.update", self.update_noise, source)
+        take_stream(tensors, "random.acting", self.acting_noise, source)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

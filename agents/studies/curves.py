@@ -8,53 +8,95 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import matplotlib
 import numpy as np
+from pydantic import BaseModel, Field, ValidationError
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError
+from natural_mujoco import InvalidArgument, NaturalMujocoError, files
+from natural_mujoco.evaluation.curves import Setting
+from natural_mujoco.evaluation.fields import Return, Steps
 from natural_mujoco.evaluation.protocol import Policy, RandomPolicy, ZeroPolicy
 
 from ..table import agent_name
 from ..training.collection import make_environments
 from ..training.config import RunConfig
-from ..training.evaluation import evaluate
-from ..training.loading import read_config
+from ..training.evaluation import evaluate, evaluation_setting
+from ..training.run_folder import read_config
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a .jsonl file; the last line of a run that is being written may be half there and is left out."""
+class _Evaluation(BaseModel):
+    """A line of evaluations.jsonl."""
+
+    control_steps: Steps
+    return_: Annotated[Return, Field(alias="return")]
+    setting: Setting | None = None
+
+
+class _Metrics(BaseModel):
+    """A line of metrics.jsonl, as far as it says when it was."""
+
+    control_steps: Steps
+    seconds: Annotated[float | None, Field(alias="train/seconds", ge=0)] = None
+    updates: Annotated[Steps | None, Field(alias="train/updates")] = None
+
+
+# What a diverging loss leaves in metrics.jsonl; no JSON, and nothing that is read here.
+_NOT_FINITE = re.compile(rb"NaN|-?Infinity")
+LineT = TypeVar("LineT", bound=BaseModel)
+
+
+def read_lines(path: Path, kind: type[LineT]) -> list[LineT]:
+    """The records of a .jsonl file. The last line of a run that is being written may be half there and is left out.
+
+    Raises NaturalMujocoError naming the file, line and field that are not what a run writes; `FileNotFoundError`.
+    """
+    *whole, _ = files.read_bytes(path, 2**30).split(b"\n")
     records = []
-    for line in path.read_text().splitlines():
+    for number, line in enumerate(whole, 1):
+        where = f"{path}, line {number}"
         try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
+            records.append(kind.model_validate(files.parse_json(_NOT_FINITE.sub(b"null", line), where)))
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            raise NaturalMujocoError(
+                f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}."
+            ) from error
     return records
 
 
 def read_curve(run: Path, config: RunConfig) -> dict[str, Any]:
-    """One run's evaluations: control steps, minutes of training until then, and the returns of every episode."""
-    if not (run / "evaluations.jsonl").exists():
-        raise InvalidArgument(f"{run} has no evaluations yet.")
+    """One run's evaluations: control steps, minutes of training until then, and the returns of every episode.
+
+    Raises NaturalMujocoError for a run without evaluations, or whose evaluations were played in more than one way.
+    """
+    try:
+        evaluations = read_lines(run / "evaluations.jsonl", _Evaluation)
+    except FileNotFoundError:
+        raise InvalidArgument(f"{run} has no evaluations yet.") from None
     returns: dict[int, list[float]] = defaultdict(list)
-    for record in read_lines(run / "evaluations.jsonl"):
-        returns[record["control_steps"]].append(record["return"])
-    clock = [(m["control_steps"], m["train/seconds"], m["train/updates"]) for m in _timed(run)]
+    for line in evaluations:
+        returns[line.control_steps].append(line.return_)
+    settings = {line.setting.model_dump_json(): line.setting for line in evaluations if line.setting}
+    if len(settings) > 1:
+        raise InvalidArgument(f"{run} evaluated itself in more than one way: {', '.join(settings)}.")
+    clock = _clock(run / "metrics.jsonl")
     steps = sorted(returns)
     ablation = getattr(config, "ablation", "none")
     return {
         "agent": agent_name(config) if ablation == "none" else f"{agent_name(config)}-{ablation}",
         "preset": config.preset,
         "seed": config.seed,
+        "setting": next(iter(settings.values())).model_dump(mode="json") if settings else None,
         "steps": steps,
         "minutes": [_at(clock, step, 1) / 60 for step in steps],
         "updates": [int(_at(clock, step, 2)) for step in steps],
@@ -62,9 +104,16 @@ def read_curve(run: Path, config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _timed(run: Path) -> list[dict[str, Any]]:
-    path = run / "metrics.jsonl"
-    return [m for m in read_lines(path) if "train/seconds" in m] if path.exists() else []
+def _clock(path: Path) -> list[tuple[float, ...]]:
+    """(control steps, seconds, updates) of every line of metrics that has them."""
+    if not path.exists():
+        return []
+    lines = read_lines(path, _Metrics)
+    return [
+        (m.control_steps, m.seconds, m.updates)
+        for m in lines
+        if m.seconds is not None and m.updates is not None
+    ]
 
 
 def _at(clock: Sequence[tuple[float, ...]], step: int, column: int) -> float:
@@ -80,29 +129,44 @@ def references(config: RunConfig, episodes: int) -> dict[str, list[float]]:
     envs.close()
     policies: dict[str, Policy] = {"zero": ZeroPolicy(size), "random": RandomPolicy(size)}
     return {
-        name: [e.episode_return for e in evaluate(policy, config, episodes)[0]]
-        for name, policy in policies.items()
+        name: [e.return_ for e in evaluate(policy, config, episodes)[0]] for name, policy in policies.items()
     }
 
 
 def collect(runs: Sequence[Path], episodes: int) -> dict[str, Any]:
     """What NAME.json holds. Raises InvalidArgument for runs that cannot share one picture."""
     configs = [read_config(run) for run in runs]
-    kinds = {(c.task, c.variant, c.environment.action_repeat, c.videos) for c in configs}
-    if len(kinds) != 1:
+    curves = [read_curve(run, config) for run, config in zip(runs, configs, strict=True)]
+    # Where a run of an earlier version did not write down how it was evaluated, its settings say so.
+    kinds = {(c.task, c.variant, c.videos if _natural(c) else None, c.environment) for c in configs}
+    here = evaluation_setting(configs[0])
+    settings = {json.dumps(curve["setting"]) for curve in curves if curve["setting"]}
+    if len(kinds) != 1 or len(settings) > 1:
         raise InvalidArgument(
-            f"These runs differ in task, variant, action repeat or videos: {sorted(map(str, kinds))}."
+            f"These runs differ in task, variant, action repeat, videos, matte or the like: "
+            f"{'; '.join(sorted(map(str, kinds if len(kinds) > 1 else settings)))}."
         )
-    task, variant, action_repeat, videos = kinds.pop()
+    if settings and settings != {json.dumps(here.model_dump(mode="json"))}:
+        raise InvalidArgument(
+            f"The videos {configs[0].videos} here are not those that the runs were evaluated on: zero and random "
+            "cannot be played beside them."
+        )
+    task, variant, videos, environment = kinds.pop()
     return {
         "task": task,
         "variant": variant,
         "condition": "natural-test" if variant == "natural" else "standard",
-        "videos": videos if variant == "natural" else None,
-        "action_repeat": action_repeat,
+        "videos": videos,
+        "action_repeat": environment.action_repeat,
+        "setting": here.model_dump(mode="json"),
         "references": references(configs[0], episodes),
-        "runs": [read_curve(run, config) for run, config in zip(runs, configs, strict=True)],
+        "runs": curves,
     }
+
+
+def _natural(config: RunConfig) -> bool:
+    """Whether there are videos behind the robot."""
+    return config.variant == "natural"
 
 
 def plot(data: dict[str, Any], path: Path) -> None:
@@ -134,6 +198,18 @@ def plot(data: dict[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
+def _require_curves(path: Path) -> None:
+    """Raises InvalidArgument where a file is in the way that no such command wrote."""
+    try:
+        found = files.read_json(path)
+    except FileNotFoundError:
+        return
+    except NaturalMujocoError:
+        found = None
+    if not isinstance(found, dict) or not {"task", "references", "runs"} <= set(found):
+        raise InvalidArgument(f"{path} holds something else than learning curves: give another --out.")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m agents.curves", description=__doc__.splitlines()[0])
@@ -144,13 +220,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, default=10, help="of the zero and random policies")
     options = parser.parse_args(arguments)
     try:
+        _require_curves(options.out.with_suffix(".json"))
         data = collect(options.runs, options.episodes)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
+        files.write_json(options.out.with_suffix(".json"), data, indent=1)
         plot(data, options.out.with_suffix(".png"))
     except NaturalMujocoError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InvalidArgument) else 1
+    except OSError as error:
+        print(f"Error: {files.write_fault(options.out, error, 'give another --out')}", file=sys.stderr)
+        return 1
     for name, returns in data["references"].items():
         print(f"{name:24} {np.mean(returns):7.1f}")
     for run in data["runs"]:

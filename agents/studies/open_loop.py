@@ -22,8 +22,9 @@ from ..behaviour.actor_critic import follow
 from ..latent_agent import LatentAgent
 from ..model.rssm import Latent
 from ..model.world_model import reconstruct
+from ..training.event_file import encode_gif
 from ..training.replay import Batch, Replay
-from ..training.run_log import encode_gif
+from ..training.state import PolicyState, ReplayState
 
 CONTEXT, STEPS = 5, 40  # frames that are shown to the model; steps that it then imagines
 SHOWN = (0, 1, 2, 3, 4, 5, 10, 15, 20, 25, 30, 35, 40, 44)  # columns of the picture
@@ -70,18 +71,25 @@ def write_open_loop(agent: Agent, replay: Replay, directory: Path) -> NDArray[np
     return picture
 
 
+class _ReplayState(PolicyState):
+    """What of a checkpoint is needed here."""
+
+    replay: ReplayState
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write figure 3 for a run directory; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m agents.open_loop", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="a run with a generative world model")
     parser.add_argument("--device", default="auto")
     chosen = parser.parse_args(arguments)
-    from ..training.checkpoint import load_checkpoint
+    from ..training.checkpoint import TENSORS, load_checkpoint
     from ..training.loading import load
+    from ..training.run_folder import write_failed
 
     try:
         policy = load(chosen.run, chosen.device)
-        checkpoint = load_checkpoint(chosen.run)
+        checkpoint = load_checkpoint(chosen.run, _ReplayState)
         assert checkpoint is not None
         r, size = policy.config.replay, policy.config.environment.size
         replay = Replay(
@@ -90,9 +98,9 @@ def main(arguments: list[str] | None = None) -> int:
             r.capacity,
             (size, size, 3),
             policy.agent.action_size,
-            "mapped",
+            "reading",
         )
-        replay.restore(checkpoint.state["replay"])
+        replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
         if write_open_loop(policy.agent, replay, chosen.run) is None:
             raise InvalidArgument(
                 f"{chosen.run} has no decoder, or no episode of {CONTEXT + STEPS} steps yet: figure 3 is for Dreamer "
@@ -101,5 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
     except NaturalMujocoError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InvalidArgument) else 1
+    except OSError as error:
+        print(f"Error: {write_failed(chosen.run, error)}", file=sys.stderr)
+        return 1
     print(chosen.run / "open_loop.png", chosen.run / "open_loop.gif", sep="\n")
     return 0

@@ -6,12 +6,14 @@ videos show the very same motion wherever the seeds are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+from natural_mujoco.evaluation.episodes import Moment, play_episodes
 
 from ..training.collection import environment_arguments, environment_id
 from ..training.config import RunConfig
@@ -57,23 +59,40 @@ def collect_episodes(
     return ProbeEpisodes(np.stack(frames), np.stack(actions), np.stack(rewards), np.stack(states), names)
 
 
+class _HeldActions:
+    """Uniform actions, each held for one to eight steps; every episode's from a generator of its own."""
+
+    def __init__(self, action_size: int) -> None:
+        self._action_size = action_size
+
+    def seed(self, episode_seeds: Sequence[int]) -> None:
+        self._generators = [np.random.default_rng(np.random.SeedSequence([s, 6])) for s in episode_seeds]
+
+    def reset(self, num_envs: int) -> None:
+        self._actions = np.zeros((num_envs, self._action_size), np.float32)
+        self._left = [0] * num_envs
+
+    def act(self, obs: NDArray[np.uint8]) -> NDArray[np.float32]:
+        for i, rng in enumerate(self._generators):
+            if self._left[i] == 0:
+                self._actions[i] = rng.uniform(-1, 1, self._action_size)
+                self._left[i] = int(rng.integers(1, 9))
+            self._left[i] -= 1
+        return self._actions.copy()
+
+
 def _episode(env: gym.Env, seed: int) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]:
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
-    frame, _ = env.reset(seed=seed)
     assert env.action_space.shape is not None
-    action = np.zeros(env.action_space.shape, np.float32)
-    state, names = physical_state(env)
-    rows = [(frame, action, 0.0, state)]
-    hold, done = 0, False
-    while not done:
-        if hold == 0:
-            action = rng.uniform(-1, 1, action.shape).astype(np.float32)
-            hold = int(rng.integers(1, 9))
-        hold -= 1
-        frame, reward, terminated, truncated, _ = env.step(action)
-        rows.append((frame, action, float(reward), physical_state(env)[0]))
-        done = terminated or truncated
+    (size,) = env.action_space.shape
+    rows = []
+
+    def keep(moment: Moment) -> None:
+        action = np.zeros(size, np.float32) if moment.actions is None else moment.actions[0]
+        rows.append((moment.observations[0].copy(), action, moment.rewards[0], physical_state(env)[0]))
+
+    play_episodes(_HeldActions(size), [env], [seed], seen=keep)
     frames, actions, rewards, states = zip(*rows, strict=True)
+    names = physical_state(env)[1]
     return np.stack(frames), np.stack(actions), np.array(rewards, np.float32), np.stack(states), names
 
 

@@ -20,6 +20,8 @@ from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
 from ..agent import Agent
 from .config import RunConfig
 from .replay import Replay
+from .saved_tensors import take
+from .state import CollectorState
 
 
 class Episode(NamedTuple):
@@ -158,21 +160,24 @@ class Collector:
         """The agent's memory of the running episodes."""
         return {f"memory.{k}": v for k, v in self.memory.items()}
 
-    def restore(self, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    def restore(self, state: CollectorState, tensors: dict[str, torch.Tensor], source: str) -> None:
         """Take up what `state` and `memory_tensors` gave; the replay must have been restored before.
 
-        Raises NaturalMujocoError where the environments no longer show what they showed: another version of the
-        simulator, other videos, or another GL driver.
+        Raises NaturalMujocoError where the environments no longer show what they showed (another version of the
+        simulator, other videos, or another GL driver), or where the memory is not this agent's, of the file `source`.
         """
-        self.round, self.row = state["round"], state["row"]
-        self.random.bit_generator.state = state["random"]
+        self.round, self.row = state.round, state.row
+        self.random.bit_generator.state = state.random.model_dump()
+        fresh = self.agent.begin(self.envs.num_envs)
         self.memory = {
-            k.removeprefix("memory."): v.to(self.agent.device)
-            for k, v in tensors.items()
-            if k.startswith("memory.")
+            k: take(tensors, f"memory.{k}", v, source).to(self.agent.device) for k, v in fresh.items()
         }
         if self.row == 0:
             return
+        if self.row > min(self.replay.rows, self.replay.stored):
+            raise NaturalMujocoError(
+                f"{source}: collector.row is {self.row}, and the replay has {self.replay.rows} rows. It is damaged."
+            )
         self._reset_bookkeeping()
         seeds = episode_seeds(self.seed, self.round, self.envs.num_envs)
         frames, _ = self.envs.reset(seed=seeds)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
 from .config import DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
+from .limits import first_fault
 from .trainer import Stopped, Trainer
 
 
@@ -46,6 +47,9 @@ def check_config(config: RunConfig) -> RunConfig:
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
     choose_device(config.device)
+    wrong = first_fault(config)
+    if wrong:
+        raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")
     on_policy = isinstance(config, PPOConfig)
     single = on_policy or isinstance(config, PixelSACConfig)  # learns from single steps, not from sequences
     length = 2 if single else t.batch_length

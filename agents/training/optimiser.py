@@ -9,12 +9,16 @@ can reach no group but its own, and nothing is changed before every loss of an u
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from natural_mujoco import NaturalMujocoError
+
+from .saved_tensors import refuse_others, take
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of Adam
 
 
 class NonFiniteGradient(NaturalMujocoError):
@@ -79,15 +83,23 @@ class Optimiser:
             for key, value in self.adam.state[parameter].items()
         }
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state` gave."""
+    def load(self, tensors: Mapping[str, Tensor], prefix: str, source: str) -> None:
+        """Take up what `state` gave, under names that begin with `prefix`.
+
+        Raises NaturalMujocoError where that is not this group's; it names the file `source` and the tensor.
+        """
+        known = set[str]()
         for i, parameter in enumerate(self.parameters):
-            prefix = f"{i}."
-            saved = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            self.adam.state[parameter] = {
-                k: v.clone().to(parameter.device) if k == "step" else _laid_out_like(parameter, v)
-                for k, v in saved.items()
+            name, like = f"{prefix}{i}.", parameter.detach()
+            known |= {f"{name}{key}" for key in _MOMENTS}
+            if not any(f"{name}{key}" in tensors for key in _MOMENTS):
+                continue  # before the group's first step
+            step = take(tensors, f"{name}step", torch.zeros(()), source)
+            moments = {key: take(tensors, f"{name}{key}", like, source) for key in _MOMENTS[1:]}
+            self.adam.state[parameter] = {"step": step.clone().to(parameter.device)} | {
+                key: _laid_out_like(parameter, value) for key, value in moments.items()
             }
+        refuse_others([name for name in tensors if name.startswith(prefix)], known, source)
 
 
 def step_together(optimisers: Collection[Optimiser]) -> None:

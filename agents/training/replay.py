@@ -11,9 +11,9 @@ rows that the last two checkpoints still need.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError
+
+from .replay_column import Column, Storage
+from .saved_tensors import take
+from .state import ReplayState
+
+_CHECKSUMS = "replay.checksums"
 
 # Rows of one environment between checkpoints, at most; the ring keeps twice as many beyond its capacity.
 ROWS_BETWEEN_CHECKPOINTS = 1000
@@ -41,58 +47,6 @@ class Batch(NamedTuple):
         return Batch(*(x.to(device, non_blocking=True) for x in self))
 
 
-class _Column:
-    """One array [streams, rows, …], in memory with a file behind it or mapped onto that file."""
-
-    def __init__(self, file: Path, shape: tuple[int, ...], dtype: type, mapped: bool) -> None:
-        self.file, self.mapped = file, mapped
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if file.exists() and file.stat().st_size != size:
-            raise NaturalMujocoError(
-                f"{file} has not the size of this run's replay; remove the run directory."
-            )
-        with open(file, "r+b" if file.exists() else "w+b") as f:
-            if mapped and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(
-                    f.fileno(), 0, size
-                )  # a full disk shall say so now, not as a bus error later
-            else:
-                f.truncate(size)
-        if mapped:
-            self.data: NDArray = np.memmap(file, dtype, "r+", shape=shape)
-        else:
-            self.data = np.zeros(shape, dtype)
-
-    def set(self, row: int, values: NDArray) -> None:
-        """Store one row of every stream."""
-        self.data[:, row] = values
-
-    def take(self, rows: NDArray) -> Tensor:
-        """The rows at flat indices."""
-        return torch.from_numpy(np.take(self.data.reshape(-1, *self.data.shape[2:]), rows, axis=0))
-
-    def write(self, start: int, stop: int) -> None:
-        """Bring rows [start, stop) of every stream to the file."""
-        if self.mapped:
-            return
-        with open(self.file, "r+b", buffering=0) as f:
-            for stream in self.data:
-                f.seek(self._offset(stream, start))
-                f.write(memoryview(stream[start:stop]).cast("B"))
-
-    def read(self, start: int, stop: int) -> None:
-        """Fetch rows [start, stop) of every stream from the file."""
-        if not self.mapped:
-            with open(self.file, "rb", buffering=0) as f:
-                for stream in self.data:
-                    f.seek(self._offset(stream, start))
-                    f.readinto(memoryview(stream[start:stop]).cast("B"))
-
-    def _offset(self, stream: NDArray, row: int) -> int:
-        index = (stream.ctypes.data - self.data.ctypes.data) // stream.nbytes
-        return int(index * stream.nbytes + row * stream[0].nbytes)
-
-
 class Replay:
     """The last `capacity` agent steps of `streams` environments that step together.
 
@@ -102,11 +56,11 @@ class Replay:
         capacity: rows to sample from, over all streams.
         frame_shape, action_size: of one row.
         storage: `"memory"` holds the frames in memory and writes new ones to the file at `sync`;
-            `"mapped"` works on the file itself.
+            `"mapped"` works on the file itself; `"reading"` does so and writes nothing.
 
     Raises:
         InvalidArgument: a capacity below one step per stream.
-        NaturalMujocoError: the disk is too small, or the files are another run's.
+        NaturalMujocoError: the disk or memory is too small, or the files are another run's.
     """
 
     def __init__(
@@ -116,7 +70,7 @@ class Replay:
         capacity: int,
         frame_shape: tuple[int, ...],
         action_size: int,
-        storage: Literal["memory", "mapped"] = "memory",
+        storage: Storage = "memory",
     ) -> None:
         if streams < 1 or capacity < streams:
             raise InvalidArgument(
@@ -125,24 +79,29 @@ class Replay:
         self.streams, self.capacity = streams, capacity // streams
         self.stored = self.capacity + 2 * ROWS_BETWEEN_CHECKPOINTS
         self.rows = self.synced = 0  # rows added to each stream, ever; and those that are safe in the files
-        directory.mkdir(parents=True, exist_ok=True)
 
-        def column(name: str, shape: tuple[int, ...], dtype: type) -> _Column:
-            return _Column(
-                directory / f"{name}.bin", (streams, self.stored, *shape), dtype, storage == "mapped"
-            )
+        def column(name: str, shape: tuple[int, ...], dtype: type) -> Column:
+            return Column(directory / f"{name}.bin", (streams, self.stored, *shape), dtype, storage)
 
         try:
+            if storage != "reading":
+                directory.mkdir(parents=True, exist_ok=True)
             self._frames = column("frames", frame_shape, np.uint8)
             self._actions = column("actions", (action_size,), np.float32)
             self._rewards = column("rewards", (), np.float32)
             self._terminals = column("terminals", (), np.uint8)
+        except MemoryError as error:
+            raise NaturalMujocoError(
+                f"A replay of {streams * self.stored} steps does not fit into memory. "
+                "Ask for a smaller --replay.capacity, or for --replay.storage mapped."
+            ) from error
         except OSError as error:
             raise NaturalMujocoError(
                 f"Cannot lay out a replay of {streams * self.stored} steps in {directory}: {error.strerror}. "
                 "Ask for a smaller --replay.capacity or another --logdir."
             ) from error
         self._columns = (self._frames, self._actions, self._rewards, self._terminals)
+        self._checksums = np.zeros((len(self._columns), self.stored), np.uint32)
         # Episodes as segments [start, end) of a stream, in rows ever added; the last one of a stream is still growing.
         self._stream = np.zeros(0, np.int64)
         self._start = np.zeros(0, np.int64)
@@ -173,6 +132,7 @@ class Replay:
         self._actions.set(row, np.where(first[:, None], 0, actions))
         self._rewards.set(row, np.where(first, 0, rewards))
         self._terminals.set(row, np.where(first, 0, terminals))
+        self._checksums[:, row] = [column.checksum(row) for column in self._columns]
         starting = np.flatnonzero(first)
         if len(starting):
             self._forget()
@@ -282,7 +242,7 @@ class Replay:
         """The newest frame of each stream, [streams, height, width, C]."""
         return self._frames.data[:, (self.rows - 1) % self.stored].copy()
 
-    def _take(self, column: _Column, stream: NDArray, rows: NDArray) -> Tensor:
+    def _take(self, column: Column, stream: NDArray, rows: NDArray) -> Tensor:
         return column.take(stream * self.stored + rows % self.stored)
 
     def _gather(self, stream: NDArray, rows: NDArray, began: NDArray) -> Batch:
@@ -291,31 +251,84 @@ class Replay:
         first = torch.from_numpy(rows == began).to(rewards.device)
         return Batch(frames, actions, rewards, terminals.float(), first.float())
 
-    def sync(self) -> dict[str, object]:
-        """Bring all new rows to the files; returns what `restore` needs, ready for JSON."""
+    def sync(self) -> ReplayState:
+        """Bring all new rows to the files; returns what `restore` needs. Raises OSError, of a full disk say."""
         new = min(self.rows - self.synced, self.stored)
         for start, stop in self._ranges(self.rows - new, self.rows):
             for column in self._columns:
                 column.write(start, stop)
+        for column in self._columns if new else ():
+            column.sync()
         self.synced = self.rows
-        return {
-            "rows": self.rows,
-            "stream": self._stream.tolist(),
-            "start": self._start.tolist(),
-            "end": self._end.tolist(),
-            "current": self._current.tolist(),
-        }
-
-    def restore(self, state: dict[str, object]) -> None:
-        """Take up the rows in the files as they were at the `sync` that returned `state`."""
-        self.rows = self.synced = int(state["rows"])  # type: ignore[call-overload]
-        self._stream, self._start, self._end = (
-            np.array(state[k], np.int64) for k in ("stream", "start", "end")
+        return ReplayState(
+            rows=self.rows,
+            stream=self._stream.tolist(),
+            start=self._start.tolist(),
+            end=self._end.tolist(),
+            current=self._current.tolist(),
         )
-        self._current = np.array(state["current"], np.int64)
-        for start, stop in self._ranges(max(0, self.rows - self.capacity), self.rows):
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `restore` compares the files with, for a checkpoint: int32 [columns, rows of the ring]."""
+        return {_CHECKSUMS: torch.from_numpy(self._checksums.view(np.int32).copy())}
+
+    def restore(self, state: ReplayState, tensors: Mapping[str, Tensor], source: str) -> None:
+        """Take up the rows in the files as they were at the `sync` that returned `state`.
+
+        Args:
+            tensors: those of the checkpoint; versions that knew no checksums wrote none.
+            source: the file of the tensors, for errors.
+
+        Raises:
+            NaturalMujocoError: a state that contradicts itself or this replay, or a file that no longer holds what was
+                written; the file and the field or row are named.
+        """
+        fault = self._contradiction(state)
+        if fault:
+            raise NaturalMujocoError(
+                f"{source}: replay.{fault}. It is damaged; start a run in another --logdir."
+            )
+        self.rows = self.synced = state.rows
+        self._stream, self._start, self._end, self._current = (
+            np.array(x, np.int64) for x in (state.stream, state.start, state.end, state.current)
+        )
+        # The running round may be longer than what is sampled from.
+        kept = self.capacity + ROWS_BETWEEN_CHECKPOINTS
+        for start, stop in self._ranges(max(0, self.rows - kept), self.rows):
             for column in self._columns:
                 column.read(start, stop)
+        known = None
+        if _CHECKSUMS in tensors:
+            known = take(tensors, _CHECKSUMS, self.tensors()[_CHECKSUMS], source).numpy().view(np.uint32)
+        self._verify(known)
+
+    def _contradiction(self, state: ReplayState) -> str | None:
+        episodes = len(state.stream)
+        if not len(state.start) == len(state.end) == episodes:
+            return (
+                f"start and end have {len(state.start)} and {len(state.end)} numbers for {episodes} episodes"
+            )
+        if len(state.current) != self.streams:
+            return f"current has {len(state.current)} numbers for {self.streams} environments"
+        if any(stream >= self.streams for stream in state.stream):
+            return f"stream names an environment beyond the {self.streams} there are"
+        if any(not a <= b <= state.rows for a, b in zip(state.start, state.end, strict=True)):
+            return f"start and end do not lie in order within {state.rows} rows"
+        if any(episode >= episodes for episode in state.current):
+            return f"current names an episode beyond the {episodes} there are"
+        return None
+
+    def _verify(self, known: NDArray[np.uint32] | None) -> None:
+        """Compare what can be sampled with the checksums that are `known`, or begin them from it."""
+        for row in range(max(0, self.rows - self.capacity), self.rows):
+            place = row % self.stored
+            for i, column in enumerate(self._columns):
+                self._checksums[i, place] = column.checksum(place)
+                if known is not None and known[i, place] != self._checksums[i, place]:
+                    raise NaturalMujocoError(
+                        f"{column.file} is damaged: step {row} is not what was written. Bring the file back "
+                        "from a copy, or start a run in another --logdir."
+                    )
 
     def _ranges(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Rows [start, stop) as one or two stretches of the ring."""

@@ -1,25 +1,27 @@
 """What a run leaves to read: metrics.jsonl, TensorBoard events, Weights & Biases on request, and a progress line.
 
-metrics.jsonl is cut back on resuming to where the checkpoint left it, so that no step is in it twice.
+The .jsonl files are cut back on resuming to where the checkpoint left them, so that no step is in them twice.
 """
 
 from __future__ import annotations
 
-import io
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto.summary_pb2 import Summary
-from torch.utils.tensorboard import SummaryWriter
 
 from natural_mujoco import InvalidArgument
+
+from .event_file import EventFile
+
+LINES = ("metrics", "episodes", "evaluations")
 
 
 class RunLog:
@@ -31,6 +33,8 @@ class RunLog:
         offsets: length in bytes of each .jsonl file at the checkpoint that is resumed, else empty.
         resumed_at: control steps of that checkpoint.
         wandb: log there too.
+
+    Raises OSError where something cannot be written, from any method.
     """
 
     def __init__(
@@ -42,23 +46,32 @@ class RunLog:
         wandb: bool = False,
     ) -> None:
         self.directory = directory
-        for path in directory.glob("*.jsonl"):
-            with open(path, "r+b") as f:
-                f.truncate(min(offsets.get(path.name, 0), path.stat().st_size))
-        self._writer = SummaryWriter(str(directory), purge_step=resumed_at or None)
+        for path in self._paths():
+            if path.exists():
+                with open(path, "r+b") as f:
+                    f.truncate(min(offsets.get(path.name, 0), path.stat().st_size))
         self._wandb = _start_wandb(directory, config) if wandb else None
+        self._events = EventFile(directory, resumed_at)
         self._terminal = sys.stderr.isatty()
         self._said = 0.0
 
+    def _paths(self) -> list[Path]:
+        return [self.directory / f"{name}.jsonl" for name in LINES]
+
     def offsets(self) -> dict[str, int]:
-        """Length of each .jsonl file now, for a checkpoint."""
-        return {path.name: path.stat().st_size for path in self.directory.glob("*.jsonl")}
+        """Length of each .jsonl file now, for a checkpoint; what is in them is on the disk."""
+        lengths = {}
+        for path in self._paths():
+            if path.exists():
+                with open(path, "rb") as f:
+                    os.fsync(f.fileno())
+                    lengths[path.name] = os.fstat(f.fileno()).st_size
+        return lengths
 
     def metrics(self, control_steps: int, values: Mapping[str, float]) -> None:
         """One line of metrics.jsonl and a point of each TensorBoard curve."""
         self.line("metrics", {"control_steps": control_steps, **values})
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, control_steps)
+        self._events.scalars(control_steps, values)
         if self._wandb is not None:
             self._wandb.log(dict(values), step=control_steps)
 
@@ -69,17 +82,11 @@ class RunLog:
 
     def image(self, name: str, control_steps: int, picture: NDArray[np.uint8]) -> None:
         """A picture [height, width, 3] in TensorBoard."""
-        self._writer.add_image(name, picture, control_steps, dataformats="HWC")
+        self._events.picture(name, control_steps, picture)
 
     def film(self, name: str, control_steps: int, frames: NDArray[np.uint8], fps: float = 25) -> None:
-        """A film [frames, height, width, 3] in TensorBoard, as an animated GIF."""
-        height, width = frames.shape[1:3]
-        picture = Summary.Image(
-            height=height, width=width, colorspace=3, encoded_image_string=encode_gif(frames, fps)
-        )
-        self._writer._get_file_writer().add_summary(  # add_video would want moviepy for the same
-            Summary(value=[Summary.Value(tag=name, image=picture)]), control_steps
-        )
+        """A film [frames, height, width, 3] in TensorBoard."""
+        self._events.film(name, control_steps, frames, fps)
 
     def progress(self, text: str, last: bool = False) -> None:
         """How far the run is: one line rewritten in place on a terminal, elsewhere a line every half minute."""
@@ -97,16 +104,10 @@ class RunLog:
         print(text, flush=True)
 
     def close(self) -> None:
-        self._writer.close()
+        with contextlib.suppress(OSError):  # of a full disk, which has been said
+            self._events.close()
         if self._wandb is not None:
             self._wandb.finish()
-
-
-def encode_gif(frames: NDArray[np.uint8], fps: float) -> bytes:
-    """An endless GIF of frames [frames, height, width, 3]."""
-    buffer = io.BytesIO()
-    imageio.imwrite(buffer, frames, extension=".gif", duration=1000 / fps, loop=0)
-    return buffer.getvalue()
 
 
 def _start_wandb(directory: Path, config: Mapping[str, object]) -> Any:
@@ -117,11 +118,3 @@ def _start_wandb(directory: Path, config: Mapping[str, object]) -> Any:
             "--wandb needs the package wandb: pip install wandb, or leave the flag out."
         ) from error
     return wandb.init(dir=str(directory), config=dict(config), name=directory.name, resume="allow")
-
-
-def duration(seconds: float) -> str:
-    """Hours and minutes for people."""
-    if seconds == float("inf"):
-        return "?"
-    hours, rest = divmod(int(max(seconds, 0)), 3600)
-    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min"

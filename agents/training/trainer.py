@@ -8,30 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
 import torch
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError, WorkerError
+from natural_mujoco import WorkerError
 
 from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
 from ..studies.open_loop import write_open_loop
 from ..table import agent_name, make_agent
-from .checkpoint import load_checkpoint, save_checkpoint, save_failure
+from .checkpoint import TENSORS, Checkpoint, load_checkpoint, save_checkpoint, save_failure
 from .collection import Collector, Episode, make_environments
 from .config import RunConfig, flatten
-from .evaluation import evaluate
+from .evaluation import evaluate, evaluation_setting, record
 from .interruption import stop_requested
-from .loading import TrainedPolicy, differing_fields, read_config, save_config
+from .loading import TrainedPolicy
 from .optimiser import NonFiniteGradient
+from .progress import Progress, Stand
 from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay
-from .run_log import RunLog, duration
+from .run_folder import held, run_directory, write_failed
+from .run_log import RunLog
+from .running_means import RunningMeans
+from .state import RunState
 
 # Failures of the environments in a row, without a finished episode, that a run survives.
 MOST_RESTARTS = 3
@@ -41,15 +44,6 @@ class Stopped(Exception):
     """The user asked the run to stop; it has been saved."""
 
 
-def run_directory(config: RunConfig) -> Path:
-    """Where a run lives: `--logdir`, or runs/TASK-VARIANT/AGENT-PRESET-SEED."""
-    if config.logdir is not None:
-        return config.logdir
-    ablation = getattr(config, "ablation", "none")
-    name = agent_name(config) if ablation == "none" else f"{agent_name(config)}-{ablation}"
-    return Path("runs") / f"{config.task}-{config.variant}" / f"{name}-{config.preset}-{config.seed}"
-
-
 class Trainer:
     """One run, from its directory's newest checkpoint or from nothing.
 
@@ -57,8 +51,10 @@ class Trainer:
         config: checked by `command_line.check`.
 
     Raises:
-        InvalidArgument: the directory holds a run of other settings, or a device that is not there.
-        NaturalMujocoError: no checkpoint of the directory can be read, or the disk is full.
+        InvalidArgument: the directory is somebody else's or holds a run of other settings, or a device that is not
+            there.
+        LockHeld: another process trains there.
+        NaturalMujocoError: what is in the directory is damaged, or it cannot be written to.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -66,21 +62,44 @@ class Trainer:
         self.device = choose_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
-        self._claim_directory()
-        checkpoint = load_checkpoint(self.directory)
-        state = checkpoint.state if checkpoint else {}
+        self._open = contextlib.ExitStack()  # all that `close` ends, the lock on the directory last
+        try:
+            self.setting = evaluation_setting(config)
+            self._open.enter_context(held(self.directory, config, self.setting.video_set))
+            checkpoint = load_checkpoint(self.directory, RunState)
+            self._begin()
+            if checkpoint is not None:
+                self._resume(checkpoint)
+            offsets = checkpoint.state.offsets if checkpoint else {}
+            self.log = RunLog(self.directory, flatten(config), offsets, self.control_steps, config.wandb)
+            self._open.callback(self.log.close)
+        except OSError as error:
+            self.close()
+            raise write_failed(Path(error.filename or self.directory), error) from error
+        except BaseException:
+            self.close()
+            raise
+        self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows
+        self._began = time.monotonic()
+        label = f"{config.task} {config.variant} {agent_name(config)}"
+        t = config.training
+        self._progress = Progress(label, config.steps, t.prefill, t.warmup_updates, self._stand())
 
-        self.control_steps: int = state.get("control_steps", 0)
-        self.updates: int = state.get("updates", 0)
-        self.warmups: int = state.get("warmups", 0)
-        self.evaluations: int = state.get("evaluations", 0)
-        self.logged: int = state.get("logged", 0)
+    def close(self) -> None:
+        """End the environments, close the files and let go of the directory. `run` does so itself."""
+        self._open.close()
+
+    def _begin(self) -> None:
+        """The run before its first step."""
+        config = self.config
+        self.control_steps = self.updates = self.warmups = self.logged = 0
+        self.evaluations = self.evaluated_at = 0
         self.sampler = np.random.default_rng(np.random.SeedSequence([config.seed, 5]))
-        self.recent_returns: deque[float] = deque(state.get("recent_returns", []), maxlen=10)
-        self.log = RunLog(
-            self.directory, flatten(config), state.get("offsets", {}), self.control_steps, config.wandb
-        )
+        self.recent_returns: deque[float] = deque(maxlen=10)
+        self.means = RunningMeans()
+        self._restarts, self._spent = 0, 0.0
         self.envs = make_environments(config, config.num_envs)
+        self._open.callback(lambda: self.envs.close())  # those of the moment: failures replace them
         space = self.envs.single_action_space
         assert space.shape is not None
         self.action_size = space.shape[0]
@@ -96,34 +115,20 @@ class Trainer:
         )
         keep_freed_memory()  # not before the replay has its own
         self.collector = Collector(self.envs, self.agent, self.replay, config.seed)
-        if checkpoint is not None:
-            self.agent.load_tensors(checkpoint.tensors)
-            self.replay.restore(state["replay"])
-            self.sampler.bit_generator.state = state["sampler"]
-            self.collector.restore(state["collector"], checkpoint.tensors)
-            self.log.say(f"Resuming {self.directory} at control step {self.control_steps:,}.")
-        self._restarts = 0
-        self._metrics: dict[str, list[torch.Tensor]] = defaultdict(list)
-        self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows
-        self._began, self._began_steps = time.monotonic(), self.control_steps
-        self._began_updates = self.updates
-        self._spent: float = state.get("seconds", 0.0)
 
-    def _claim_directory(self) -> None:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            if (self.directory / "config.json").exists():
-                differing = differing_fields(read_config(self.directory), self.config)
-                if differing:
-                    raise InvalidArgument(
-                        f"{self.directory} holds a run of another configuration ({'; '.join(differing)}). "
-                        "Give its settings to resume it, or another --logdir."
-                    )
-            save_config(self.directory, self.config)
-        except OSError as error:
-            raise NaturalMujocoError(
-                f"Cannot write to {self.directory}: {error.strerror}. Give another --logdir."
-            ) from error
+    def _resume(self, checkpoint: Checkpoint[RunState]) -> None:
+        """The run as of `checkpoint`."""
+        state, tensors, source = checkpoint.state, checkpoint.tensors, str(checkpoint.path / TENSORS)
+        print(f"Resuming {self.directory} at control step {state.control_steps:,}.", flush=True)
+        self.control_steps, self.updates, self.warmups = state.control_steps, state.updates, state.warmups
+        self.evaluations, self.evaluated_at = state.evaluations, state.evaluated_at
+        self.logged, self._spent = state.logged, state.seconds
+        self.recent_returns.extend(state.recent_returns)
+        self.sampler.bit_generator.state = state.sampler.model_dump()
+        self.means.restore(state.metrics, tensors, source)
+        self.agent.load_tensors(tensors, source)
+        self.replay.restore(state.replay, tensors, source)
+        self.collector.restore(state.collector, tensors, source)
 
     def run(self) -> None:
         """Train to the end. Raises `Stopped` after a Ctrl-C, NaturalMujocoError where the run cannot go on."""
@@ -136,6 +141,8 @@ class Trainer:
             with stop_requested() as stop:
                 while self._unfinished():
                     if stop:
+                        self._save()
+                        self._tell(last=True)
                         raise Stopped
                     if self.warmups < t.warmup_updates and self.control_steps >= t.prefill:
                         self._update(warming_up=True)
@@ -147,17 +154,14 @@ class Trainer:
                         self._collect()
                     self._log_if_due()
                     self._save_if_due()
-                if t.evaluate_every and self.control_steps > self.evaluations * t.evaluate_every:
+                if t.evaluate_every and self.control_steps > self.evaluated_at:
                     self._evaluate()
                 self._save()
-                self.log.progress(self._progress(), last=True)
-        except Stopped:
-            self._save()
-            self.log.progress(self._progress(), last=True)
-            raise
+                self._tell(last=True)
+        except OSError as error:
+            raise write_failed(Path(error.filename or self.directory), error) from error
         finally:
-            self.envs.close()
-            self.log.close()
+            self.close()
 
     def _unfinished(self) -> bool:
         return self.control_steps < self.config.steps or self.updates < self._updates_wanted()
@@ -208,8 +212,7 @@ class Trainer:
             metrics = self.agent.warm_up(batch) if warming_up else self.agent.update(batch)
         except NonFiniteGradient as error:
             raise save_failure(self.directory, self.updates, error, self.agent.tensors(), batch) from error
-        for name, value in metrics.items():
-            self._metrics[name].append(value)
+        self.means.add(metrics)
         if warming_up:
             self.warmups += 1
         else:
@@ -218,11 +221,16 @@ class Trainer:
     def _evaluate(self) -> None:
         """Held-out episodes, a film, and for generative models figure 3."""
         self.evaluations = self.control_steps // self.config.training.evaluate_every
+        self.evaluated_at = self.control_steps
+        self.log.progress(
+            f"{self._progress.label}  evaluating at {self.control_steps:,} steps: "
+            f"{self.config.training.evaluation_episodes} episodes"
+        )
         policy = TrainedPolicy(self.agent, self.config, self.control_steps)
         episodes, film = evaluate(policy, self.config, self.config.training.evaluation_episodes)
         for episode in episodes:
-            self.log.line("evaluations", {"control_steps": self.control_steps, **episode.record(self.config)})
-        mean = float(np.mean([e.episode_return for e in episodes]))
+            self.log.line("evaluations", record(episode, self.config, self.control_steps, self.setting))
+        mean = float(np.mean([e.return_ for e in episodes]))
         self.log.metrics(self.control_steps, {"evaluation/return": mean})
         self.log.say(f"Evaluation at {self.control_steps:,} control steps: mean return {mean:.1f}.")
         self.log.film("evaluation/episode", self.control_steps, film[::4])
@@ -239,30 +247,22 @@ class Trainer:
     def _log_if_due(self) -> None:
         if self.control_steps // self.config.training.log_every > self.logged:
             self.logged = self.control_steps // self.config.training.log_every
-            # One transfer for all of them.
-            means = [torch.stack(v).float().mean() for v in self._metrics.values()]
-            values = dict(zip(self._metrics, torch.stack(means).tolist() if means else [], strict=True))
-            self._metrics.clear()
+            values = self.means.take()
             if self.recent_returns:
                 values["train/return"] = float(np.mean(self.recent_returns))
             values |= {"train/updates": self.updates, "train/seconds": self._seconds()}
             self.log.metrics(self.control_steps, values)
-        self.log.progress(self._progress())
+        self._tell()
 
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._began
 
-    def _progress(self) -> str:
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        steps_rate = (self.control_steps - self._began_steps) / seconds
-        left = (self.config.steps - self.control_steps) / steps_rate if steps_rate else float("inf")
-        mean = f"{np.mean(self.recent_returns):.1f}" if self.recent_returns else "–"
-        return (
-            f"{self.config.task} {self.config.variant} {agent_name(self.config)}  "
-            f"{self.control_steps:,}/{self.config.steps:,} steps  return {mean}  "
-            f"{(self.updates - self._began_updates) / seconds:.2f} updates/s  {steps_rate:.0f} steps/s  "
-            f"{duration(left)} left"
-        )
+    def _stand(self) -> Stand:
+        return Stand(self.control_steps, self.warmups, self.updates)
+
+    def _tell(self, last: bool = False) -> None:
+        mean = float(np.mean(self.recent_returns)) if self.recent_returns else None
+        self.log.progress(self._progress.line(self._stand(), mean), last)
 
     def _save_if_due(self) -> None:
         minutes = (time.monotonic() - self._saved_at) / 60
@@ -272,28 +272,26 @@ class Trainer:
 
     def _save(self) -> None:
         """A checkpoint: the replay's new rows first, then all else."""
-        try:
-            replay = self.replay.sync()
-        except OSError as error:
-            raise NaturalMujocoError(
-                f"Cannot write the replay to {self.directory}: {error.strerror}. Free some space and give the same "
-                "command again; it resumes from the last checkpoint."
-            ) from error
-        state: dict[str, Any] = {
+        replay = self.replay.sync()
+        state = {
             "control_steps": self.control_steps,
             "updates": self.updates,
             "warmups": self.warmups,
             "evaluations": self.evaluations,
+            "evaluated_at": self.evaluated_at,
             "logged": self.logged,
             "action_size": self.action_size,
             "seconds": self._seconds(),
             "recent_returns": list(self.recent_returns),
             "sampler": self.sampler.bit_generator.state,
             "collector": self.collector.state(),
-            "replay": replay,
+            "replay": replay.model_dump(),
             "offsets": self.log.offsets(),
+            "metrics": self.means.counts(),
         }
+        tensors = self.agent.tensors() | self.collector.memory_tensors() | self.means.tensors()
+        tensors |= self.replay.tensors()
         # Rows, warm-up and updates each move alone at times; their sum grows with every one.
         number = self.replay.rows + self.warmups + self.updates + self.evaluations
-        save_checkpoint(self.directory, number, self.agent.tensors() | self.collector.memory_tensors(), state)
+        save_checkpoint(self.directory, number, tensors, state)
         self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows

@@ -17,7 +17,7 @@ from ..evaluation.conditions import CONDITIONS, TASK_NAMES
 from ..evaluation.durations import in_words
 from ..evaluation.evaluate import Progress
 from ..evaluation.records import Episode, Results
-from ..evaluation.references import reference_means
+from ..evaluation.references import pace_of, reference_means
 from ..evaluation.rollout import Block
 from ..evaluation.scores import EntryScores
 from ..evaluation.statistics import task_estimates
@@ -100,13 +100,13 @@ class EvaluationProgress(Progress):
 
 
 def print_results(results: Results, out: Path) -> None:
-    """The means of every task beside those of the policies that do not look."""
+    """The means of every task beside those of the reference policies at the same action repeat."""
     scores = EntryScores(results.episodes)
     conditions = [c for c in CONDITIONS if c in scores.returns]
     table = rich.table.Table("task", box=None, header_style="bold", pad_edge=False)
     for condition in conditions:
         table.add_column(condition, justify="right", no_wrap=True)
-    references = reference_means()
+    references = reference_means(pace_of(results.runs))
     for name in references:
         table.add_column(name, justify="right", style="dim", no_wrap=True)
     for task in TASK_NAMES:
@@ -123,7 +123,11 @@ def print_results(results: Results, out: Path) -> None:
                 else f"{mean.point:.1f}"
             )
         if any(cells):
-            table.add_row(task, *map(Text, cells), *(f"{means[task]:.0f}" for means in references.values()))
+            table.add_row(
+                task,
+                *map(Text, cells),
+                *(f"{means[task]:.0f}" if task in means else "–" for means in references.values()),
+            )
     console = rich.console.Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = 200  # a file has no width, and half a number is none

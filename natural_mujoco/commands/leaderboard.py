@@ -13,25 +13,46 @@ from ..errors import InvalidArgument, ResultsError
 
 def add_parser(subparsers: Any) -> None:
     """Declares `leaderboard` and its three actions."""
+    about = "Checks results files, and makes tables and a static site of them."
     parser = subparsers.add_parser(
-        "leaderboard", help="check results files, build a static site or print tables"
+        "leaderboard", help="check results, build a site, print tables", description=about
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    build = actions.add_parser("build", help="write the site")
+    build = actions.add_parser(
+        "build",
+        help="write the site",
+        description="Writes a site of static pages that open from the disk and load nothing from anywhere. A site that "
+        "was built in the same folder before is replaced.",
+    )
     _add_files(build)
     build.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the site")
-    build.add_argument("--title", default="Natural MuJoCo leaderboard")
+    build.add_argument(
+        "--title", default="Natural MuJoCo leaderboard", metavar="TEXT", help="heading of the site's pages"
+    )
     build.set_defaults(run=_build)
 
-    check = actions.add_parser("check", help="say whether results files can be trusted; exit 1 if one cannot")
-    check.add_argument("results", nargs="+", type=Path, metavar="FILE")
+    check = actions.add_parser(
+        "check",
+        help="say whether results files can be believed",
+        description="Says whether results files are complete, consistent and true to the protocol and the video set; "
+        "exits with 1 if one is not.",
+    )
+    check.add_argument("results", nargs="+", type=Path, metavar="FILE", help="results files to check")
     check.set_defaults(run=_check)
 
-    table = actions.add_parser("table", help="print the tables")
+    table = actions.add_parser(
+        "table", help="print the tables", description="Prints the site's tables as text or as Markdown."
+    )
     _add_files(table)
-    table.add_argument("--format", choices=("text", "markdown"), default="text")
-    table.add_argument("--condition", help="standard, natural-train or natural-test (default: all)")
+    table.add_argument(
+        "--format", choices=("text", "markdown"), default="text", help="how to print them (default: text)"
+    )
+    table.add_argument(
+        "--condition",
+        metavar="CONDITION",
+        help="print one condition alone: standard, natural-train or natural-test",
+    )
     table.set_defaults(run=_table)
 
 
@@ -43,7 +64,9 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         metavar="RESULTS",
         help="results files, or folders of them; zero and random come with the package",
     )
-    parser.add_argument("--no-published", action="store_true", help="leave the paper's tables out")
+    parser.add_argument(
+        "--no-published", action="store_true", help="leave out the numbers that the paper published"
+    )
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -102,6 +125,7 @@ def _table(args: argparse.Namespace) -> int:
 def _load(paths: Sequence[Path]) -> list[tuple[Path, Any]]:
     """The entries of files and folders, all checked."""
     from ..evaluation.checking import load_entry
+    from ..evaluation.records import read_results
 
     files: list[Path] = []
     for path in paths:
@@ -112,4 +136,11 @@ def _load(paths: Sequence[Path]) -> list[tuple[Path, Any]]:
             files += found
         else:
             files.append(path)
-    return [(path, load_entry(path)) for path in files]
+    entries = []
+    for path in files:
+        results = read_results(path)
+        if not results.episodes:
+            print(f"{path} is left out: there is no episode in it.", file=sys.stderr)
+            continue
+        entries.append((path, load_entry(path)))
+    return entries

@@ -1,4 +1,4 @@
-"""`natural-mujoco list`: the twenty environment ids."""
+"""`natural-mujoco list`: the tasks and their environment ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from ..tasks import TASKS
 
 def add_parser(subparsers: Any) -> None:
     """Declares `list`."""
-    parser = subparsers.add_parser("list", help="the ten tasks and their twenty environment ids")
+    parser = subparsers.add_parser(
+        "list", help="the tasks and their ids", description="Prints every task with its two environment ids."
+    )
     parser.add_argument("--ids", action="store_true", help="print the ids alone, one a line, for scripts")
     parser.set_defaults(run=run)
 

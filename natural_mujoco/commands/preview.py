@@ -12,21 +12,40 @@ from ..tasks import find_task
 
 def add_parser(subparsers: Any) -> None:
     """Declares `preview`."""
-    parser = subparsers.add_parser("preview", help="write a picture, GIF or MP4 of a task")
+    parser = subparsers.add_parser(
+        "preview",
+        help="write a picture, GIF or MP4 of a task",
+        description="Rolls a task out under smooth random actions and writes what is seen: the middle frame as PNG, or "
+        "all of them as GIF or MP4.",
+    )
     parser.add_argument("task", metavar="TASK", help="a task, e.g. walker-walk, or an environment id")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="FILE.png, FILE.gif or FILE.mp4"
     )
-    parser.add_argument("--variant", choices=("natural", "standard"), default="natural")
+    parser.add_argument(
+        "--variant",
+        choices=("natural", "standard"),
+        default="natural",
+        help="which of the task's two ids (default: natural)",
+    )
     parser.add_argument("--videos", default="auto", help="video set, manifest file or folder (default: auto)")
-    parser.add_argument("--split", choices=("train", "test"), default="train")
-    parser.add_argument("--playback", choices=PLAYBACKS, default="loop")
-    parser.add_argument("--matte", choices=("semantic", "paper"), default="semantic")
+    parser.add_argument(
+        "--split", choices=("train", "test"), default="train", help="half of the video set (default: train)"
+    )
+    parser.add_argument(
+        "--playback", choices=PLAYBACKS, default="loop", help="how clips are played (default: loop)"
+    )
+    parser.add_argument(
+        "--matte",
+        choices=("semantic", "paper"),
+        default="semantic",
+        help="what counts as foreground (default: semantic)",
+    )
     parser.add_argument("--size", type=int, default=64, help="pixels the agent sees (default: 64)")
     parser.add_argument("--render-size", type=int, default=480, help="pixels of the picture (default: 480)")
     parser.add_argument("--observations", action="store_true", help="show the agent's own pixels, enlarged")
-    parser.add_argument("--steps", type=int, default=100, help="agent steps (default: 100)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=100, help="agent steps to roll out (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of physics, video and actions (default: 0)")
     parser.set_defaults(run=run)
 
 

@@ -18,13 +18,26 @@ DEFAULT_SIZE = 64
 
 def add_parser(subparsers: Any) -> None:
     """Declares `videos` and its five subcommands."""
-    parser = subparsers.add_parser("videos", help="list, download, import, verify and preview video sets")
+    parser = subparsers.add_parser(
+        "videos",
+        help="list, download, import, verify and preview video sets",
+        description="Shows which video sets there are, and gets, checks and shows their clips.",
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    action = actions.add_parser("list", help="the sets, what is on this machine, disk and licence")
+    action = actions.add_parser(
+        "list",
+        help="the sets, what is on this machine, disk and licence",
+        description="Prints every video set with its clips, how many of them are prepared here, their size on disk and "
+        "their licence.",
+    )
     action.set_defaults(run=run_list)
 
-    action = actions.add_parser("download", help="fetch a set's clips from the Hub and prepare them")
+    action = actions.add_parser(
+        "download",
+        help="fetch a set's clips from the Hub and prepare them",
+        description="Fetches a set's clips from the Hub and prepares them. Rerun the command to resume.",
+    )
     _add_set(action)
     _add_sizes(action)
     action.add_argument("--accept-licence", action="store_true", help="accept the terms that are shown")
@@ -33,26 +46,42 @@ def add_parser(subparsers: Any) -> None:
     action.add_argument("--connections", type=int, default=4, help="clips fetched at once (default: 4)")
     action.set_defaults(run=run_download)
 
-    action = actions.add_parser("import", help="use clips that are on this disk, and prepare them")
+    action = actions.add_parser(
+        "import",
+        help="use clips that are on this disk, and prepare them",
+        description="Takes the clips of a set from a folder on this disk and prepares them.",
+    )
     _add_set(action)
-    action.add_argument("--from", dest="tree", type=Path, required=True, metavar="DIR", help="where they lie")
+    action.add_argument(
+        "--from", dest="tree", type=Path, required=True, metavar="DIR", help="where the clips lie"
+    )
     action.add_argument(
         "--allow-missing", action="store_true", help="use what is there, as a set with another name and hash"
     )
     _add_sizes(action)
     action.set_defaults(run=run_import)
 
-    action = actions.add_parser("verify", help="hash everything again, name what differs and mend it")
+    action = actions.add_parser(
+        "verify",
+        help="hash everything again, name what differs and mend it",
+        description="Hashes the prepared clips of a set again, names those that differ and prepares them anew.",
+    )
     _add_set(action)
     action.add_argument("--check", action="store_true", help="look only, mend nothing")
     action.set_defaults(run=run_verify)
 
-    action = actions.add_parser("preview", help="a contact sheet (PNG) and a GIF of a set's clips")
+    action = actions.add_parser(
+        "preview",
+        help="a contact sheet (PNG) and a GIF of a set's clips",
+        description="Writes pictures of a set's clips: one sheet with three frames of each, and all of them in motion.",
+    )
     _add_set(action)
     action.add_argument(
         "--out", type=Path, metavar="FILE", help="FILE.png or FILE.gif (default: both, SET.*)"
     )
-    action.add_argument("--split", choices=("train", "test"), default="train")
+    action.add_argument(
+        "--split", choices=("train", "test"), default="train", help="half of the set to show (default: train)"
+    )
     action.add_argument("--clips", type=int, default=12, help="how many clips to show (default: 12)")
     action.add_argument("--size", type=int, default=DEFAULT_SIZE, help="pixels of a frame (default: 64)")
     action.set_defaults(run=run_preview)

@@ -21,6 +21,7 @@ from ..backgrounds.manifest import MAX_FRAMES, Manifest, load_manifest, manifest
 from ..errors import ResultsError
 from .conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds, expected_background, split_of
 from .curves import AS_TRAINED
+from .names import name_fault, skeleton
 from .records import REFERENCES, Results, Run, read_results
 from .scores import summarise
 
@@ -77,10 +78,20 @@ def _run_faults(results: Results) -> Iterator[str]:
                     f"{claimed[key]} as well"
                 )
             claimed[key] = number
-    if results.entry.name in REFERENCES and not results.is_reference:
-        yield f"the entry's name {results.entry.name!r} is reserved for the policy of that name"
+    yield from _entry_name_faults(results)
     if results.video_set is None and any(set(run.conditions) - {"standard"} for run in results.runs):
         yield "natural conditions without a video set in the header"
+
+
+def _entry_name_faults(results: Results) -> Iterator[str]:
+    name = results.entry.name
+    fault = name_fault(name)
+    if fault:
+        yield f"the entry's name {name!r} {fault}"
+    for reference in REFERENCES:
+        if skeleton(name) == skeleton(reference) and not results.is_reference:
+            same = "" if name == reference else f"looks like {reference!r}, which "
+            yield f"the entry's name {name!r} {same}is reserved for the policy of that name"
 
 
 def _record_faults(results: Results) -> Iterator[str]:
@@ -109,7 +120,10 @@ def _record_faults(results: Results) -> Iterator[str]:
 
 def _missing_records(results: Results) -> Iterator[str]:
     present = {episode.key for episode in results.episodes}
-    for run in results.runs:
+    if not present:
+        yield "there is no episode in it: evaluate again, or remove it"
+        return
+    for run in results.without_empty_runs().runs:
         for cell in _cells(run):
             missing = [seed for seed in _seeds(results) if (*cell, seed) not in present]
             if missing:

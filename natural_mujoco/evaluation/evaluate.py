@@ -19,7 +19,7 @@ from ..errors import EmbeddedVideosWarning, LockHeld, ResultsError
 from .conditions import CONDITIONS, TASK_NAMES
 from .durations import expected_seconds
 from .machine import describe_machine
-from .plan import Request, open_blocks, prepare, source_cells, without_empty_runs
+from .plan import Request, open_blocks, prepare, source_cells
 from .records import Episode, Machine, Results, write_results
 from .rollout import Block
 from .scores import summarise
@@ -101,9 +101,9 @@ def evaluate(
         with contextlib.closing(played):
             for block, (episodes, where) in played:
                 results = _add(results, episodes, where)
-                write_results(request.out, without_empty_runs(results))
+                write_results(request.out, results.without_empty_runs())
                 progress.finished(block, episodes)
-    return _in_order(without_empty_runs(results))
+    return _in_order(results.without_empty_runs())
 
 
 Played = Generator[tuple[Block, tuple[list[Episode], Machine]], None, None]

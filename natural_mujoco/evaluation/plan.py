@@ -67,7 +67,7 @@ def prepare(request: Request) -> Results:
     if {s.name for s in request.sources} != {request.entry.name} or request.entry.name not in REFERENCES:
         require_own_name(request.entry.name)
     protocol = Protocol(episodes=request.episodes, seed=request.seed)
-    before = without_empty_runs(read_results(request.out)) if request.out.exists() else None
+    before = read_results(request.out).without_empty_runs() if request.out.exists() else None
     if before is not None and before.episodes:
         for fault in contradictions(before):
             raise ResultsError(f"{request.out} cannot be continued: {fault}. Give --out another file.")
@@ -90,13 +90,6 @@ def prepare(request: Request) -> Results:
             if known:
                 curves[_curve_key(curve)] = curve
     return begun.model_copy(update={"curves": tuple(curves.values())})
-
-
-def without_empty_runs(results: Results) -> Results:
-    """`results` without the runs of which there is no episode: they claim nothing."""
-    played = {episode.key[:3] for episode in results.episodes}
-    runs = tuple(run for run in results.runs if any(cell in played for cell in _cells(run)))
-    return results.model_copy(update={"runs": runs})
 
 
 def _curve_key(curve: Curve) -> tuple[object, ...]:

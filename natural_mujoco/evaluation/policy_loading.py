@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import InvalidArgument, NaturalMujocoError, PolicyError
 from .policy_errors import policy_failed
-from .policy_source import PolicySource, make_importable, newest_checkpoint
+from .policy_source import PolicySource, make_importable
 from .protocol import Policy, RandomPolicy, ZeroPolicy
 
 
@@ -48,17 +48,18 @@ def load_policy(source: PolicySource, task: str, action_size: int) -> Policy:
 
 
 def _load_run(source: PolicySource, what: str) -> Any:
-    if newest_checkpoint(Path(source.text))[0] != source.digest:
-        raise PolicyError(
-            f"The run {source.name} wrote a new checkpoint while it was evaluated. Evaluate it when it is "
-            "done, or evaluate a copy of its folder."
-        )
     try:
-        return agents_package().load(source.text)
+        policy = agents_package().load(source.text)
     except NaturalMujocoError:
         raise
     except Exception as error:
         raise policy_failed(what, error) from error
+    if policy.digest != source.digest:  # what is recorded is what was loaded
+        raise PolicyError(
+            f"The run {source.name} wrote a new checkpoint while it was evaluated, or its newest one is damaged. "
+            "Evaluate it when it is done, or evaluate a copy of its folder."
+        )
+    return policy
 
 
 def _call_factory(text: str, offered: dict[str, Any], what: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a policy is, and the two that do not look.
+"""What a policy is, and the two blind baselines.
 
 - `Policy`: two methods, and a third where it draws at random.
 - `ZeroPolicy`, `RandomPolicy`: the references that every score is read against.

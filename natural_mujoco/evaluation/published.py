@@ -15,15 +15,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .conditions import TASK_NAMES
-
 PAPER = "Ma et al. 2020"
 PAPER_LINK = "https://arxiv.org/abs/2008.02430"
 TRAINING_SEEDS = 3
 
+PAPER_TASKS = (
+    "walker-walk",
+    "walker-run",
+    "cheetah-run",
+    "finger-spin",
+    "cartpole-balance",
+    "cartpole-swingup",
+    "ball-in-cup-catch",
+    "reacher-easy",
+    "quadruped-walk",
+    "pendulum-swingup",
+)
+"""The tasks of both tables, in the paper's order."""
+
 _N = None  # a dash in the paper's table
 
-# Rows in the order of the task table, which is the paper's.
 # Standard: CVRL, Dreamer, SAC, D4PG. Natural: CVRL, Dreamer, SAC.
 _TABLE_1: tuple[tuple[float | None, ...], ...] = (
     (980.3, 961.7, 355.7, 968.3, 941.5, 206.6, 44.1),
@@ -154,7 +165,7 @@ def published_entries() -> tuple[PublishedEntry, ...]:
             table=table,
             column=heading,
             training_steps=steps,
-            returns={task: row[index] for task, row in zip(TASK_NAMES, tables[table], strict=True)},
+            returns={task: row[index] for task, row in zip(PAPER_TASKS, tables[table], strict=True)},
             cited_from=cited,
         )
         for name, condition, table, index, heading, steps, cited in _COLUMNS

@@ -152,6 +152,15 @@ class Results(Strict):
         """Whether this is the `zero` or `random` policy, against which everything is read."""
         return {run.policy for run in self.runs} == {self.entry.name} and self.entry.name in REFERENCES
 
+    def without_empty_runs(self) -> Results:
+        """These results without the runs of which there is no episode: they claim nothing."""
+        played = {episode.key[:3] for episode in self.episodes}
+        claims = {
+            run: {(task, c, run.training_seed) for task in run.tasks for c in run.conditions}
+            for run in self.runs
+        }
+        return self.model_copy(update={"runs": tuple(run for run in self.runs if claims[run] & played)})
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each record with all that the header says of it, as one flat dictionary."""
         for episode in self.episodes:
@@ -179,7 +188,7 @@ class Results(Strict):
 
 
 REFERENCES = ("zero", "random")
-"""The policies that do not look: reserved names."""
+"""The policies that every score is read against: reserved names."""
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:

@@ -1,11 +1,11 @@
-"""What the leaderboard shows, computed from records: one view per condition and video set, one row per entry.
+"""What the leaderboard shows, computed from records: one tab per condition and video set, one row per entry.
 
 - `Board`: everything; `make_board` computes it.
-- `View`: what may be compared, and therefore ranked.
+- `Tab`: what may be compared, and therefore ranked.
 
-Only entries on the same condition and the same frames share a view. Published entries stand in views of their own
-condition, except `standard`, where there are no videos to differ; they are never ranked. The policies that do not look
-stand in every view: no video changes what they do.
+Only entries on the same condition and the same frames share a tab. Published entries stand in tabs of their own
+condition, except `standard`, where there are no videos to differ; they are never ranked. The reference policies stand
+in every tab, since no video changes what they do, at every pace (action repeat by task) that one of its entries has.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import InvalidArgument
 from ..evaluation.conditions import Condition
+from ..evaluation.names import skeleton
 from ..evaluation.published import NATURAL, PublishedEntry, published_entries
-from ..evaluation.records import Results, VideoSet
-from ..evaluation.references import reference_entries
+from ..evaluation.records import REFERENCES, Results, VideoSet
+from ..evaluation.references import PROTOCOL_PACE, reference_at, reference_entries
 from ..evaluation.scores import EntryScores
 from .rows import MeasuredEntry, Row, measured_row, published_row
 
@@ -35,7 +36,7 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
-class View:
+class Tab:
     """A condition on a video set. Rows come best first: ranked entries, then incomplete and published ones."""
 
     key: str
@@ -46,8 +47,13 @@ class View:
 
     @property
     def references(self) -> tuple[Row, ...]:
-        """The rows of `zero` and `random`."""
+        """The rows of the reference policies, at every pace that is needed here."""
         return tuple(row for row in self.rows if row.kind == "reference")
+
+    def beside(self, row: Row | None) -> tuple[Row, ...]:
+        """The reference policies at the pace of `row`, or at the protocol's."""
+        pace = PROTOCOL_PACE if row is None else row.pace
+        return tuple(reference for reference in self.references if reference.pace == pace)
 
     @property
     def others(self) -> tuple[Row, ...]:
@@ -66,18 +72,22 @@ class View:
 
 @dataclass(frozen=True)
 class Board:
-    """All views, and the entries behind their rows."""
+    """All tabs, and the entries behind their rows."""
 
-    views: tuple[View, ...]
+    tabs: tuple[Tab, ...]
     entries: tuple[MeasuredEntry, ...]
     references: tuple[MeasuredEntry, ...]
     colours: dict[str, int] = field(default_factory=dict)
     """Colour number by slug."""
 
-    def view_of(self, condition: Condition, entry: MeasuredEntry) -> View | None:
-        """The view in which `entry` stands for a condition."""
+    def tab_of(self, condition: Condition, entry: MeasuredEntry) -> Tab | None:
+        """The tab in which `entry` stands for a condition."""
         return next(
-            (v for v in self.views if v.condition == condition and any(r.slug == entry.slug for r in v.rows)),
+            (
+                tab
+                for tab in self.tabs
+                if tab.condition == condition and any(r.slug == entry.slug for r in tab.rows)
+            ),
             None,
         )
 
@@ -88,77 +98,86 @@ def make_board(results: Sequence[Results], published: bool = True) -> Board:
     Raises `InvalidArgument` for two files of one entry on one video set.
     """
     entries: list[MeasuredEntry] = []
-    seen = set()
+    seen: dict[tuple[str, str], str] = {}
     for file in results:
-        if file.is_reference:
-            continue  # the shipped ones stand in every view
-        videos = _set_key(file.video_set)
-        if (file.entry.name, videos) in seen:
+        videos, name = _set_key(file.video_set), file.entry.name
+        before = seen.setdefault((skeleton(name), videos), name)
+        if before != name:
             raise InvalidArgument(
-                f"Two files hold the entry {file.entry.name!r} on {videos}. Give one of them another --entry name, or "
+                f"The entries {before!r} and {name!r} on {videos} look alike: give one of them another --entry name."
+            )
+        if any(entry.name == name and _set_key(entry.results.video_set) == videos for entry in entries):
+            raise InvalidArgument(
+                f"Two files hold the entry {name!r} on {videos}. Give one of them another --entry name, or "
                 "evaluate both policies into one file."
             )
-        seen.add((file.entry.name, videos))
         entries.append(MeasuredEntry(file, EntryScores(file.episodes), _slug(file), False))
-    references = tuple(
-        MeasuredEntry(file, EntryScores(file.episodes), file.entry.name, True) for file in reference_entries()
-    )
+    references = _references(entries)
     colours = _colours(entries)
-    views = []
     sets = {_set_key(e.results.video_set): e.results.video_set for e in entries if e.results.video_set}
     popular = sorted(sets, key=lambda key: (-sum(_set_key(e.results.video_set) == key for e in entries), key))
     paper = published_entries() if published else ()
-    for key in popular:
-        for condition in ("natural-test", "natural-train"):
+    tabs = []
+    natural: tuple[Condition, Condition] = ("natural-test", "natural-train")
+    for condition in natural:
+        for key in popular:
             mine = [
                 e for e in entries if _set_key(e.results.video_set) == key and condition in e.scores.returns
             ]
             if mine:
-                views.append(_view(condition, sets[key], mine, references, (), colours))
+                tabs.append(_tab(condition, sets[key], mine, references, (), colours))
+    if not tabs or tabs[0].condition != "natural-test":
+        # The condition that counts comes first, and says so where nothing was measured on it yet.
+        tabs.insert(0, _tab("natural-test", reference_entries()[0].video_set, (), references, (), colours))
     standard = [e for e in entries if "standard" in e.scores.returns]
-    views.append(
-        _view(
-            "standard", None, standard, references, [p for p in paper if p.condition == "standard"], colours
-        )
-    )
+    on_standard = [p for p in paper if p.condition == "standard"]
+    tabs.append(_tab("standard", None, standard, references, on_standard, colours))
     as_published = [p for p in paper if p.condition == NATURAL]
     if as_published:
-        views.append(_view(NATURAL, None, (), references, as_published, colours))
-    return Board(tuple(views), tuple(entries), references, colours)
+        tabs.append(_tab(NATURAL, None, (), references, as_published, colours))
+    return Board(tuple(tabs), tuple(entries), references, colours)
 
 
-def _view(
+def _references(entries: Sequence[MeasuredEntry]) -> tuple[MeasuredEntry, ...]:
+    """The reference policies at the protocol's pace, and at that of every entry for which they were measured."""
+    paces = dict.fromkeys((PROTOCOL_PACE, *(entry.pace for entry in entries)))
+    found = []
+    for pace in paces:
+        for name in REFERENCES:
+            file = reference_at(name, pace)
+            if file is not None:
+                slug = name if pace == PROTOCOL_PACE else f"{name}-{_digest(repr(pace))}"
+                found.append(MeasuredEntry(file, EntryScores(file.episodes), slug, True, pace))
+    return tuple(found)
+
+
+def _tab(
     condition: Condition | Literal["natural (as published)"],
     video_set: VideoSet | None,
     entries: Sequence[MeasuredEntry],
     references: Sequence[MeasuredEntry],
     paper: Sequence[PublishedEntry],
     colours: dict[str, int],
-) -> View:
-    measured = (
-        []
-        if condition == "natural (as published)"
-        else [measured_row(e, condition, colours) for e in entries]
-    )
+) -> Tab:
+    measured = []
+    if condition != "natural (as published)":
+        measured = [measured_row(entry, condition, colours) for entry in entries]
     measured.sort(
         key=lambda row: (row.summary is None, -(row.summary.iqm.point if row.summary else 0), row.name)
     )
-    ranked = [
-        Row(**{**row.__dict__, "rank": number}) if row.summary else row
-        for number, row in enumerate(measured, 1)
-    ]
-    # Blind policies do the same in front of any video: their returns are those of the standard condition.
-    blind = [measured_row(entry, "standard", {}) for entry in references]
+    ranked = [replace(row, rank=number) if row.summary else row for number, row in enumerate(measured, 1)]
+    paces = {PROTOCOL_PACE, *(entry.pace for entry in entries)}
+    # Blind policies do the same in front of any video: their returns are those of any condition.
+    blind = [measured_row(entry, entry.conditions[0], {}) for entry in references if entry.pace in paces]
     rows = (*ranked, *(published_row(entry) for entry in paper), *blind)
     title = _TITLES.get(condition, "Natural, as published")
-    key = re.sub(r"[^a-z0-9]+", "-", f"{condition} {_set_key(video_set) if video_set else ''}".lower()).strip(
-        "-"
-    )
-    return View(key, condition, title, video_set, rows)
+    videos = _set_key(video_set) if video_set else ""
+    key = re.sub(r"[^a-z0-9]+", "-", f"{condition} {videos}".lower()).strip("-")
+    return Tab(key, condition, title, video_set, rows)
 
 
 def _colours(entries: Sequence[MeasuredEntry]) -> dict[str, int]:
-    """Colours by how well entries do where it matters most, so that an entry keeps its colour in all views."""
+    """Colours by how well entries do where it matters most, so that an entry keeps its colour in all tabs."""
 
     def merit(entry: MeasuredEntry) -> tuple[float, str]:
         for condition in ("natural-test", "natural-train", "standard"):
@@ -177,5 +196,9 @@ def _set_key(video_set: VideoSet | None) -> str:
 def _slug(results: Results) -> str:
     """A file name for an entry's page: readable, and unique whatever the name holds."""
     plain = re.sub(r"[^a-z0-9]+", "-", results.entry.name.lower()).strip("-")[:40]
-    digest = hashlib.sha256(f"{results.entry.name}\n{_set_key(results.video_set)}".encode()).hexdigest()[:8]
-    return f"{plain}-{digest}" if plain else f"entry-{digest}"
+    own = f"{results.entry.name}\n{_set_key(results.video_set)}"
+    return f"{plain or 'entry'}-{_digest(own)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

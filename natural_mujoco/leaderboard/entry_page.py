@@ -7,10 +7,10 @@ from typing import Any
 
 from ..evaluation.conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds
 from ..evaluation.curves import Curve
-from ..evaluation.records import Machine, Results
+from ..evaluation.records import REFERENCES, Machine, Results
 from ..evaluation.references import reference_means
 from ..evaluation.statistics import Estimate, probability_of_improvement, task_estimates
-from .board import Board, View
+from .board import Board, Tab
 from .entry_charts import CONDITION_STYLES, conditions_chart, curve_chart, improvement_chart
 from .overview_charts import AGGREGATES, as_return, in_words
 from .rows import MeasuredEntry, Row, shared_bootstrap
@@ -29,9 +29,9 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
         )
         for condition, means in scores.returns.items()
     }
-    own = {c: view for c in CONDITIONS if (view := board.view_of(c, entry))}
-    rows = {c: next(row for row in view.rows if row.slug == entry.slug) for c, view in own.items()}
-    references = reference_means()
+    own = {c: tab for c in CONDITIONS if (tab := board.tab_of(c, entry))}
+    rows = {c: next(row for row in tab.rows if row.slug == entry.slug) for c, tab in own.items()}
+    references = reference_means(entry.pace)
     main = next((c for c in ("natural-test", "natural-train", "standard") if c in own), None)
     rivals = _rivals(board, own[main], entry, main) if main else []
     gap = next((row.video_gap for row in rows.values() if row.video_gap), None)
@@ -59,7 +59,7 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
             {
                 "task": task,
                 "cells": [tasks[c].get(task) for c in tasks],
-                "references": [means[task] for means in references.values()],
+                "references": [means.get(task) for means in references.values()],
             }
             for task in TASK_NAMES
             if any(task in means for means in tasks.values())
@@ -90,22 +90,22 @@ def _curves(results: Results, references: Mapping[str, Mapping[str, float]]) -> 
 
 
 def _rivals(
-    board: Board, view: View, entry: MeasuredEntry, condition: Condition
+    board: Board, tab: Tab, entry: MeasuredEntry, condition: Condition
 ) -> list[tuple[str, str, Estimate]]:
-    """Up to twelve others of a view: the references, the best, and those next in rank."""
+    """Up to twelve others of a tab: the references, the best, and those next in rank."""
     matrix = entry.scores.matrix(condition)
     if matrix is None:
         return []
-    ranked = [row.slug for row in view.rows if row.rank and row.slug != entry.slug]
-    place = next(k for k, row in enumerate(view.rows) if row.slug == entry.slug)
-    near = sorted(range(len(ranked)), key=lambda k: (k != 0, abs(k - place)))[
-        : _RIVALS - len(board.references)
-    ]
+    ranked = [row.slug for row in tab.rows if row.rank and row.slug != entry.slug]
+    place = next(k for k, row in enumerate(tab.rows) if row.slug == entry.slug)
+    near = sorted(range(len(ranked)), key=lambda k: (k != 0, abs(k - place)))[: _RIVALS - len(REFERENCES)]
     rivals = []
     others = {other.slug: other for other in board.entries}
     chosen = [(others[str(ranked[k])], condition) for k in sorted(near)]
     blind: list[tuple[MeasuredEntry, Condition]] = [
-        (reference, "standard") for reference in board.references if reference.slug != entry.slug
+        (reference, reference.conditions[0])
+        for reference in board.references
+        if reference.slug != entry.slug and reference.pace == entry.pace
     ]
     for other, where in [*chosen, *blind]:
         theirs = other.scores.matrix(where)
@@ -118,9 +118,9 @@ def _rivals(
     return rivals
 
 
-def _summary(condition: Condition, row: Row, view: View, entry: MeasuredEntry) -> dict[str, Any]:
+def _summary(condition: Condition, row: Row, tab: Tab, entry: MeasuredEntry) -> dict[str, Any]:
     picked = [aggregate.pick(row) for aggregate in AGGREGATES]
-    ranked = sum(other.rank is not None for other in view.rows)
+    ranked = sum(other.rank is not None for other in tab.rows)
     return {
         "condition": condition,
         "rank": f"{row.rank} of {ranked}" if row.rank else "–",

@@ -1,20 +1,22 @@
-"""What index.html shows: every view's legend, plots and table, as the template wants them."""
+"""What index.html shows: every tab's legend, plots and table, as the template wants them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.published import INCONSISTENCIES, PAPER, PAPER_LINK
-from .board import Board, View
+from .board import Board, Tab
 from .overview_charts import (
     AGGREGATES,
     MOST_ROWS,
     Pair,
     as_return,
     interval_chart,
+    label_of,
     profile_chart,
     scatter_chart,
     shape_of,
@@ -45,9 +47,9 @@ _MEANS_NOTE = (
 
 def overview_page(board: Board) -> dict[str, Any]:
     """What index.html shows."""
-    published = any(row.kind == "published" for view in board.views for row in view.rows)
+    published = any(row.kind == "published" for tab in board.tabs for row in tab.rows)
     return {
-        "views": [_view(board, view) for view in board.views],
+        "views": [_tab(board, tab) for tab in board.tabs],
         "tasks": TASK_NAMES,
         "inconsistencies": INCONSISTENCIES if published else (),
         "paper": PAPER,
@@ -55,49 +57,53 @@ def overview_page(board: Board) -> dict[str, Any]:
     }
 
 
-def _view(board: Board, view: View) -> dict[str, Any]:
-    complete = sum(row.summary is not None for row in view.others)
-    drawn = [row for row in view.others if row.summary is not None]
-    ranked = any(row.rank for row in view.rows)
+def _tab(board: Board, tab: Tab) -> dict[str, Any]:
+    complete = sum(row.summary is not None for row in tab.others)
+    drawn = [row for row in tab.others if row.summary is not None]
+    ranked = any(row.rank for row in tab.rows)
     aggregates = AGGREGATES if ranked else AGGREGATES[1:]
     more = (
         f" The best {MOST_ROWS} of {complete} are drawn; the table has all." if complete > MOST_ROWS else ""
     )
-    panels = sorted(view.others, key=lambda row: row.kind == "published")[:8]
+    panels = sorted(tab.others or tab.references, key=lambda row: row.kind == "published")[:8]
     return {
-        "key": view.key,
-        "title": view.title,
-        "videos": view.videos,
-        "explanation": _EXPLANATIONS[view.condition],
+        "key": tab.key,
+        "title": tab.title,
+        "videos": tab.videos,
+        "explanation": _EXPLANATIONS[tab.condition],
         "ranked": ranked,
-        "has_published": any(row.kind == "published" for row in view.rows),
-        "has_video_gap": any(row.video_gap for row in view.rows),
-        "has_robustness": any(row.robustness for row in view.rows),
+        "has_published": any(row.kind == "published" for row in tab.rows),
+        "has_video_gap": any(row.video_gap for row in tab.rows),
+        "has_robustness": any(row.robustness for row in tab.rows),
         "legend": [
-            {"name": row.name, "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
-            for row in view.rows
+            {"name": label_of(row), "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
+            for row in tab.rows
             if row.colour is not None or row.kind == "reference"
         ],
         "intervals": [
-            {"name": a.name, "caption": a.caption, "plot": interval_chart(a, drawn, view.references)}
+            {"name": a.name, "caption": a.caption, "plot": interval_chart(a, drawn, tab.beside)}
             for a in aggregates
             if drawn
         ],
         "intervals_note": (_INTERVALS_NOTE if ranked else _MEANS_NOTE) + more,
-        "rows": [_table_row(row, board) for row in view.rows],
-        "table_note": _table_note(view),
-        "task_plots": [
-            {"name": task, "plot": task_chart(task, panels, view.references)} for task in TASK_NAMES
-        ],
-        "tasks_note": "Bars are means, lines across their ends Student's 95 % intervals; dashed zero, dotted random."
+        "rows": [_table_row(row, board) for row in tab.rows],
+        "table_note": _table_note(tab),
+        "task_plots": [{"name": task, "plot": task_chart(task, panels, tab.beside)} for task in TASK_NAMES],
+        "tasks_note": _tasks_note(panels)
         + (
-            f" The first {len(panels)} of {len(view.others)} entries are drawn."
-            if len(view.others) > 8
-            else ""
+            f" The first {len(panels)} of {len(tab.others)} entries are drawn." if len(tab.others) > 8 else ""
         ),
-        "profile": profile_chart(view.rows) if ranked else None,
-        "scatter": _scatter(board, view),
+        "profile": profile_chart(tab.rows) if ranked else None,
+        "scatter": _scatter(board, tab),
     }
+
+
+def _tasks_note(panels: Sequence[Row]) -> str:
+    intervals = any(task.mean.has_interval for row in panels for task in row.tasks.values())
+    bars = (
+        "Bars are means, lines across their ends Student's 95 % intervals" if intervals else "Bars are means"
+    )
+    return f"{bars}; dashed zero, dotted random, each at the entry's action repeat."
 
 
 def _table_row(row: Row, board: Board) -> dict[str, Any]:
@@ -106,7 +112,10 @@ def _table_row(row: Row, board: Board) -> dict[str, Any]:
     authors = entry.results.entry.authors if entry else ()
     words = (row.name, *authors, row.source, row.units, *row.remarks, row.kind)
     return {
-        **{name: getattr(row, name) for name in ("name", "kind", "tasks", "units", "rank", "slug", "source")},
+        **{
+            name: getattr(row, name)
+            for name in ("name", "kind", "badge", "tasks", "units", "rank", "slug", "source")
+        },
         "remarks": (
             *row.remarks,
             *(() if row.summary else (f"{len(row.tasks)} of {len(TASK_NAMES)} tasks",)),
@@ -123,21 +132,21 @@ def _table_row(row: Row, board: Board) -> dict[str, Any]:
     }
 
 
-def _table_note(view: View) -> str:
+def _table_note(tab: Tab) -> str:
     note = "Click a heading to sort."
-    if any(row.rank for row in view.rows):
+    if any(row.rank for row in tab.rows):
         note += " Ranks are by interquartile mean; entries whose intervals overlap are not told apart by it."
-    if any(row.video_gap for row in view.rows):
+    if any(row.video_gap for row in tab.rows):
         note += " Video gap: interquartile mean on training minus on test videos."
     return note
 
 
-def _scatter(board: Board, view: View) -> Markup | None:
-    if view.condition == "natural-test":
+def _scatter(board: Board, tab: Tab) -> Markup | None:
+    if tab.condition == "natural-test":
         pairs = []
         for entry in board.entries:
-            other = board.view_of("standard", entry)
-            own = next((row for row in view.rows if row.slug == entry.slug), None)
+            other = board.tab_of("standard", entry)
+            own = next((row for row in tab.rows if row.slug == entry.slug), None)
             if own is None or other is None:
                 continue
             standard = next(row for row in other.rows if row.slug == entry.slug)
@@ -145,26 +154,26 @@ def _scatter(board: Board, view: View) -> Markup | None:
                 pairs.append(Pair(own, as_return(standard.summary.iqm), as_return(own.summary.iqm)))
         if not pairs:
             return None
-        for row in view.references:
+        for row in tab.references:
             if row.summary:
                 pairs.append(Pair(row, as_return(row.summary.iqm), as_return(row.summary.iqm)))
         return scatter_chart(pairs, "interquartile mean")
-    if view.condition == "natural (as published)":
+    if tab.condition == "natural (as published)":
         means = {
             row.name: as_return(row.summary.mean)
-            for other in board.views
+            for other in board.tabs
             if other.condition == "standard"
             for row in other.rows
             if row.kind == "published" and row.summary
         }
         pairs = [
             Pair(row, means[row.name], as_return(row.summary.mean))
-            for row in view.rows
+            for row in tab.rows
             if row.summary and row.kind == "published" and row.name in means
         ]
         pairs += [
             Pair(row, as_return(row.summary.mean), as_return(row.summary.mean))
-            for row in view.references
+            for row in tab.references
             if row.summary
         ]
         return scatter_chart(pairs, "mean over tasks")

@@ -13,9 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from ..evaluation.conditions import TASK_NAMES, Condition
+from ..evaluation.conditions import ACTION_REPEAT, TASK_NAMES, Condition
 from ..evaluation.published import PublishedEntry
-from ..evaluation.records import Results
+from ..evaluation.records import REFERENCES, Results
+from ..evaluation.references import PROTOCOL_PACE, Pace, pace_of, reference_at
 from ..evaluation.scores import EntryScores
 from ..evaluation.statistics import (
     MAX_RETURN,
@@ -45,6 +46,18 @@ class MeasuredEntry:
     scores: EntryScores
     slug: str
     is_reference: bool
+    composed_at: Pace | None = None
+    """The pace at which a reference was put together."""
+
+    @property
+    def pace(self) -> Pace:
+        """The action repeat on each task."""
+        return pace_of(self.results.runs) if self.composed_at is None else self.composed_at
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions under which there are records."""
+        return tuple(self.scores.returns)
 
     @property
     def name(self) -> str:
@@ -60,12 +73,12 @@ class MeasuredEntry:
 
     @cached_property
     def video_gap(self) -> Estimate | None:
-        """Interquartile mean on training minus on test videos; `None` for policies that do not look."""
+        """Interquartile mean on training minus on test videos; `None` for the references."""
         return None if self.is_reference else self._pair("natural-train", "natural-test", difference)
 
     @cached_property
     def robustness(self) -> Estimate | None:
-        """Interquartile mean on test videos ÷ on standard; `None` for policies that do not look."""
+        """Interquartile mean on test videos ÷ on standard; `None` for the references."""
         return None if self.is_reference else self._pair("natural-test", "standard", ratio)
 
     def _pair(
@@ -77,7 +90,14 @@ class MeasuredEntry:
     def remarks(self, condition: Condition) -> tuple[str, ...]:
         """What a reader should know before comparing."""
         runs = [run for run in self.results.runs if condition in run.conditions]
-        remarks = [f"action repeat {n}" for n in sorted({run.action_repeat for run in runs} - {2})]
+        repeats = sorted({run.action_repeat for run in runs})
+        remarks = (
+            [] if repeats in ([], [ACTION_REPEAT]) else [f"action repeat {', '.join(map(str, repeats))}"]
+        )
+        if self.results.is_reference and not self.is_reference:
+            remarks.append("own measurement")
+        elif not self.is_reference and not any(reference_at(name, self.pace) for name in REFERENCES):
+            remarks.append(f"no {' or '.join(REFERENCES)} at this action repeat")
         if condition != "standard" and any(run.trained_on == "standard" for run in runs):
             remarks.append("trained on standard")
         if condition == "standard" and any(run.trained_on == "natural" for run in runs):
@@ -87,9 +107,13 @@ class MeasuredEntry:
         return tuple(remarks)
 
 
+BADGES = {"zero": "blind baseline", "random": "blind baseline"}
+"""What a table says of a reference policy."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """An entry in a view. Estimates are `None` where the entry has too little for them."""
+    """An entry in a tab. Estimates are `None` where the entry has too little for them."""
 
     name: str
     kind: Kind
@@ -102,10 +126,16 @@ class Row:
     slug: str | None = None
     colour: int | None = None
     source: str = ""
+    pace: Pace = PROTOCOL_PACE
     remarks: tuple[str, ...] = ()
     video_gap: Estimate | None = None
     robustness: Estimate | None = None
     profile: Profile | None = None
+
+    @property
+    def badge(self) -> str:
+        """What to know of a reference policy, in a word or two."""
+        return BADGES.get(self.name, "reference")
 
 
 def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, int]) -> Row:
@@ -131,6 +161,7 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
         training_steps=steps,
         slug=entry.slug,
+        pace=entry.pace,
         colour=colours.get(entry.slug),
         remarks=entry.remarks(condition),
         video_gap=entry.video_gap if condition != "standard" else None,
@@ -143,7 +174,7 @@ def published_row(entry: PublishedEntry) -> Row:
     """The row of a column of the paper: means alone."""
     known = {task: value for task, value in entry.returns.items() if value is not None}
     summary = None
-    if len(known) == len(TASK_NAMES):
+    if set(known) >= set(TASK_NAMES):
         means = np.array(list(known.values())) / MAX_RETURN
         nothing = Estimate(float("nan"))
         mean = float(means.mean())
@@ -162,5 +193,5 @@ def published_row(entry: PublishedEntry) -> Row:
 
 @lru_cache(maxsize=64)
 def shared_bootstrap(units: int, draws: int = DRAWS, seed: int = 0) -> Bootstrap | None:
-    """The draws for ten tasks × `units`, made once for the whole board; `None` for one unit, which has no spread."""
+    """The draws for all tasks × `units`, made once for the whole board; `None` for one unit, which has no spread."""
     return Bootstrap(len(TASK_NAMES), units, draws, seed) if units > 1 else None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ..errors import InvalidArgument, ResultsError
+from ..errors import ResultsError
 from ..evaluation.records import Results
 from ..evaluation.statistics import Estimate
 from ..version import __version__
@@ -27,8 +26,8 @@ from .board import make_board
 from .entry_charts import short_steps
 from .entry_page import entry_page
 from .overview_page import overview_page
+from .site_folder import write_site
 
-MARKER = ".natural-mujoco-site.json"
 FILMS = (".mp4", ".webm")
 PICTURES = (".gif", ".png", ".jpg", ".webp")
 MAX_MEDIA_BYTES = 20 * 2**20
@@ -45,10 +44,10 @@ def build_site(
     """Writes the site of checked results `files` (path and content of each) to the folder `out`.
 
     Returns what was written, index.html first. A site that was built there before is replaced; a folder with
-    anything else in it is refused.
+    anything else in it is refused. What ends the build early leaves the old pages or the new, each of them whole.
 
-    Raises `InvalidArgument` for an `out` that is in use or entries that clash, `ResultsError` for media that are
-    missing, too large or outside of the results file's folder, or if the pages cannot be written.
+    Raises `InvalidArgument` for an `out` that is in use or a link, and for entries that clash; `ResultsError` for media
+    that are missing, too large or outside of the results file's folder, or if the pages cannot be written.
     """
     board = make_board([results for _, results in files], published)
     sources = {id(results): path for path, results in files}
@@ -61,7 +60,7 @@ def build_site(
         if not entry.is_reference:
             data["media"] = _media(entry.results, sources[id(entry.results)], entry.slug, copies)
         pages[f"entries/{entry.slug}.html"] = render("entry.html", data)
-    return _write(out, pages, copies)
+    return write_site(out, pages, copies)
 
 
 class _Renderer:
@@ -137,32 +136,3 @@ def _media(results: Results, source: Path, slug: str, copies: dict[str, Path]) -
         caption = ", ".join(part for part in (media.task, media.condition, media.caption) if part)
         shown.append({"path": f"../{name}", "caption": caption, "is_film": ending in FILMS})
     return shown
-
-
-def _write(out: Path, pages: dict[str, bytes], copies: dict[str, Path]) -> list[Path]:
-    marker = out / MARKER
-    try:
-        if out.exists() and not out.is_dir():
-            raise InvalidArgument(f"--out {out} is a file: give a folder.")
-        if out.is_dir() and any(out.iterdir()):
-            if not marker.is_file():
-                raise InvalidArgument(f"--out {out} holds other files: give an empty folder or a new one.")
-            for name in json.loads(marker.read_bytes())["files"]:
-                old = (out / name).resolve()
-                if old.is_relative_to(out.resolve()):
-                    old.unlink(missing_ok=True)
-        out.mkdir(parents=True, exist_ok=True)
-        marker.write_text(json.dumps({"files": [*pages, *copies]}))
-        for name, content in pages.items():
-            (out / name).parent.mkdir(exist_ok=True)
-            (out / name).write_bytes(content)
-        for name, source in copies.items():
-            (out / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, out / name)
-    except OSError as error:
-        raise ResultsError(f"Cannot write the site to {out}: {error.strerror}: {error.filename}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InvalidArgument):
-            raise
-        raise InvalidArgument(f"{marker} is damaged: remove {out} and build again.") from error
-    return [out / name for name in (*pages, *copies)]

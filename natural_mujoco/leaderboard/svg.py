@@ -1,7 +1,7 @@
-"""Drawing plots as SVG text: a scale, a canvas, markers.
+"""Drawing plots as SVG text: a scale, a drawing, markers.
 
 - `Scale`: from values to pixels, with ticks.
-- `Canvas`: collects elements and escapes every text.
+- `Drawing`: collects elements and escapes every text.
 - `number`: coordinates without superfluous digits.
 
 Colours, line styles and fonts come from the page's style sheet by class, so that one drawing serves light and dark.
@@ -50,7 +50,7 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-class Canvas:
+class Drawing:
     """An SVG drawing of `width` × `height` units, labelled for those who cannot see it."""
 
     def __init__(self, width: float, height: float, label: str, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""The leaderboard as text and as Markdown: the same views and numbers as the site.
+"""The leaderboard as text and as Markdown: the same tabs and numbers as the site.
 
 - `text_tables`, `markdown_tables`.
 """
@@ -15,18 +15,18 @@ from rich.text import Text
 
 from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.statistics import Estimate
-from .board import Board, View
+from .board import Board, Tab
 from .overview_charts import AGGREGATES
 from .rows import Row
 
 
 def text_tables(board: Board, condition: str | None = None) -> str:
-    """The views (of one condition, if given) as plain tables: the aggregates of each entry, then its tasks' means."""
+    """The tabs (of one condition, if given) as plain tables: the aggregates of each entry, then its tasks' means."""
     out = StringIO()
     console = rich.console.Console(file=out, width=10_000, no_color=True, highlight=False)
-    for view in _chosen(board, condition):
-        console.print(Text(f"{view.title}: {view.videos}"))
-        heads, rows = _cells(view)
+    for tab in _chosen(board, condition):
+        console.print(Text(f"{tab.title}: {tab.videos}"))
+        heads, rows = _cells(tab)
         first = len(heads) - len(TASK_NAMES)
         _print(console, heads[:first], [row[:first] for row in rows])
         # Intervals of single tasks are in Markdown and on the site: with them no terminal is wide enough.
@@ -50,11 +50,11 @@ def _two_lines(task: str) -> str:
 
 
 def markdown_tables(board: Board, condition: str | None = None) -> str:
-    """The views (of one condition, if given) as Markdown tables."""
+    """The tabs (of one condition, if given) as Markdown tables."""
     parts = []
-    for view in _chosen(board, condition):
-        heads, rows = _cells(view)
-        parts.append(f"## {_escaped(view.title)}: {_escaped(view.videos)}\n")
+    for tab in _chosen(board, condition):
+        heads, rows = _cells(tab)
+        parts.append(f"## {_escaped(tab.title)}: {_escaped(tab.videos)}\n")
         parts.append("| " + " | ".join(map(_escaped, heads)) + " |")
         parts.append("|" + "|".join(" --- " if k in (1, 2) else " ---: " for k in range(len(heads))) + "|")
         parts += ["| " + " | ".join(map(_escaped, row)) + " |" for row in rows]
@@ -62,14 +62,14 @@ def markdown_tables(board: Board, condition: str | None = None) -> str:
     return "\n".join(parts)
 
 
-def _chosen(board: Board, condition: str | None) -> Iterator[View]:
-    for view in board.views:
-        if condition is None or view.condition == condition:
-            yield view
+def _chosen(board: Board, condition: str | None) -> Iterator[Tab]:
+    for tab in board.tabs:
+        if condition is None or tab.condition == condition:
+            yield tab
 
 
-def _cells(view: View) -> tuple[list[str], list[list[str]]]:
-    ranked = any(row.rank for row in view.rows)
+def _cells(tab: Tab) -> tuple[list[str], list[list[str]]]:
+    ranked = any(row.rank for row in tab.rows)
     aggregates = AGGREGATES if ranked else AGGREGATES[1:]
     names = {
         "Interquartile mean": "IQM",
@@ -79,7 +79,7 @@ def _cells(view: View) -> tuple[list[str], list[list[str]]]:
     }
     heads = ["rank", "entry", "units", *(names[a.name] for a in aggregates), *TASK_NAMES]
     rows = []
-    for row in view.rows:
+    for row in tab.rows:
         rows.append(
             [
                 str(row.rank or ""),
@@ -93,7 +93,7 @@ def _cells(view: View) -> tuple[list[str], list[list[str]]]:
 
 
 def _name(row: Row) -> str:
-    kind = {"measured": "", "published": f" [published: {row.source}]", "reference": " [does not look]"}[
+    kind = {"measured": "", "published": f" [published: {row.source}]", "reference": f" [{row.badge}]"}[
         row.kind
     ]
     remarks = f" ({', '.join(row.remarks)})" if row.remarks else ""

@@ -16,9 +16,11 @@ ALLOWED = (
     "natural_mujoco.evaluation.conditions",
     "natural_mujoco.evaluation.curves",
     "natural_mujoco.evaluation.episodes",
+    "natural_mujoco.evaluation.fields",
     "natural_mujoco.evaluation.protocol",
     "natural_mujoco.evaluation.ray_tasks",
     "natural_mujoco.evaluation.records",
+    "natural_mujoco.files",
 )
 
 

@@ -8,20 +8,27 @@ import pytest
 import torch
 
 from agents.training.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
+from agents.training.state import PolicyState
 from natural_mujoco import NaturalMujocoError
 
 
 def save(run: Path, number: int) -> Path:
-    return save_checkpoint(run, number, {"x": torch.full((3,), float(number))}, {"steps": number})
+    return save_checkpoint(
+        run, number, {"x": torch.full((3,), float(number))}, {"control_steps": number, "action_size": 1}
+    )
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     tensors = {"a": torch.randn(2, 3), "b": torch.arange(4, dtype=torch.uint8), "c": torch.tensor(1.5)}
-    save_checkpoint(tmp_path, 7, tensors, {"n": 3, "big": 2**100, "list": [1.5]})
-    loaded = load_checkpoint(tmp_path)
+    save_checkpoint(tmp_path, 7, tensors, {"control_steps": 3, "action_size": 1, "big": 2**100})
+
+    class State(PolicyState):
+        big: int
+
+    loaded = load_checkpoint(tmp_path, State)
     assert loaded is not None
     assert all(torch.equal(loaded.tensors[k], v) for k, v in tensors.items())
-    assert loaded.state["big"] == 2**100
+    assert loaded.state.big == 2**100
     assert loaded.path.name == "000000000007"
 
 
@@ -29,13 +36,13 @@ def test_the_last_two_are_kept_and_the_newest_is_loaded(tmp_path: Path) -> None:
     for number in (5, 20, 100):
         save(tmp_path, number)
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["000000000020", "000000000100"]
-    loaded = load_checkpoint(tmp_path)
+    loaded = load_checkpoint(tmp_path, PolicyState)
     assert loaded is not None
-    assert loaded.state["steps"] == 100
+    assert loaded.state.control_steps == 100
 
 
 def test_nothing_saved_is_none(tmp_path: Path) -> None:
-    assert load_checkpoint(tmp_path) is None
+    assert load_checkpoint(tmp_path, PolicyState) is None
 
 
 def truncate(path: Path) -> None:
@@ -60,9 +67,9 @@ def test_a_damaged_one_is_passed_over_for_the_one_before_and_said(
     save(tmp_path, 1)
     damage(save(tmp_path, 2) / file)  # type: ignore[operator]
     said: list[str] = []
-    loaded = load_checkpoint(tmp_path, said.append)
+    loaded = load_checkpoint(tmp_path, PolicyState, said.append)
     assert loaded is not None
-    assert loaded.state["steps"] == 1
+    assert loaded.state.control_steps == 1
     assert loaded.tensors["x"].tolist() == [1, 1, 1]
     assert len(said) == 1
     assert "000000000002" in said[0]
@@ -73,15 +80,15 @@ def test_all_damaged_is_an_error_with_the_remedy(tmp_path: Path) -> None:
     for number in (1, 2):
         truncate(save(tmp_path, number) / TENSORS)
     with pytest.raises(NaturalMujocoError, match="start the run again"):
-        load_checkpoint(tmp_path, lambda _: None)
+        load_checkpoint(tmp_path, PolicyState, lambda _: None)
 
 
 def test_state_of_another_checkpoint_is_damage(tmp_path: Path) -> None:
     one, two = save(tmp_path, 1), save(tmp_path, 2)
     (two / STATE).write_bytes((one / STATE).read_bytes())
-    loaded = load_checkpoint(tmp_path, lambda _: None)
+    loaded = load_checkpoint(tmp_path, PolicyState, lambda _: None)
     assert loaded is not None
-    assert loaded.state["steps"] == 1
+    assert loaded.state.control_steps == 1
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -94,13 +101,13 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(NaturalMujocoError, match=r"No space left on device.*resumes from the last"):
+    with pytest.raises(NaturalMujocoError, match=r"The disk is full: free some space.*resume from the last"):
         save(tmp_path, 2)
     monkeypatch.undo()
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["000000000001"]
-    loaded = load_checkpoint(tmp_path)
+    loaded = load_checkpoint(tmp_path, PolicyState)
     assert loaded is not None
-    assert loaded.state["steps"] == 1
+    assert loaded.state.control_steps == 1
 
 
 def test_an_unfinished_write_of_a_killed_run_is_no_checkpoint(tmp_path: Path) -> None:
@@ -108,9 +115,9 @@ def test_an_unfinished_write_of_a_killed_run_is_no_checkpoint(tmp_path: Path) ->
     left = tmp_path / "checkpoints" / ".000000000002.tmp"
     left.mkdir()
     (left / TENSORS).write_bytes(b"half")
-    loaded = load_checkpoint(tmp_path)
+    loaded = load_checkpoint(tmp_path, PolicyState)
     assert loaded is not None
-    assert loaded.state["steps"] == 1
+    assert loaded.state.control_steps == 1
     save(tmp_path, 2)
     assert not left.exists()
 

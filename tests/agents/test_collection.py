@@ -12,6 +12,7 @@ import torch
 from agents.training.collection import Collector, environment_id, episode_seeds, make_environments
 from agents.training.config import CVRLConfig, EnvironmentConfig
 from agents.training.replay import Replay
+from agents.training.state import CollectorState
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .fake_envs import FakeEnvs
@@ -94,15 +95,15 @@ def test_it_resumes_in_the_middle_of_an_episode(tmp_path: Path, steps: int) -> N
 
     first = make_collector(tmp_path / "parts", lengths)
     run(first, steps)
-    replay = json.loads(json.dumps(first.replay.sync()))
-    state = json.loads(json.dumps(first.state()))
+    replay = first.replay.sync()
+    state = CollectorState.model_validate(json.loads(json.dumps(first.state())))
     tensors = first.memory_tensors()
     noise = first.agent.acting_noise.get_state()
 
     second = make_collector(tmp_path / "parts", lengths)
-    second.replay.restore(replay)
+    second.replay.restore(replay, first.replay.tensors(), "it")
     second.agent.acting_noise.set_state(noise)
-    second.restore(state, tensors)
+    second.restore(state, tensors, "it")
     assert second.envs.steps_taken == max(0, second.row - 1)
     run(second, 30 - steps)
     assert np.array_equal(whole.replay._frames.data[:, steps:30], second.replay._frames.data[:, steps:30])
@@ -112,12 +113,12 @@ def test_it_resumes_in_the_middle_of_an_episode(tmp_path: Path, steps: int) -> N
 def test_a_simulator_that_changed_is_noticed_on_resuming(tmp_path: Path) -> None:
     first = make_collector(tmp_path)
     run(first, 5)
-    state, replay = first.state(), first.replay.sync()
+    state, replay = CollectorState.model_validate(first.state()), first.replay.sync()
     second = make_collector(tmp_path)
-    second.replay.restore(replay)
+    second.replay.restore(replay, first.replay.tensors(), "it")
     second.seed = 6  # stands for other videos or another MuJoCo
     with pytest.raises(NaturalMujocoError, match="have changed since the checkpoint"):
-        second.restore(state, first.memory_tensors())
+        second.restore(state, first.memory_tensors(), "it")
 
 
 def test_ids_of_tasks_and_variants() -> None:

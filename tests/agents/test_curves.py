@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agents.studies.curves import main, read_curve
-from agents.training.loading import save_config
+from agents.training.run_folder import save_config
 
 from .fake_envs import FakeEnvs
 from .tiny import tiny_cvrl, tiny_dreamer

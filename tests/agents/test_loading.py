@@ -13,7 +13,7 @@ import agents
 from agents.table import AGENTS, preset_config
 from agents.training.checkpoint import save_checkpoint
 from agents.training.config import RESUMABLE, EnvironmentConfig, flatten
-from agents.training.loading import differing_fields, read_config, save_config
+from agents.training.run_folder import differing_fields, read_config, save_config
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .tiny import A, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac

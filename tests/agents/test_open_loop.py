@@ -92,7 +92,7 @@ def test_the_command_works_on_a_run_and_refuses_others(
     config = tiny_dreamer()
     agent = write_run(tmp_path, config)
     replay = filled_replay(tmp_path / "replay", config, CONTEXT + STEPS + 3)
-    state = {"action_size": 2, "control_steps": 1, "replay": replay.sync()}
+    state = {"action_size": 2, "control_steps": 1, "replay": replay.sync().model_dump()}
     save_checkpoint(tmp_path, 2, agent.tensors(), state)
     assert main([str(tmp_path), "--device", "cpu"]) == 0
     assert (tmp_path / "open_loop.png").stat().st_size > 0
@@ -101,7 +101,7 @@ def test_the_command_works_on_a_run_and_refuses_others(
     other = tmp_path / "contrastive"
     agent = write_run(other, config)
     replay = filled_replay(other / "replay", config, CONTEXT + STEPS + 3)
-    save_checkpoint(other, 2, agent.tensors(), {**state, "replay": replay.sync()})
+    save_checkpoint(other, 2, agent.tensors(), {**state, "replay": replay.sync().model_dump()})
     assert main([str(other), "--device", "cpu"]) == 2
     assert "has no decoder" in capsys.readouterr().err
     assert main([str(tmp_path / "nowhere")]) == 1

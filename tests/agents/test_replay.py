@@ -108,7 +108,7 @@ def test_it_is_restored_to_the_last_sync_whatever_came_after(tmp_path: Path, sto
         add_rows(replay, ROWS_BETWEEN_CHECKPOINTS // 2)
         replay.sync()
     again = make_replay(tmp_path, capacity=60, storage=storage)
-    again.restore(state)
+    again.restore(state, replay.tensors(), "state.json")
     assert again.rows == 4000
     for a, b in zip(expected, again.sample(50, 4, np.random.default_rng(4)), strict=True):
         assert torch.equal(a, b)
@@ -177,7 +177,7 @@ def test_a_capacity_below_the_environments_is_refused(tmp_path: Path) -> None:
 
 def test_files_of_another_size_are_refused(tmp_path: Path) -> None:
     make_replay(tmp_path, capacity=100)
-    with pytest.raises(NaturalMujocoError, match="remove the run directory"):
+    with pytest.raises(NaturalMujocoError, match="or was cut off"):
         make_replay(tmp_path, capacity=200)
 
 

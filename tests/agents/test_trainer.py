@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from agents.training.command_line import check_config, main
 from agents.training.replay import Batch
-from agents.training.trainer import Stopped, Trainer, run_directory
+from agents.training.run_folder import run_directory
+from agents.training.trainer import Stopped, Trainer
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 from natural_mujoco.evaluation.conditions import episode_seeds
 
@@ -238,13 +239,13 @@ def test_a_disk_that_fills_up_is_one_sentence(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(trainer.replay, "sync", full)
-    with pytest.raises(NaturalMujocoError, match=r"Cannot write the replay.*No space left on device"):
+    with pytest.raises(NaturalMujocoError, match=r"Cannot write .*The disk is full: free some space"):
         trainer.run()
 
 
 def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NaturalMujocoError, match="Give another --logdir"):
+    with pytest.raises(NaturalMujocoError, match="give another --logdir"):
         Trainer(config(tmp_path / "file" / "run"))
 
 

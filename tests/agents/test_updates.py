@@ -125,7 +125,7 @@ def test_the_fused_adam_steps_as_the_plain_one_whatever_the_layout() -> None:
         if i == 2:  # as if resumed from a file
             saved = {k: v.clone(memory_format=torch.contiguous_format) for k, v in optimiser.state().items()}
             optimiser = Optimiser("x", [ours], 0.1)
-            optimiser.load(saved)
+            optimiser.load(saved, "", "it")
         optimiser.differentiate((ours * gradient).sum())
         optimiser.step()
         stock.grad = gradient.clone()

@@ -32,6 +32,17 @@ def test_build_takes_files_and_folders(
         assert len(list((site / "entries").glob("mine-*.html"))) == 1
 
 
+def test_a_file_without_episodes_is_left_out_and_blocks_nothing(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Versions before left such files where a policy failed at once."""
+    empty = make_results("Empty", training_seeds=1).model_copy(update={"episodes": (), "summary": {}})
+    write_results(results.with_name("empty.json"), empty)
+    assert main(["leaderboard", "build", str(results.parent), "--out", str(tmp_path / "site")]) == 0
+    assert "empty.json is left out: there is no episode in it" in capsys.readouterr().err
+    assert main(["leaderboard", "check", str(results.with_name("empty.json"))]) == 1
+
+
 def test_build_without_entries_shows_references_and_the_paper(tmp_path: Path) -> None:
     assert main(["leaderboard", "build", "--out", str(tmp_path / "site")]) == 0
     assert "CVRL-reward-only" in (tmp_path / "site" / "index.html").read_text()

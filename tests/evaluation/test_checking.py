@@ -10,6 +10,7 @@ import pytest
 
 from natural_mujoco.errors import ResultsError
 from natural_mujoco.evaluation.checking import check_results, load_entry
+from natural_mujoco.evaluation.curves import Setting, setting_of
 from natural_mujoco.evaluation.records import Results, write_results
 
 from .made_up import make_results
@@ -168,6 +169,20 @@ def test_curves_must_belong_to_a_run_and_advance() -> None:
         ({"training_seed": 9}, "no run in the header claims it"),
         ({"steps": curve.steps[::-1]}, "steps must increase"),
         ({"steps": curve.steps[:-1]}, "19 steps but 20 returns"),
+        (
+            {"setting": setting_of(True, videos="embedded", matte="paper")},
+            "was not played by the protocol (rendering reference, matte paper)",
+        ),
+        (
+            {"setting": setting_of(True, videos="ilsvrc-vid-mini")},
+            "was not played by the protocol (videos ilsvrc",
+        ),
+        ({"departures": ("matte paper",), "setting": Setting()}, "was not played by the protocol"),
+        ({"condition": "as trained"}, "does not say in what it differs"),
+        (
+            {"condition": "as trained", "departures": ("matte paper",), "training_seed": 9},
+            "no run in the header claims",
+        ),
     ):
         faults = check_results(entry.model_copy(update={"curves": (curve.model_copy(update=update),)})).faults
         assert any(fault in found for found in faults)

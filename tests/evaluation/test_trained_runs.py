@@ -11,7 +11,7 @@ import pytest
 from agents.table import make_agent
 from agents.training.checkpoint import save_checkpoint
 from agents.training.config import EnvironmentConfig, RunConfig
-from agents.training.loading import save_config
+from agents.training.run_folder import save_config
 from natural_mujoco.cli import main
 from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.policy_source import find_policy

@@ -47,7 +47,7 @@ function fromAddress() {
 addEventListener("hashchange", fromAddress);
 fromAddress();
 
-// Sorting: entries without a number stay at the end, the policies that do not look at the very end.
+// Sorting: entries without a number stay at the end, the reference policies at the very end.
 function sortTable(table, column, descending) {
   const body = table.tBodies[0];
   const rank = (row) => (row.classList.contains("reference") ? 1 : 0);

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from natural_mujoco.errors import InvalidArgument, ResultsError
+from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.records import Media, Results
-from natural_mujoco.leaderboard.board import Board, View, make_board
+from natural_mujoco.leaderboard.board import Board, Tab, make_board
 from natural_mujoco.leaderboard.site import build_site
 from natural_mujoco.leaderboard.tables import markdown_tables, text_tables
-
-from .made_up import make_results
+from tests.evaluation.made_up import make_results
 
 EVIL = "<script>alert(1)</script>"
 
@@ -62,8 +62,8 @@ def board(entries: list[Results]) -> Board:
     return make_board(entries)
 
 
-def view(board: Board, title: str, videos: str = "") -> View:
-    return next(v for v in board.views if v.title == title and videos in v.videos)
+def view(board: Board, title: str, videos: str = "") -> Tab:
+    return next(v for v in board.tabs if v.title == title and videos in v.videos)
 
 
 def test_every_page_is_complete_in_itself(site: Path) -> None:
@@ -105,7 +105,7 @@ def test_only_the_packages_own_scripts_may_run(site: Path) -> None:
 
 
 def test_entries_on_different_videos_never_share_a_table(board: Board) -> None:
-    test_views = [v for v in board.views if v.condition == "natural-test"]
+    test_views = [v for v in board.tabs if v.condition == "natural-test"]
     names = [{row.name for row in v.rows if row.kind == "measured"} for v in test_views]
     assert names == [{"CVRL", EVIL, "Two tasks"}, {"On other videos"}]
     assert [row.rank for v in test_views for row in v.rows if row.name in ("CVRL", "On other videos")] == [
@@ -117,7 +117,7 @@ def test_entries_on_different_videos_never_share_a_table(board: Board) -> None:
 def test_published_entries_have_no_rank_and_no_interval_and_their_natural_ones_stand_alone(
     entries: list[Results], board: Board
 ) -> None:
-    published = [(v, row) for v in board.views for row in v.rows if row.kind == "published"]
+    published = [(v, row) for v in board.tabs for row in v.rows if row.kind == "published"]
     assert len(published) == 12
     for where, row in published:
         assert row.rank is None
@@ -128,7 +128,7 @@ def test_published_entries_have_no_rank_and_no_interval_and_their_natural_ones_s
     assert {row.kind for row in alone.rows} == {"published", "reference"}
     assert alone.rows[0].tasks["ball-in-cup-catch"].mean.point == 980.5
     assert not any(
-        row.kind == "published" for v in make_board(entries, published=False).views for row in v.rows
+        row.kind == "published" for v in make_board(entries, published=False).tabs for row in v.rows
     )
 
 
@@ -149,10 +149,10 @@ def test_what_covers_fewer_tasks_is_listed_without_rank(board: Board) -> None:
     assert row.tasks.keys() == {"walker-walk", "walker-run"}
 
 
-def test_the_policies_that_do_not_look_stand_in_every_table_and_plot(
+def test_the_blind_baselines_stand_in_every_table_and_plot(
     site: Path, entries: list[Results], board: Board
 ) -> None:
-    for v in board.views:
+    for v in board.tabs:
         assert [row.name for row in v.references] == ["zero", "random"]
     source = (site / "index.html").read_text()
     plots = re.findall(r'<svg class="plot (?:intervals|task|profile|scatter)".*?</svg>', source, re.S)
@@ -208,6 +208,29 @@ def test_an_entrys_page_holds_every_episode(site: Path, entries: list[Results]) 
     assert group["r"][4] == pytest.approx(record.return_, abs=0.051)
     video, frame = data["shown"]["2"][4]
     assert (data["videos"][video], frame) == (record.video, record.frame)
+
+
+def test_a_curve_that_was_played_otherwise_stands_apart_under_its_own_label(tmp_path: Path) -> None:
+    entry = make_results("mine", tasks=TASK_NAMES[:1], training_seeds=1, curves=True)
+    own = entry.curves[0].model_copy(update={"condition": "as trained", "departures": ("matte paper",)})
+    assert check_results(entry.model_copy(update={"curves": (own,)})).faults == ()
+    build_site([(Path("a"), entry.model_copy(update={"curves": (*entry.curves, own)}))], tmp_path / "site")
+    source = next((tmp_path / "site" / "entries").glob("mine-*.html")).read_text()
+    assert source.count('<svg class="plot curves"') == 2
+    assert source.count("As trained, not by the protocol: matte paper") == 1
+
+
+def test_notes_speak_of_intervals_only_where_there_are_some(site: Path) -> None:
+    sections = re.findall(
+        r'<section class="view" id="view-([^"]*)".*?</section>', (site / "index.html").read_text(), re.S
+    )
+    parts = re.split(r'<section class="view"', (site / "index.html").read_text())[1:]
+    for name, part in zip(sections, parts, strict=True):
+        plots = re.findall(r'<svg class="plot task".*?</svg>', part, re.S)
+        assert ("Student's 95 % intervals" in part.replace("&#39;", "'")) == any(
+            "whisker" in p for p in plots
+        ), name
+    assert sections[0].startswith("natural-test")
 
 
 def test_the_same_entry_twice_is_refused(entries: list[Results]) -> None:
@@ -279,9 +302,10 @@ def test_other_files_stay_where_they_are(
         build_site([(folder / "results.json", with_media(entries[0], file))], tmp_path / "site")
 
 
-def test_an_empty_board_shows_what_is_published() -> None:
+def test_an_empty_board_begins_with_the_condition_that_counts() -> None:
     board = make_board([])
-    assert [v.condition for v in board.views] == ["standard", "natural (as published)"]
+    assert [v.condition for v in board.tabs] == ["natural-test", "standard", "natural (as published)"]
+    assert [row.name for row in board.tabs[0].rows] == ["zero", "random"]
 
 
 def test_tables_hold_what_the_site_holds(board: Board) -> None:
@@ -293,7 +317,7 @@ def test_tables_hold_what_the_site_holds(board: Board) -> None:
     assert iqm.replace("[", "\\[").replace("]", "\\]") in markdown
     assert EVIL in text
     assert "<" not in re.sub(r"\\.", "", markdown)
-    assert text.count("zero [does not look]") == 2 * 2  # two tables for each of the two video sets
+    assert text.count("zero [blind baseline]") == 2 * 2  # two tables for each of the two video sets
     assert "Standard" not in text
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
@@ -302,7 +326,7 @@ def test_tables_hold_what_the_site_holds(board: Board) -> None:
 def test_colours_stay_with_their_entry(entries: list[Results]) -> None:
     board = make_board([make_results(f"entry {k}", 0.1 + k / 12) for k in range(9)])
     seen: dict[str, set[int | None]] = {}
-    for v in board.views:
+    for v in board.tabs:
         for row in v.rows:
             if row.kind == "measured":
                 seen.setdefault(row.name, set()).add(row.colour)

@@ -14,9 +14,9 @@ from selenium.webdriver.support.ui import Select
 from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.records import Results
 from natural_mujoco.leaderboard.site import build_site
+from tests.evaluation.made_up import make_results
 
 from ..browser import look, requested
-from .made_up import make_results
 
 EVIL = "<script>alert(1)</script>"
 ENTRIES = [("CVRL", 0.8), (EVIL, 0.5), ("Dreamer", 0.3), ("SAC", 0.2)]

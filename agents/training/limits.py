@@ -1,0 +1,59 @@
+"""The numbers that settings may have, by name; the same for flags and for a config.json from anyone.
+
+A rule holds for every field whose last word matches, in every section of every agent. What a number means beyond its
+range, and how fields go together, is checked in command_line.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from .config import RunConfig, flatten
+
+# (pattern of the field's own name, least, most); the first that matches holds.
+_RULES: tuple[tuple[str, float, float], ...] = (
+    (r"num_envs|evaluation_envs", 0, 4096),
+    (r"threads", 0, 4096),
+    (r"action_repeat", 1, 1000),
+    (r"size", 46, 1024),
+    (r"batch_length|horizon|rollout", 1, 100_000),
+    (r"frame_stack|epochs", 1, 1000),
+    (r"capacity", 1, 10**9),
+    (r"(.*_)?depth", 1, 512),
+    (r"(.*_)?layers", 0, 64),
+    (r"(.*_)?(units|hidden|deterministic|stochastic|latent|channels)", 1, 8192),
+    (r"(.*_)?(batch_size|minibatch|episodes|starts)", 0, 1_000_000),
+    (r"random_shift|iterations", 0, 1000),
+    (r"discount|lambda_|(.*_)?target_rate", 0, 1),
+    (r"seed", 0, 2**63 - 1),
+    (r"(.*_)?(std|learning_rate|noise|clip|temperature)", 0, 1e300),
+)
+_WHOLE, _REAL, _TEXT, _MANY = 10**15, 1e300, 4096, 64
+
+
+def first_fault(config: RunConfig) -> tuple[str, str] | None:
+    """The first setting outside its range as (dotted name, what is wrong with it); None where all are inside."""
+    for name, value in flatten(config).items():
+        if isinstance(value, str) and len(value) > _TEXT:
+            return name, f"has {len(value):,} characters; it may have {_TEXT:,}"
+        values = value if isinstance(value, list) else [value]
+        if len(values) > _MANY:
+            return name, f"has {len(values)} numbers; it may have {_MANY}"
+        for number in values:
+            fault = _fault(name.rsplit(".", 1)[-1], number)
+            if fault:
+                return name, fault
+    return None
+
+
+def _fault(name: str, number: object) -> str | None:
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None
+    widest = _WHOLE if isinstance(number, int) else _REAL
+    low, high = next((r[1:] for r in _RULES if re.fullmatch(r[0], name)), (-widest, widest))
+    if math.isfinite(number) and low <= number <= high:
+        return None
+    if number < low:
+        return f"is {number:.12g}; it must be at least {low:.12g}"
+    return f"is {number:.12g}; it must be at most {high:.12g}"

@@ -1,0 +1,80 @@
+"""One column of the replay: an array with a row for every step, and the file that it outlives the process in."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from natural_mujoco import NaturalMujocoError
+
+Storage = Literal["memory", "mapped", "reading"]
+
+
+class Column:
+    """One array [streams, rows, …], in memory with a file behind it or mapped onto that file."""
+
+    def __init__(self, file: Path, shape: tuple[int, ...], dtype: type, storage: Storage) -> None:
+        self.file, self.mapped = file, storage != "memory"
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if (file.exists() or storage == "reading") and file.stat().st_size != size:
+            raise NaturalMujocoError(
+                f"{file} has {file.stat().st_size:,} bytes and not the {size:,} of this run's replay: it is another "
+                "run's or was cut off. Give another --logdir."
+            )
+        if storage == "reading":
+            self.data: NDArray = np.memmap(file, dtype, "r", shape=shape)
+            return
+        with open(file, "r+b" if file.exists() else "w+b") as f:
+            if self.mapped and hasattr(os, "posix_fallocate"):
+                # A full disk shall say so now, not as a bus error later.
+                os.posix_fallocate(f.fileno(), 0, size)
+            else:
+                f.truncate(size)
+        self.data = np.memmap(file, dtype, "r+", shape=shape) if self.mapped else np.zeros(shape, dtype)
+
+    def set(self, row: int, values: NDArray) -> None:
+        """Store one row of every stream."""
+        self.data[:, row] = values
+
+    def take(self, rows: NDArray) -> Tensor:
+        """The rows at flat indices."""
+        return torch.from_numpy(np.take(self.data.reshape(-1, *self.data.shape[2:]), rows, axis=0))
+
+    def checksum(self, row: int) -> int:
+        """CRC-32 of one row of every stream."""
+        return zlib.crc32(np.ascontiguousarray(self.data[:, row]).data)
+
+    def write(self, start: int, stop: int) -> None:
+        """Bring rows [start, stop) of every stream to the file."""
+        if not self.mapped:
+            with open(self.file, "r+b") as f:
+                for stream in self.data:
+                    f.seek(self._offset(stream, start))
+                    f.write(memoryview(stream[start:stop]).cast("B"))
+
+    def sync(self) -> None:
+        """Return once all that was written is on the disk."""
+        if isinstance(self.data, np.memmap):
+            self.data.flush()
+        else:
+            with open(self.file, "r+b") as f:
+                os.fsync(f.fileno())
+
+    def read(self, start: int, stop: int) -> None:
+        """Fetch rows [start, stop) of every stream from the file."""
+        if not self.mapped:
+            with open(self.file, "rb") as f:
+                for stream in self.data:
+                    f.seek(self._offset(stream, start))
+                    f.readinto(memoryview(stream[start:stop]).cast("B"))
+
+    def _offset(self, stream: NDArray, row: int) -> int:
+        index = (stream.ctypes.data - self.data.ctypes.data) // stream.nbytes
+        return int(index * stream.nbytes + row * stream[0].nbytes)

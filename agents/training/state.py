@@ -1,0 +1,77 @@
+"""What a checkpoint's state.json holds beside the tensors: bounded, so that nothing damaged or hostile gets further.
+
+- `PolicyState`: what acting needs.
+- `RunState`: what resuming needs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Rows = Annotated[list[Count], Field(max_length=10_000_000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class PolicyState(_Strict):
+    """The part of a state that a policy has; other fields are left unread."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    control_steps: Count
+    action_size: Annotated[int, Field(ge=1, le=1000)]
+
+
+class _PCG64(_Strict):
+    state: Annotated[int, Field(ge=0, lt=2**128)]
+    inc: Annotated[int, Field(ge=0, lt=2**128)]
+
+
+class Stream(_Strict):
+    """Where one of NumPy's generators stands."""
+
+    bit_generator: Literal["PCG64"]
+    state: _PCG64
+    has_uint32: Annotated[int, Field(ge=0, le=1)]
+    uinteger: Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class CollectorState(_Strict):
+    """The round of episodes that is running, the rows of it that are stored, and the stream of random actions."""
+
+    round: Annotated[int, Field(ge=-1, le=10**12)]
+    row: Count
+    random: Stream
+
+
+class ReplayState(_Strict):
+    """How many rows were ever added, and the episodes they belong to: see replay.py."""
+
+    rows: Count
+    stream: Rows
+    start: Rows
+    end: Rows
+    current: Annotated[list[Annotated[int, Field(ge=-1, le=10**12)]], Field(max_length=10_000)]
+
+
+class RunState(PolicyState):
+    """All of a run that is no tensor. What has a default was not yet written by some version."""
+
+    updates: Count
+    warmups: Count
+    evaluations: Count
+    evaluated_at: Count = 0
+    """Control steps of the last evaluation."""
+    logged: Count
+    seconds: Annotated[float, Field(ge=0)]
+    recent_returns: Annotated[list[float], Field(max_length=10)]
+    sampler: Stream
+    collector: CollectorState
+    replay: ReplayState
+    offsets: Annotated[dict[str, Count], Field(max_length=100)]
+    metrics: Annotated[dict[str, Count], Field(max_length=1000)] = Field(default_factory=dict)
+    """Of each metric since the last line: how many values its sum has."""
