@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from natural_mujoco import TASKS
-from natural_mujoco.rendering.gl import Quality, import_dm_control
+from natural_mujoco.rendering.framebuffer import Quality
+from natural_mujoco.rendering.gl import import_dm_control
 
 SIZE = 64
 COARSE, FINE = Quality(12, 6, 0), Quality(28, 16, 0)

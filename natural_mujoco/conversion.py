@@ -7,6 +7,9 @@ Importing this module imports dm_control and so starts OpenGL's backend: import 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .rendering.gl import import_dm_control
@@ -29,7 +32,8 @@ class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
 
     def __init__(self, task: Task) -> None:
         self.metadata = dict(DmControlCompatibilityV0.metadata)
-        super().__init__(suite.load(task.domain, task.task))
+        with _without_deprecations():
+            super().__init__(suite.load(task.domain, task.task))
         self.metadata["render_fps"] = 1 / self.dt
 
     def reset(
@@ -44,19 +48,54 @@ class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
             del task.get_observation
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Shimmy's `step`, with an empty observation."""
-        task = self._env.task
+        """What Shimmy's `step` gives, with an empty observation and no `info`, without its copies of both."""
+        env = self._env
+        task = env.task
         # On the instance, and only for now: whoever else asks this task gets its class' observation.
         task.get_observation = _nothing
         try:
-            return super().step(action)  # type: ignore[no-any-return]
+            timestep = env.step(action)
         finally:
             del task.get_observation
+        over = timestep.last()
+        terminated = over and timestep.discount == 0
+        return {}, timestep.reward, terminated, over and not terminated, {}
+
+    def close(self) -> None:
+        """Frees the physics, on any thread. May be called again."""
+        physics = self._env.physics
+        try:
+            physics.free()
+        except RuntimeError:
+            # Whoever calls physics.render() leaves dm_control's context current on that thread, where alone it can be
+            # freed: dm_control does so at exit.
+            _left_current_elsewhere.append(physics._contexts)
+            physics._contexts = None
+            physics.free()
+        self._env.close()
 
     @property
     def dm_control_env(self) -> Any:
         """The `dm_control.rl.control.Environment` underneath."""
         return self._env
+
+
+_left_current_elsewhere: list[Any] = []
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """Keeps from users what MuJoCo says to the authors of dm_control's models, which they cannot mend."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "deprecated" not in record.getMessage()
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
 
 
 def _nothing(physics: Any) -> dict[str, Any]:

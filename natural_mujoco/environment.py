@@ -148,11 +148,6 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             rendering=rendering,
             matte=matte,
         )
-        physics = self.dm_control_env.physics
-        if full_render or render_mode is not None:
-            # dm_control sizes its framebuffer once, at its first render.
-            buffer, largest = physics.model.vis.global_, max(self.size, self.render_size)
-            buffer.offwidth, buffer.offheight = max(buffer.offwidth, largest), max(buffer.offheight, largest)
         self._view: View = self._make_view(size=self.size)
         self._people_view: View | None = None
 

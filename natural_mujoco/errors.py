@@ -11,6 +11,7 @@
 - `FileError`: a file that cannot be written, cannot be read, or does not hold what it should.
 - `LockHeld`: another process holds a lock (also a `FileError`).
 - `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
+- `ExpertError`: a state expert that is missing, damaged, or given what it cannot read (also a `ValueError`).
 - `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
 - `EmbeddedVideosWarning`: `videos="auto"` fell back to the embedded clips.
 """
@@ -60,6 +61,10 @@ class WorkerError(NaturalMujocoError, RuntimeError):
 
 class PolicyError(NaturalMujocoError, RuntimeError):
     """A policy that cannot be loaded, raised, hung, or returned something that is no batch of actions."""
+
+
+class ExpertError(NaturalMujocoError, ValueError):
+    """A state expert that is missing, damaged, or given what it cannot read."""
 
 
 class ResultsError(NaturalMujocoError, ValueError):

@@ -264,3 +264,14 @@ def test_actions_out_of_range_are_clipped(task: Task, keep: KeptEnvironments, fo
     infinite = env.step(np.full(env.action_space.shape, np.inf))[1]
     env.reset(seed=1)
     assert infinite == env.step(np.ones(env.action_space.shape))[1]
+
+
+@pytest.mark.parametrize("id_name", TASKS)
+def test_making_an_environment_says_nothing(
+    id_name: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    env = NaturalMujocoEnv(id_name, natural=False)
+    env.reset(seed=0)
+    env.close()
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")

@@ -10,7 +10,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export NATURAL_MUJOCO_HOME="$work/cache"
 
-"$python" -m build --wheel --outdir "$work" . >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+# From a copy in which files lie about that nobody means to publish.
+mkdir "$work/copy"
+cp -R pyproject.toml README.md LICENSE natural_mujoco agents video_manifests "$work/copy"
+for folder in natural_mujoco natural_mujoco/evaluation/entries agents agents/training video_manifests; do
+    touch "$work/copy/$folder/secret.env" "$work/copy/$folder/notes.txt" "$work/copy/$folder/.netrc"
+done
+"$python" -m build --wheel --outdir "$work" "$work/copy" >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 wheel=$(ls "$work"/natural_mujoco-*.whl)
 "$python" - "$wheel" <<'PY'
 import sys, zipfile
@@ -18,7 +24,10 @@ names = zipfile.ZipFile(sys.argv[1]).namelist()
 top = {name.split("/")[0] for name in names}
 packages = {name for name in top if not name.endswith(".dist-info")}
 assert packages == {"natural_mujoco"}, f"the wheel installs {packages}"
-for needed in ("natural_mujoco/agents/__init__.py", "natural_mujoco/video_manifests/embedded.json", "natural_mujoco/py.typed"):
+strays = [name for name in names if name.endswith((".env", ".txt", ".netrc")) and ".dist-info/" not in name]
+assert not strays, f"the wheel takes along what lies about: {strays}"
+for needed in ("natural_mujoco/agents/__init__.py", "natural_mujoco/evaluation/entries/random-repeat-8.json",
+               "natural_mujoco/leaderboard/templates/page.js", "natural_mujoco/video_manifests/embedded.json", "natural_mujoco/py.typed"):
     assert needed in names, f"{needed} is not in the wheel"
 PY
 echo "Installing $(basename "$wheel") in a fresh environment"

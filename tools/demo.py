@@ -9,7 +9,7 @@ import gymnasium as gym
 import imageio.v3 as iio
 
 import natural_mujoco  # noqa: F401  (registers the environments)
-from natural_mujoco.pictures.recording import contact_sheet, roll_out, write_pictures
+from natural_mujoco.pictures.recording import roll_out, task_sheet, write_pictures
 
 OUT = Path("demo")
 ENV_ID = "NaturalMujoco/WalkerWalk-v0"
@@ -44,7 +44,7 @@ def main() -> None:
     write_pictures(OUT / "walker-walk.mp4", frames, env.metadata["render_fps"])
     write_pictures(OUT / "walker-walk.gif", frames[:80], env.metadata["render_fps"])
     env.close()
-    iio.imwrite(OUT / "contact-sheet.png", contact_sheet("embedded"))
+    iio.imwrite(OUT / "contact-sheet.png", task_sheet("embedded"))
     for path in sorted(OUT.iterdir()):
         print(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)")
 

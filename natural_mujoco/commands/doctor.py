@@ -88,15 +88,10 @@ def versions() -> list[Finding]:
 
 def opengl() -> list[Finding]:
     """The backend and its driver, from a context that is really created."""
-    from ..rendering.gl import SOFTWARE_DRIVERS, Canvas, describe_driver, import_dm_control
-    from ..rendering.scene import FAST
+    from ..rendering.framebuffer import describe_driver
+    from ..rendering.gl import SOFTWARE_DRIVERS
 
-    import_dm_control()
-    import mujoco
-
-    canvas = Canvas(mujoco.MjModel.from_xml_string("<mujoco/>"), 64, FAST)
-    driver = describe_driver(canvas)
-    canvas.close()
+    driver = describe_driver()
     seen = f"{driver['backend']}: {driver['renderer']} ({driver['vendor']}, {driver['version']})"
     findings = [Finding("opengl", seen)]
     if any(name.lower() in driver["renderer"].lower() for name in SOFTWARE_DRIVERS):
@@ -115,7 +110,10 @@ def physics() -> list[Finding]:
 
         suite.load("cartpole", "balance")
     except (AttributeError, ImportError, TypeError) as error:
-        remedy = f"dm_control cannot load a task ({error}); `pip install 'mujoco>=3.17,<4'` gives it a MuJoCo it knows"
+        remedy = (
+            f"dm_control cannot load a task ({error}); `pip install 'dm_control>=1.0.49,<2' 'mujoco>=3.17,<4'` gives "
+            "versions that go together"
+        )
         return [Finding("physics", remedy, broken=True)]
     return [Finding("physics", "dm_control loads its tasks")]
 

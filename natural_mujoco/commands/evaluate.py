@@ -19,6 +19,7 @@ a results file. Rerun the command to resume: finished episodes are never played 
 _EPILOG = """\
 policies:
   zero, random         blind baselines: they do nothing, and something at random
+  expert               privileged: it reads the physical state, not the pixels
   module:factory       called with those of the keywords `task` and `action_size` that it takes; returns an object
                        with reset(num_envs) and act(obs uint8[N,H,W,3]) -> float32[N,A]
   RUN_DIR ...          run directories of the bundled agents

@@ -17,7 +17,7 @@ from ..evaluation.conditions import CONDITIONS, TASK_NAMES
 from ..evaluation.durations import in_words
 from ..evaluation.evaluate import Progress
 from ..evaluation.records import Episode, Results
-from ..evaluation.references import pace_of, reference_means
+from ..evaluation.references import pace_of, reference_label, reference_means
 from ..evaluation.rollout import Block
 from ..evaluation.scores import EntryScores
 from ..evaluation.statistics import task_estimates
@@ -108,7 +108,9 @@ def print_results(results: Results, out: Path) -> None:
         table.add_column(condition, justify="right", no_wrap=True)
     references = reference_means(pace_of(results.runs))
     for name in references:
-        table.add_column(name, justify="right", style="dim", no_wrap=True)
+        table.add_column(
+            reference_label(name).replace(" (", "\n("), justify="right", style="dim", no_wrap=True
+        )
     for task in TASK_NAMES:
         cells = []
         for condition in conditions:

@@ -19,7 +19,7 @@ from itertools import islice
 
 from ..backgrounds.manifest import MAX_FRAMES, Manifest, load_manifest, manifest_folders
 from ..errors import ResultsError
-from .conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds, expected_background, split_of
+from .conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds, expected_background, video_split
 from .curves import AS_TRAINED
 from .names import name_fault, skeleton
 from .records import REFERENCES, Results, Run, read_results
@@ -149,7 +149,7 @@ def _video_faults(results: Results) -> Iterator[str]:
     frames = {video.id: min(video.frames or MAX_FRAMES, MAX_FRAMES) for video in manifest.videos}
     expected: dict[tuple[Condition, int], tuple[str, int | None]] = {}
     for number, episode in enumerate(results.episodes):
-        if split_of(episode.condition) is None or episode.video is None or episode.frame is None:
+        if video_split(episode.condition) is None or episode.video is None or episode.frame is None:
             continue
         key = (episode.condition, episode.episode_seed)
         if key not in expected:

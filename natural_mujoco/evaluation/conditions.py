@@ -47,7 +47,7 @@ def episode_seeds(seed: int, episodes: int) -> tuple[int, ...]:
     return tuple(range(first, first + episodes))
 
 
-def split_of(condition: Condition) -> Literal["train", "test"] | None:
+def video_split(condition: Condition) -> Literal["train", "test"] | None:
     """The half of the video set that plays in a condition; `None` for `standard`."""
     return {"standard": None, "natural-train": "train", "natural-test": "test"}[condition]
 
@@ -61,7 +61,7 @@ def environment_spec(
     ('NaturalMujoco/WalkerWalk-v0', {'action_repeat': 2, 'split': 'test', 'videos': 'embedded'})
     """
     row = find_task(task)
-    split = split_of(condition)
+    split = video_split(condition)
     if split is None:
         return row.standard_id, {"action_repeat": action_repeat}
     return row.natural_id, {"action_repeat": action_repeat, "split": split, "videos": videos}
@@ -90,7 +90,7 @@ def expected_background(
     numbers, for the clip and for the frame. The frame is `None` for sets whose clips' lengths are only
     known once they are decoded.
     """
-    split = split_of(condition)
+    split = video_split(condition)
     if split is None:
         raise InvalidArgument("Standard environments have no background.")
     _, background = np.random.SeedSequence(episode_seed).spawn(2)

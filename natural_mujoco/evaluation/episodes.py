@@ -1,13 +1,14 @@
 """The one loop that plays episodes: for evaluations, for those during training, for probes and for recordings.
 
 - `play_episodes`: a policy in several environments at once, from the reset to the end of every episode.
+- `moments`: the same, step by step.
 - `Played`: what an episode earned and what its first observation showed.
 - `Moment`: what somebody who looks on sees of a step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,6 +45,10 @@ class Moment(NamedTuple):
     """`float64[N]`."""
     running: tuple[int, ...]
     """Rows whose episode this step belongs to."""
+    control_steps: npt.NDArray[np.int64]
+    """`int64[N]`, since the reset."""
+    backgrounds: list[tuple[str | None, int | None]]
+    """The clip and frame with which each row began."""
 
 
 def play_episodes(
@@ -66,27 +71,41 @@ def play_episodes(
         InvalidArgument: as many environments as rows there are not.
     """
     wanted = tuple(range(len(seeds)) if rows is None else rows)
+    returns, lengths = [0.0] * len(seeds), [0] * len(seeds)
+    backgrounds: list[Background] = []
+    for moment in moments(policy, envs, seeds, wanted):
+        seen(moment)
+        backgrounds = moment.backgrounds
+        for row in moment.running if moment.actions is not None else ():
+            returns[row] += float(moment.rewards[row])
+            lengths[row] = int(moment.control_steps[row])
+    return [Played(seeds[row], returns[row], lengths[row], *backgrounds[row]) for row in wanted]
+
+
+def moments(
+    policy: Policy, envs: Environments, seeds: Sequence[int], rows: Sequence[int] | None = None
+) -> Iterator[Moment]:
+    """What `play_episodes` plays, step by step, for those who look on or stop early."""
+    wanted = tuple(range(len(seeds)) if rows is None else rows)
     stage = _Together(envs, len(seeds)) if isinstance(envs, gym.vector.VectorEnv) else _Singles(envs, wanted)
     observations, backgrounds = stage.reset(tuple(seeds))
     seed = getattr(policy, "seed", None)
     if callable(seed):
         seed(tuple(seeds))
     policy.reset(len(seeds))
-    returns, lengths = [0.0] * len(seeds), [0] * len(seeds)
-    running = list(wanted)
-    seen(Moment(observations, None, np.zeros(len(seeds)), tuple(running)))
+    running = wanted
+    nothing = np.zeros(len(seeds), np.int64)
+    yield Moment(observations, None, np.zeros(len(seeds)), running, nothing, backgrounds)
     while running:
         # A copy: what a policy does to its observations must not reach the next step's.
         actions = policy.act(observations.copy())
         step = stage.step(actions, running)
         observations = step.observations
-        seen(Moment(observations, actions, step.rewards, tuple(running)))
-        for row in tuple(running):
-            returns[row] += float(step.rewards[row])
-            if step.over[row]:
-                lengths[row] = int(step.control_steps[row])
-                running.remove(row)
-    return [Played(seeds[row], returns[row], lengths[row], *backgrounds[row]) for row in wanted]
+        yield Moment(observations, actions, step.rewards, running, step.control_steps, backgrounds)
+        running = tuple(row for row in running if not step.over[row])
+
+
+Background = tuple[str | None, int | None]
 
 
 @dataclass
@@ -95,9 +114,6 @@ class _Step:
     rewards: npt.NDArray[np.float64]
     over: npt.NDArray[np.bool_]
     control_steps: npt.NDArray[np.int64]
-
-
-Background = tuple[str | None, int | None]
 
 
 class _Singles:
@@ -128,8 +144,7 @@ class _Singles:
             step.observations[row], reward, terminated, truncated, info = self._envs[row].step(actions[row])
             step.rewards[row] = float(reward)
             step.over[row] = terminated or truncated
-            if step.over[row]:
-                step.control_steps[row] = info["control_steps"]
+            step.control_steps[row] = info["control_steps"]
         return step
 
 

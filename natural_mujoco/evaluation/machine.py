@@ -37,13 +37,7 @@ def describe_machine(folder: Path | None = None) -> Machine:
 def gl_renderer() -> str:
     """The OpenGL driver's name, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`. Raises `RenderingError` without OpenGL."""
     # A process of its own: this one may be about to start others, and must not own a GL context then.
-    program = (
-        "from natural_mujoco.rendering.gl import Canvas, Quality, describe_driver, import_dm_control\n"
-        "import_dm_control()\n"
-        "import mujoco\n"
-        "canvas = Canvas(mujoco.MjModel.from_xml_string('<mujoco/>'), 64, Quality(8, 8, 0))\n"
-        "print(describe_driver(canvas)['renderer'])"
-    )
+    program = "from natural_mujoco.rendering.framebuffer import describe_driver; print(describe_driver()['renderer'])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
         from ..errors import RenderingError

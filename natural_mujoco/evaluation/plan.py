@@ -155,6 +155,7 @@ def _run(request: Request, source: PolicySource) -> Run:
         training_steps=source.training_steps,
         trained_on=source.trained_on,
         action_repeat=source.action_repeat,
+        privileged=source.privileged,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgument, NaturalMujocoError, PolicyError
+from ..experts.policy import ExpertPolicy
 from .policy_errors import policy_failed
 from .policy_source import PolicySource, make_importable
 from .protocol import Policy, RandomPolicy, ZeroPolicy
@@ -31,6 +32,8 @@ def load_policy(source: PolicySource, task: str, action_size: int) -> Policy:
         return ZeroPolicy(action_size)
     if source.kind == "random":
         return RandomPolicy(action_size)
+    if source.kind == "expert":
+        return ExpertPolicy(task)
     make_importable(source.import_path)
     # A policy may have left for another folder (Hydra does): the next one is loaded where the command was given.
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What `--policy` names: `zero`, `random`, `module:factory`, or a run directory of the bundled agents.
+"""What `--policy` names: `zero`, `random`, `expert`, `module:factory`, or a run directory of the bundled agents.
 
 - `PolicySource`: what is known of a policy before it is loaded.
 - `find_policy`: resolves what the user wrote.
@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from .. import files
 from ..errors import InvalidArgument, NaturalMujocoError
+from ..experts import experts_digest
 from ..tasks import find_task
 from .conditions import ACTION_REPEAT
 from .fields import ActionRepeat, Line, Seed, Sha256, Steps
@@ -33,7 +34,7 @@ class PolicySource:
     `agent`, `task`, `training_seed`, `training_steps`, `trained_on` and `action_repeat` are read from it.
     """
 
-    kind: Literal["zero", "random", "factory", "run"]
+    kind: Literal["zero", "random", "expert", "factory", "run"]
     text: str
     name: str
     import_path: str
@@ -46,18 +47,27 @@ class PolicySource:
     action_repeat: int = ACTION_REPEAT
     earlier_digest: str | None = None
     """What versions before wrote down as `digest`: their files are continued."""
+    privileged: Literal["state"] | None = None
+    """What the policy is shown beyond pixels; only the package's own expert is."""
+
+    @property
+    def looks(self) -> bool:
+        """Whether what is drawn can matter to the policy."""
+        return self.kind in ("factory", "run")
 
 
 def find_policy(text: str) -> PolicySource:
     """What `--policy text` names.
 
-    Raises `InvalidArgument` if it is none of `zero`, `random`, `module:factory` and a run directory.
+    Raises `InvalidArgument` if it is none of `zero`, `random`, `expert`, `module:factory` and a run directory.
     """
     here = str(Path.cwd())
     if text == "zero":
         return PolicySource("zero", text, text, here)
     if text == "random":
         return PolicySource("random", text, text, here)
+    if text == "expert":
+        return PolicySource("expert", text, text, here, digest=experts_digest(), privileged="state")
     path = Path(text).expanduser()
     if path.is_dir():
         return _describe_run(path.resolve(), here)
@@ -69,7 +79,7 @@ def find_policy(text: str) -> PolicySource:
             "factory", text, printable(text, 200), here, digest=digest, earlier_digest=earlier
         )
     raise InvalidArgument(
-        f"--policy {text!r} is neither zero, random, an importable module:factory, nor a run directory."
+        f"--policy {text!r} is neither zero, random, expert, an importable module:factory, nor a run directory."
     )
 
 

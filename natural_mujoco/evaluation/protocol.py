@@ -22,6 +22,9 @@ class Policy(Protocol):
 
     It may also have `seed(episode_seeds: Sequence[int])`, called before each `reset`. A policy that draws at random
     gives each row its own generator from these, and then plays the same episodes however they are grouped.
+
+    A policy that is privileged, as only the package's `expert` is, has `attach(environments)`, called before that: the
+    environments behind the rows, `None` for rows that are not played.
     """
 
     def reset(self, num_envs: int) -> None:

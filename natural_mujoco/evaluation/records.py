@@ -60,7 +60,7 @@ class Run(Strict):
     """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
 
     `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
-    `training_steps` counts control steps.
+    `training_steps` counts control steps; `privileged` says what it was shown beyond pixels.
     """
 
     policy: LongLine
@@ -71,6 +71,7 @@ class Run(Strict):
     training_steps: Steps | None = None
     trained_on: Literal["standard", "natural"] | None = None
     action_repeat: ActionRepeat = ACTION_REPEAT
+    privileged: Literal["state"] | None = None
 
 
 class Machine(Strict):
@@ -149,7 +150,7 @@ class Results(Strict):
 
     @property
     def is_reference(self) -> bool:
-        """Whether this is the `zero` or `random` policy, against which everything is read."""
+        """Whether this is the `zero`, `random` or `expert` policy, against which everything is read."""
         return {run.policy for run in self.runs} == {self.entry.name} and self.entry.name in REFERENCES
 
     def without_empty_runs(self) -> Results:
@@ -188,7 +189,7 @@ class Results(Strict):
 
 
 REFERENCES = ("zero", "random")
-"""The policies that every score is read against: reserved names."""
+"""The policies that every score is read against, none of which sees pixels: reserved names."""
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:

@@ -1,13 +1,14 @@
-"""What every score is read against, as shipped: `zero` and `random`, measured at action repeats 1, 2, 4 and 8.
+"""What every score is read against, as shipped: `zero`, `random` and `expert`, at action repeats 1, 2, 4 and 8.
 
 - `Pace`: the action repeat on each task. `pace_of`: that of a results file.
 - `reference_at`: a reference policy played at some pace. `reference_means`: all of them, as means by task.
-- `reference_entries`: those at the protocol's action repeat.
+- `reference_entries`: those at the protocol's action repeat. `reference_label`: their names as people read them.
 
-They act without seeing, and the physics of an episode depends on its seed alone, so their returns are the same in front
-of any video and of none: they stand beside entries on every video set. But an action that is held longer pushes
-further: random earns 29 on cartpole-swingup at action repeat 2 and 164 at 8. So they stand beside entries of the same
-action repeat only.
+`zero` and `random` act without seeing; `expert` reads the physical state, is therefore privileged, and is measured at
+the protocol's action repeat alone. The physics of an episode depends on its seed alone, so their returns are the same
+in front of any video and of none: they stand beside entries on every video set. But an action that is held longer
+pushes further: random earns 29 on cartpole-swingup at action repeat 2 and 164 at 8. So they stand beside entries of the
+same action repeat only.
 """
 
 from __future__ import annotations
@@ -76,6 +77,15 @@ def reference_entries() -> tuple[Results, ...]:
     """The shipped results at the protocol's action repeat, `zero` first."""
     found = (_shipped().get((name, ACTION_REPEAT)) for name in REFERENCES)
     return tuple(entry for entry in found if entry is not None)
+
+
+def reference_label(reference: str) -> str:
+    """The name of a reference policy, with what it is shown beyond pixels.
+
+    >>> reference_label("random"), reference_label("expert")
+    ('random', 'expert (privileged: state)')
+    """
+    return f"{reference} (privileged: state)" if reference == "expert" else reference
 
 
 @lru_cache(maxsize=64)

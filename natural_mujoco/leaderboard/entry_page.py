@@ -8,7 +8,7 @@ from typing import Any
 from ..evaluation.conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds
 from ..evaluation.curves import Curve
 from ..evaluation.records import REFERENCES, Machine, Results
-from ..evaluation.references import reference_means
+from ..evaluation.references import reference_label, reference_means
 from ..evaluation.statistics import Estimate, probability_of_improvement, task_estimates
 from .board import Board, Tab
 from .entry_charts import CONDITION_STYLES, conditions_chart, curve_chart, improvement_chart
@@ -49,12 +49,12 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
         "conditions_plot": conditions_chart(tasks, references),
         "legend": [
             *({"name": c, "swatch": swatch(*CONDITION_STYLES[c])} for c in tasks),
-            *({"name": name, "swatch": swatch(name, None)} for name in references),
+            *({"name": reference_label(name), "swatch": swatch(name, None)} for name in references),
         ],
         "improvement": improvement_chart(results.entry.name, rivals) if rivals else None,
         "improvement_note": f"On {main}." if main else "",
         "curves": _curves(results, references),
-        "references": tuple(references),
+        "references": tuple(map(reference_label, references)),
         "numbers": [
             {
                 "task": task,
@@ -148,6 +148,8 @@ def _facts(entry: MeasuredEntry) -> list[tuple[str, str]]:
     ]
     if entry.training_steps is not None:
         facts.insert(0, ("Training", f"{entry.training_steps:,} control steps"))
+    if entry.privileged:
+        facts.insert(0, ("Privileged", f"{entry.privileged}: its policy is shown more than pixels"))
     if results.video_set:
         facts.append(
             ("Videos", f"{results.video_set.name}, manifest sha256 {results.video_set.manifest_hash[:16]}")

@@ -25,13 +25,12 @@ References = Sequence[tuple[Row, Estimate | None]]
 
 TICKS = (0, 250, 500, 750, 1000)
 MOST_ROWS = 12
-_REFERENCE_CLASSES = {"zero": "zero", "random": "random"}
 
 
 def style_of(row: Row) -> str:
     """The class that gives a row its colour: its own, the muted one, the published one or a reference's."""
     if row.kind == "reference":
-        return _REFERENCE_CLASSES.get(row.name, "random")
+        return row.name
     if row.kind == "published":
         return "pub"
     return "cx" if row.colour is None else f"c{row.colour}"

@@ -71,6 +71,11 @@ class MeasuredEntry:
             (run.training_steps for run in self.results.runs if run.training_steps is not None), default=None
         )
 
+    @property
+    def privileged(self) -> str | None:
+        """What its policies are shown beyond pixels, as `state`; `None` for those that see pixels alone or nothing."""
+        return next((run.privileged for run in self.results.runs if run.privileged), None)
+
     @cached_property
     def video_gap(self) -> Estimate | None:
         """Interquartile mean on training minus on test videos; `None` for the references."""
@@ -94,6 +99,8 @@ class MeasuredEntry:
         remarks = (
             [] if repeats in ([], [ACTION_REPEAT]) else [f"action repeat {', '.join(map(str, repeats))}"]
         )
+        if self.privileged:
+            remarks.insert(0, f"privileged: {self.privileged}")
         if self.results.is_reference and not self.is_reference:
             remarks.append("own measurement")
         elif not self.is_reference and not any(reference_at(name, self.pace) for name in REFERENCES):

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from ..evaluation.records import REFERENCES
+
 MARKERS = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",  # circle
     "M-3.6-3.6h7.2v7.2h-7.2z",  # square
@@ -112,7 +114,7 @@ class Drawing:
 
 def swatch(css: str, shape: int | None) -> Markup:
     """A line and a marker for a legend."""
-    kind = "reference" if shape is None or css in ("zero", "random") else "curve"
+    kind = "reference" if shape is None or css in REFERENCES else "curve"
     mark = (
         ""
         if kind == "reference"

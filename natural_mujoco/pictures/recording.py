@@ -2,11 +2,12 @@
 
 - `roll_out`: frames of an episode under smooth random actions.
 - `write_pictures`: frames to a PNG, GIF or MP4.
-- `contact_sheet`: all ten tasks, standard above natural.
+- `task_sheet`: all ten tasks, standard above natural.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,31 +18,42 @@ import imageio.v3 as iio
 import numpy as np
 
 from ..errors import InvalidArgument, unknown
+from ..evaluation.episodes import moments
+from ..evaluation.protocol import Actions, Observations
 from ..rendering.matting import Pixels
 from ..tasks import TASKS
 
 FORMATS = (".png", ".gif", ".mp4")
 
 
-def roll_out(env: gym.Env[Any, Any], steps: int, seed: int, pixels: str = "render") -> list[Pixels]:
-    """`steps` frames of an episode: the `"observation"` or `render()`'s picture after each agent step.
+class SmoothRandom:
+    """Random actions that change little by little (an autoregressive walk), so that robots move as robots do."""
 
-    Actions are random but smooth (an autoregressive walk through the action space), so that robots move as robots
-    do instead of trembling.
-    """
-    rng = np.random.default_rng(seed)
-    observation, _ = env.reset(seed=seed)
-    assert env.action_space.shape is not None
-    shape = env.action_space.shape
-    action = np.zeros(shape, np.float32)
-    frames = []
-    for _ in range(steps):
-        frames.append(observation if pixels == "observation" else env.render())
-        action = np.clip(0.9 * action + 0.4 * rng.standard_normal(shape), -1, 1).astype(np.float32)
-        observation, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            observation, _ = env.reset()
-    return frames  # type: ignore[return-value]
+    def __init__(self, action_size: int, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._action = np.zeros((1, action_size), np.float32)
+
+    def reset(self, num_envs: int) -> None:
+        """The next episode begins at rest."""
+        self._action = np.zeros((num_envs, self._action.shape[1]), np.float32)
+
+    def act(self, obs: Observations) -> Actions:
+        """The next step of the walk."""
+        moved = 0.9 * self._action + 0.4 * self._rng.standard_normal(self._action.shape)
+        self._action = np.clip(moved, -1, 1).astype(np.float32)
+        return self._action
+
+
+def roll_out(env: gym.Env[Any, Any], steps: int, seed: int, pixels: str = "render") -> list[Pixels]:
+    """`steps` frames of episodes from `seed` on: the `"observation"` or `render()`'s picture at each agent step."""
+    policy = SmoothRandom(int(np.prod(env.action_space.shape or ())), seed)
+    frames: list[Pixels] = []
+    for number in itertools.count(seed):
+        for moment in moments(policy, [env], [number]):
+            if len(frames) == steps:
+                return frames
+            frames.append(moment.observations[0].copy() if pixels == "observation" else env.render())  # type: ignore[arg-type]
+    raise AssertionError
 
 
 def check_format(path: Path) -> None:
@@ -68,9 +80,7 @@ def write_pictures(path: Path, frames: Sequence[Pixels], fps: float) -> None:
         iio.imwrite(path, np.stack(frames), fps=fps, codec="libx264", quality=8, macro_block_size=2)
 
 
-def contact_sheet(
-    videos: str, split: str = "train", side: int = 192, steps: int = 7, seed: int = 3
-) -> Pixels:
+def task_sheet(videos: str, split: str = "train", side: int = 192, steps: int = 7, seed: int = 3) -> Pixels:
     """All ten tasks in five columns: each standard picture above the natural one of the same state.
 
     `uint8[4 * (side + gap), 5 * (side + gap), 3]`; the natural cells show different videos.

@@ -1,11 +1,9 @@
-"""OpenGL: which backend dm_control is imported with, and contexts of one's own.
+"""Which OpenGL draws: the backend that dm_control is imported with, and what to do where it does not start.
 
 - `choose_backend`: sets `MUJOCO_GL` where the user did not; must run before dm_control is imported.
 - `import_dm_control`: imports dm_control's suite, or says what is missing.
-- `Canvas`: an off-screen framebuffer for one model, of a size and quality of its own, shared with its like.
-- `explained_failure`: what to do when a context cannot be created.
-- `current_context`: makes one of dm_control's contexts current where that can be.
-- `describe_driver`: which driver draws, for `doctor` and for evaluation records.
+- `take_usable_device`: the next EGL device where the first cannot draw.
+- `explain_context_failure`: what to do when a context cannot be created.
 """
 
 from __future__ import annotations
@@ -13,15 +11,10 @@ from __future__ import annotations
 import ctypes.util
 import os
 import sys
-import threading
-import weakref
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from types import ModuleType, TracebackType
 
-from ..errors import RenderingError
+from ..errors import NaturalMujocoError, RenderingError
+from .egl_devices import EGLDevices
 
 INSTALL_HINT = (
     "Install Mesa's software driver (Debian, Ubuntu: `sudo apt-get install libegl1 libgl1-mesa-dri`; Fedora: "
@@ -30,29 +23,41 @@ INSTALL_HINT = (
 )
 SOFTWARE_DRIVERS = ("llvmpipe", "softpipe", "swrast", "SwiftShader")
 
+# MUJOCO_GL's words, as dm_control and MuJoCo read them.
+_OFF = ("off", "disable", "disabled", "false", "0")
+_GLFW = ("glfw", "on", "enable", "enabled", "true", "1")
+_BACKENDS = ("egl", "osmesa", *_GLFW)
+
 
 def choose_backend() -> None:
     """Makes `MUJOCO_GL` say `egl` on Linux unless the user chose a backend, and keeps Mesa to one thread a context.
 
     EGL draws with and without a display. Where its library is missing, OSMesa is taken if it is there, and
-    GLFW where there is a display. dm_control and MuJoCo read the variable once, when they are imported.
+    GLFW where there is a display. dm_control and MuJoCo read the variable once, when they are imported. A variable that
+    is empty counts as unset, and case does not matter.
 
     Frames of this size take Mesa's software driver longer to hand to its threads than to draw
     (measured: 64×64 walker foreground 1.7 times as fast without), so `LP_NUM_THREADS` is 0 unless it is set. The
     pixels are the same.
+
+    Raises `RenderingError` for a `MUJOCO_GL` or `MUJOCO_EGL_DEVICE_ID` that cannot work, and where there is no OpenGL.
     """
     os.environ.setdefault("LP_NUM_THREADS", "0")
-    if (
-        "MUJOCO_GL" in os.environ
-        or not sys.platform.startswith("linux")
-        or "dm_control._render" in sys.modules
-    ):
+    if "dm_control._render" in sys.modules:
+        return
+    for name in ("MUJOCO_GL", "MUJOCO_EGL_DEVICE_ID", "PYOPENGL_PLATFORM"):
+        _tidy(name)
+    backend = os.environ.get("MUJOCO_GL")
+    if backend is not None:
+        _check_backend(backend)
+        return
+    if not sys.platform.startswith("linux"):
         return
     if ctypes.util.find_library("EGL"):
         os.environ["MUJOCO_GL"] = "egl"
     elif ctypes.util.find_library("OSMesa"):
         os.environ["MUJOCO_GL"] = "osmesa"
-    elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    elif _has_display():
         os.environ["MUJOCO_GL"] = "glfw"
     else:
         raise RenderingError(f"No OpenGL: this machine has no EGL library and no display. {INSTALL_HINT}")
@@ -61,183 +66,189 @@ def choose_backend() -> None:
 def import_dm_control() -> ModuleType:
     """`dm_control.suite`, imported with the backend of `choose_backend`.
 
-    Raises `RenderingError` with the remedy where the OpenGL backend does not start.
+    Raises `RenderingError` with the remedy where OpenGL does not start, `NaturalMujocoError` where the installed
+    dm_control and MuJoCo do not fit together.
     """
     choose_backend()
+    if "dm_control._render" not in sys.modules:
+        _check_device_number()
+        _check_display()
     try:
-        from dm_control import suite
-    except (ImportError, AttributeError, RuntimeError) as error:
-        # PyOpenGL reports a missing libEGL as an AttributeError on None.
-        backend = os.environ.get("MUJOCO_GL", "glfw")
-        raise RenderingError(
-            f"OpenGL does not start with MUJOCO_GL={backend} ({error or type(error).__name__}). {INSTALL_HINT}"
-        ) from error
+        return _import_suite()
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        if not _comes_from_opengl(error.__traceback__):
+            raise NaturalMujocoError(
+                f"dm_control cannot be imported ({_first_line(error)}). Install the versions that go together: "
+                "`pip install 'dm_control>=1.0.49,<2' 'mujoco>=3.17,<4'`."
+            ) from error
+        failure = error
+    if _egl_chosen() and take_usable_device():
+        try:
+            return _import_suite()
+        except Exception as error:
+            failure = error
+    raise RenderingError(_explain_import_failure(failure)) from failure
+
+
+def take_usable_device() -> bool:
+    """Makes dm_control draw on the first EGL device that can, where the user named none and its own choice cannot.
+
+    Returns whether there was another one to take. For this process and those it starts.
+    """
+    if "MUJOCO_EGL_DEVICE_ID" in os.environ or not _egl_chosen():
+        return False
+    try:
+        devices = EGLDevices()
+        if not devices.usable or devices.usable[0] == devices.openable[0]:
+            return False
+    except OSError:
+        return False
+    os.environ["MUJOCO_EGL_DEVICE_ID"] = str(devices.usable[0])
+    renderer = sys.modules.get("dm_control._render.pyopengl.egl_renderer")
+    if renderer is not None:
+        renderer.EGL_DISPLAY = renderer.create_initialized_headless_egl_display()  # type: ignore[attr-defined]
+    return True
+
+
+def explain_context_failure(error: BaseException, width: int, height: int) -> str:
+    """What went wrong and what to do where a context of `width`×`height` pixels could not be created."""
+    from dm_control import _render
+
+    backend, remedy = _render.BACKEND, INSTALL_HINT
+    if backend in _OFF:
+        remedy = (
+            "dm_control was imported while MUJOCO_GL said that nothing is drawn. Set MUJOCO_GL=egl in the environment "
+            "before that, or unset it."
+        )
+    elif sys.platform.startswith("linux") and backend != _canonical(os.environ.get("MUJOCO_GL", "")):
+        remedy = (
+            f"dm_control was imported before natural_mujoco could choose how to draw, and took {backend}. "
+            "Set MUJOCO_GL=egl in the environment, or create the first environment before importing dm_control."
+        )
+    elif backend == "glfw":
+        remedy = (
+            f"MUJOCO_GL=glfw draws on the display {os.environ.get('DISPLAY') or 'of this machine'}, which gives "
+            "none. Unset MUJOCO_GL to draw without a display."
+        )
+    return f"No OpenGL context of {width}x{height} pixels could be created ({_first_line(error)}). {remedy}"
+
+
+def _import_suite() -> ModuleType:
+    from dm_control import suite
+
     return suite  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Quality:
-    """How finely a `Canvas` draws. All of it is fixed when the context is created."""
-
-    slices: int
-    """Segments around a sphere, cylinder or capsule (dm_control: 28)."""
-    stacks: int
-    """Segments along them (dm_control: 16)."""
-    shadow_map: int
-    """Edge of the shadow map in texels, 0 for no shadows (dm_control: 2048)."""
-
-
-class Canvas:
-    """A square off-screen framebuffer of `resolution` pixels for `model`, without multisampling.
-
-    It belongs to the process and the thread that created it; see `current_context`.
-
-    Canvases of one thread share context and framebuffer where resolution, quality and `assets` agree, a word for the
-    model's textures and meshes (`None` shares with nobody). They are drawn on one after the other anyway, and with
-    a framebuffer each, four environments in a process no longer fit into a core's cache.
-    """
-
-    def __init__(self, model: Any, resolution: int, quality: Quality, assets: str | None = None) -> None:
-        self.resolution = resolution
-        self._shared: _Context | None = None
-        place = (os.getpid(), threading.current_thread(), assets, resolution, quality)
-        shared = _contexts.get(place) if assets is not None else None
-        if shared is None:
-            shared = _Context(model, resolution, quality)
-            if assets is not None:
-                _contexts[place] = shared
-        shared.users += 1
-        self._shared = shared
-        self.context = shared.mujoco
-        """MuJoCo's context, to draw with while this canvas is current."""
-
-    @contextmanager
-    def current(self) -> Iterator[Any]:
-        """Makes the context current; yields dm_control's executor, whose `call(f, ...)` runs `f` on its thread."""
-        if self._shared is None:
-            raise RenderingError("This environment is closed. Create a new one.")
-        with current_context(self._shared.gl, self._shared.owner) as executor:
-            yield executor
-
-    def close(self) -> None:
-        """Frees the context with its last canvas. May be called again; does nothing in a forked child."""
-        shared, self._shared = self._shared, None
-        if shared is None or os.getpid() != shared.owner:
-            return
-        shared.users -= 1
-        if shared.users == 0:
-            shared.free()
+def _tidy(name: str) -> None:
+    """The environment variable `name` in lower case, or unset if it is blank: job scripts write `MUJOCO_GL=`."""
+    value = os.environ.get(name)
+    if value is None:
+        return
+    if value.strip():
+        os.environ[name] = value.strip().lower()
+    else:
+        del os.environ[name]
 
 
-class _Context:
-    """What canvases share: dm_control's GL context, and MuJoCo's with its framebuffer."""
-
-    def __init__(self, model: Any, resolution: int, quality: Quality) -> None:
-        import mujoco
-        from dm_control import _render
-
-        self.owner = os.getpid()
-        self.users = 0
-        with explained_failure(resolution):
-            self.gl = _render.Renderer(resolution, resolution)
-            with self.gl.make_current() as executor, _visual_settings(model, resolution, quality):
-                self.mujoco = executor.call(
-                    mujoco.MjrContext, model, mujoco.mjtFontScale.mjFONTSCALE_100.value
-                )
-                executor.call(mujoco.mjr_setBuffer, mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self.mujoco)
-
-    def free(self) -> None:
-        with self.gl.make_current() as executor:
-            executor.call(self.mujoco.free)
-        self.gl.free()
-
-
-# Weak, so that environments which are forgotten instead of closed free theirs too.
-_contexts: weakref.WeakValueDictionary[tuple[object, ...], _Context] = weakref.WeakValueDictionary()
-
-
-@contextmanager
-def explained_failure(resolution: int) -> Iterator[None]:
-    """Turns what goes wrong while a context is created inside into a `RenderingError` with the remedy."""
-    import mujoco
-    from dm_control import _render
-    from OpenGL.error import GLError
-
-    try:
-        yield
-    except (RuntimeError, mujoco.FatalError, GLError) as error:
-        remedy = INSTALL_HINT
-        if sys.platform.startswith("linux") and "MUJOCO_GL" not in os.environ:
-            remedy = (
-                f"dm_control was imported before natural_mujoco could choose how to draw, and took {_render.BACKEND}. "
-                "Set MUJOCO_GL=egl in the environment, or create the first environment before importing dm_control."
-            )
+def _check_backend(backend: str) -> None:
+    if backend in _OFF:
         raise RenderingError(
-            f"No OpenGL context of {resolution}x{resolution} pixels could be created "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). {remedy}"
-        ) from error
-
-
-@contextmanager
-def current_context(gl: Any, owner: int) -> Iterator[Any]:
-    """Makes dm_control's context `gl`, made by process `owner`, current on this thread; yields its executor.
-
-    Raises `RenderingError` after a fork and on another thread than the context's own.
-    """
-    if os.getpid() != owner:
-        raise RenderingError(
-            "This environment was used before the process forked, and an OpenGL context does not survive that. "
-            "Create environments in the worker that uses them, or start workers with `spawn` or `forkserver`."
+            f"MUJOCO_GL={backend} turns OpenGL off, and an observation is a picture. Unset MUJOCO_GL, or set it "
+            "to egl, which needs no display."
         )
-    with ExitStack() as stack:
-        try:
-            executor = stack.enter_context(gl.make_current())
-        except RuntimeError as error:
-            raise RenderingError(
-                "This environment was created on another thread, where its OpenGL context lives. Create it on the "
-                "thread that uses it."
-            ) from error
-        # dm_control remembers which context is current and skips what it holds to be needless, but
-        # mujoco.Renderer and other simulators in this process make theirs current without telling it.
-        executor.call(gl._platform_make_current)
-        yield executor
+    if backend not in _BACKENDS:
+        raise RenderingError(
+            f"MUJOCO_GL is {backend!r}. Valid: egl (needs no display), glfw (needs one), osmesa. Or unset it."
+        )
 
 
-@contextmanager
-def _visual_settings(model: Any, resolution: int, quality: Quality) -> Iterator[None]:
-    """`model.vis` as a new MuJoCo context should read it, and as it was afterwards."""
-    vis_global, vis_quality = model.vis.global_, model.vis.quality
-    wanted = (
-        (vis_global, "offwidth", resolution),
-        (vis_global, "offheight", resolution),
-        (vis_quality, "offsamples", 0),
-        (vis_quality, "numslices", quality.slices),
-        (vis_quality, "numstacks", quality.stacks),
-        (vis_quality, "shadowsize", quality.shadow_map),
-    )
-    before = [getattr(section, field) for section, field, _ in wanted]
+def _check_device_number() -> None:
+    """Raises `RenderingError` where `MUJOCO_EGL_DEVICE_ID` names no device that can be opened."""
+    chosen = os.environ.get("MUJOCO_EGL_DEVICE_ID")
+    if chosen is None or not _egl_chosen():
+        return
     try:
-        for section, field, value in wanted:
-            setattr(section, field, value)
-        yield
-    finally:
-        for (section, field, _), value in zip(wanted, before, strict=True):
-            setattr(section, field, value)
+        devices = EGLDevices()
+    except OSError:
+        return  # the import says what is missing
+    if chosen.isdecimal() and int(chosen) in devices.openable:
+        return
+    if chosen.isdecimal() and int(chosen) < len(devices):
+        wrong = f"EGL device {chosen} (MUJOCO_EGL_DEVICE_ID) cannot be opened here"
+    else:
+        wrong = f"MUJOCO_EGL_DEVICE_ID is {chosen!r}, which is no device of this machine"
+    usable = ", ".join(map(str, devices.usable)) or "none"
+    raise RenderingError(f"{wrong}. Usable: {usable}. Unset it to take the first of these.")
 
 
-def describe_driver(canvas: Canvas) -> dict[str, str]:
-    """`{"backend", "vendor", "renderer", "version"}` of the driver behind `canvas`.
+def _check_display() -> None:
+    if os.environ.get("MUJOCO_GL") in _GLFW and sys.platform.startswith("linux") and not _has_display():
+        raise RenderingError(
+            f"MUJOCO_GL={os.environ['MUJOCO_GL']} draws on a display, and there is none (DISPLAY is not set). Unset "
+            "MUJOCO_GL, or set it to egl, which needs no display."
+        )
 
-    `renderer` is the GL renderer string, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`.
-    """
-    from dm_control import _render
-    from OpenGL import GL
 
-    def strings() -> list[str]:
-        return [
-            (GL.glGetString(name) or b"?").decode() for name in (GL.GL_VENDOR, GL.GL_RENDERER, GL.GL_VERSION)
-        ]
+def _explain_import_failure(error: Exception) -> str:
+    backend, platform = os.environ.get("MUJOCO_GL", "glfw"), os.environ.get("PYOPENGL_PLATFORM")
+    egl_is_there = _loads("EGL", "libEGL.so.1")
+    if backend == "osmesa" and egl_is_there and not _loads("OSMesa", "libOSMesa.so.8", "libOSMesa.so.6"):
+        return (
+            "MUJOCO_GL=osmesa needs OSMesa's library, which is not installed. Unset MUJOCO_GL to draw through EGL, or "
+            "install it (Debian, Ubuntu: `sudo apt-get install libosmesa6`)."
+        )
+    if backend in ("egl", "osmesa") and platform not in (None, backend):
+        return f"MUJOCO_GL={backend} and PYOPENGL_PLATFORM={platform} contradict each other. Unset PYOPENGL_PLATFORM."
+    chosen = _library_of_pyopengl()
+    if backend in ("egl", "osmesa") and egl_is_there and chosen not in (None, backend):
+        return (
+            f"PyOpenGL was imported before the first environment was made, and chose {chosen} instead of {backend}. "
+            f"Make the environment first, or set PYOPENGL_PLATFORM={backend} in the environment."
+        )
+    remedy = INSTALL_HINT if backend in ("egl", "osmesa") else "Unset MUJOCO_GL to draw without a display."
+    return f"OpenGL does not start with MUJOCO_GL={backend} ({_first_line(error)}). {remedy}"
 
-    with canvas.current() as executor:
-        vendor, renderer, version = executor.call(strings)
-    return {"backend": str(_render.BACKEND), "vendor": vendor, "renderer": renderer, "version": version}
+
+def _library_of_pyopengl() -> str | None:
+    """`"egl"`, `"glx"`, `"osmesa"`, …: what PyOpenGL calls OpenGL through; `None` while it is not imported."""
+    platform = getattr(sys.modules.get("OpenGL.platform"), "PLATFORM", None)
+    return None if platform is None else type(platform).__module__.rpartition(".")[2]
+
+
+def _loads(short_name: str, *names: str) -> bool:
+    """Whether a library is there, as `ctypes` finds it or under one of its usual names."""
+    for name in filter(None, (ctypes.util.find_library(short_name), *names)):
+        try:
+            ctypes.CDLL(name)
+            return True
+        except OSError:
+            continue
+    return False
+
+
+def _canonical(backend: str) -> str:
+    backend = backend.strip().lower()
+    return "glfw" if backend in _GLFW else backend
+
+
+def _comes_from_opengl(traceback: TracebackType | None) -> bool:
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] in ("OpenGL", "glfw") or name.startswith("dm_control._render"):
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _egl_chosen() -> bool:
+    return os.environ.get("MUJOCO_GL") == "egl"
+
+
+def _has_display() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,7 +1,8 @@
-"""Draws a physics state, whole or its foreground alone, at a multiple of the wanted resolution.
+"""Draws a physics state: whole as dm_control does, or at a multiple of the wanted resolution, the foreground alone too.
 
 - `FAST`, `REFERENCE`: the two qualities. They are part of what `v0` means: changing them changes pixels.
 - `SceneRenderer`: an RGBA drawer for one physics.
+- `ReferenceRenderer`: dm_control's own picture, bit for bit.
 
 How the numbers were chosen is in `docs/rendering.md`; `benchmarks/rendering.py` measures them again.
 """
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..tasks import Task
-from .gl import Canvas, Quality
+from .framebuffer import Framebuffer, Quality
 from .matting import Pixels, downsample
 
 FAST = Quality(slices=12, stacks=6, shadow_map=0)
@@ -27,7 +28,41 @@ REFERENCE = Quality(slices=28, stacks=16, shadow_map=2048)
 _SCENERY_GROUP = 2
 
 
-class SceneRenderer:
+class _Renderer:
+    """MuJoCo's scene of one physics from the task's camera, and the framebuffer that it is drawn in."""
+
+    def __init__(self, physics: Any, task: Task, size: int, quality: Quality | None, channels: int) -> None:
+        import mujoco
+        from dm_control.mujoco import wrapper
+
+        # dm_control's wrappers own these; they live as long as the physics does.
+        self._model, self._data = physics.model.ptr, physics.data.ptr
+        self._option = wrapper.MjvOption()
+        self._perturb = mujoco.MjvPerturb()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._camera.fixedcamid = task.camera_id
+        self._scene = mujoco.MjvScene(self._model, maxgeom=_scene_capacity(self._model))
+        self._viewport = mujoco.MjrRect(0, 0, size, size)
+        self._samples: Pixels = np.empty((size, size, channels), np.uint8)
+        self._update, self._everything = mujoco.mjv_updateScene, mujoco.mjtCatBit.mjCAT_ALL.value
+        # The tasks of a domain have one model.
+        self._framebuffer = Framebuffer(self._model, size, quality, assets=task.domain)
+
+    def _draw_samples(self) -> None:
+        """The current state, bottom row first, into `_samples`."""
+        self._update(
+            self._model, self._data, self._option, self._perturb, self._camera, self._everything, self._scene
+        )
+        self._framebuffer.draw(self._viewport, self._scene, self._samples)
+
+    def close(self) -> None:
+        """Frees the GL context and lets go of the physics. May be called again."""
+        self._framebuffer.close()
+        self._model = self._data = self._scene = None
+
+
+class SceneRenderer(_Renderer):
     """Draws the `physics` of `task` from the task's camera in `size`×`size` pixels.
 
     The task's scenery and the sky are left out, and the result's alpha is the coverage of what remains; with
@@ -45,19 +80,9 @@ class SceneRenderer:
         supersampling: int | None = None,
     ) -> None:
         import mujoco
-        from OpenGL import GL
 
-        self._mujoco = mujoco
-        self._gl = GL
-        # dm_control's wrappers own these; they live as long as the physics does.
-        self._model, self._data = physics.model.ptr, physics.data.ptr
         self._supersampling = supersampling or task.samples
-        self._option = mujoco.MjvOption()
-        self._perturb = mujoco.MjvPerturb()
-        self._camera = mujoco.MjvCamera()
-        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._camera.fixedcamid = task.camera_id
-        self._scene = mujoco.MjvScene(self._model, maxgeom=_scene_capacity(self._model))
+        super().__init__(physics, task, size * self._supersampling, quality, channels=4)
         flag = mujoco.mjtRndFlag
         hidden = {flag.mjRND_REFLECTION}
         if not quality.shadow_map:
@@ -70,38 +95,25 @@ class SceneRenderer:
         for index in hidden:
             self._scene.flags[index] = 0
 
-        resolution = size * self._supersampling
-        self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
-        self._samples: Pixels = np.empty((resolution, resolution, 4), np.uint8)
-        # The tasks of a domain have one model.
-        self.canvas = Canvas(self._model, resolution, quality, assets=task.domain)
-
     def draw(self) -> Pixels:
         """The current state as premultiplied RGBA, `uint8[size, size, 4]`, top row first; a new array."""
-        self._mujoco.mjv_updateScene(
-            self._model,
-            self._data,
-            self._option,
-            self._perturb,
-            self._camera,
-            self._mujoco.mjtCatBit.mjCAT_ALL.value,
-            self._scene,
-        )
-        with self.canvas.current() as executor:
-            executor.call(self._draw_samples)
+        self._draw_samples()
         # OpenGL's first row is the bottom one.
         image: Pixels = cv2.flip(downsample(self._samples, self._supersampling), 0)
         return image
 
-    def _draw_samples(self) -> None:
-        self._mujoco.mjr_render(self._viewport, self._scene, self.canvas.context)
-        side = self.canvas.resolution
-        # mjr_readPixels has no alpha; MuJoCo leaves its off-screen buffer bound for reading.
-        self._gl.glReadPixels(0, 0, side, side, self._gl.GL_RGBA, self._gl.GL_UNSIGNED_BYTE, self._samples)
 
-    def close(self) -> None:
-        """Frees the GL context. May be called again."""
-        self.canvas.close()
+class ReferenceRenderer(_Renderer):
+    """`physics.render(size, size, camera_id)`, bit for bit; scene and buffers are kept from frame to frame."""
+
+    def __init__(self, physics: Any, task: Task, size: int) -> None:
+        super().__init__(physics, task, size, quality=None, channels=3)
+
+    def draw(self) -> Pixels:
+        """The current state as `uint8[size, size, 3]`, top row first; a new array."""
+        self._draw_samples()
+        image: Pixels = cv2.flip(self._samples, 0)
+        return image
 
 
 def _scene_capacity(model: Any) -> int:

@@ -10,16 +10,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from ..options import Matte, Rendering
 from ..tasks import Task
-from .gl import current_context, explained_failure
 from .matting import Pixels, composite, paper_matte
-from .scene import FAST, REFERENCE, SceneRenderer
+from .scene import FAST, REFERENCE, ReferenceRenderer, SceneRenderer
 
 
 class View(Protocol):
@@ -36,29 +35,20 @@ class View(Protocol):
 
 
 class ReferenceView:
-    """`physics.render(size, size, camera_id)`, bit for bit; scene and buffers are kept from frame to frame."""
+    """dm_control's own picture."""
 
     def __init__(self, physics: Any, task: Task, size: int) -> None:
-        from dm_control.mujoco.engine import Camera
-
-        # dm_control reads the off-screen buffer's size once, when it creates its context.
-        buffer = physics.model.vis.global_
-        buffer.offwidth, buffer.offheight = max(buffer.offwidth, size), max(buffer.offheight, size)
-        self._owner = os.getpid()
-        with explained_failure(size):
-            self._contexts = physics.contexts
-            self._camera = Camera(physics, height=size, width=size, camera_id=task.camera_id)
+        self._scene = ReferenceRenderer(physics, task, size)
         self._foreground = _LazyForeground(physics, task, size)
 
     def draw(self, video: Pixels | None) -> Pixels:
-        with current_context(self._contexts.gl, self._owner):
-            return np.array(self._camera.render())
+        return self._scene.draw()
 
     def matte(self) -> Pixels:
         return self._foreground.matte()
 
     def close(self) -> None:
-        # The camera draws in the physics' own context, which goes with the physics.
+        self._scene.close()
         self._foreground.close()
 
 
@@ -84,7 +74,7 @@ class FastView:
 class NaturalView:
     """The foreground drawn alone, in one pass that gives colour and coverage, over the video frame."""
 
-    def __init__(self, physics: Any, task: Task, size: int, rendering: str) -> None:
+    def __init__(self, physics: Any, task: Task, size: int, rendering: Rendering) -> None:
         if rendering == "fast":
             self._scene = SceneRenderer(physics, task, size, FAST)
         else:
@@ -129,22 +119,23 @@ class _LazyForeground:
     """The matte of a view that does not need one to draw: nothing is created before it is asked for."""
 
     def __init__(self, physics: Any, task: Task, size: int) -> None:
-        self._arguments = (physics, task, size, FAST)
+        self._physics, self._task, self._size = physics, task, size
         self._scene: SceneRenderer | None = None
 
     def matte(self) -> Pixels:
         if self._scene is None:
-            self._scene = SceneRenderer(*self._arguments)
+            self._scene = SceneRenderer(self._physics, self._task, self._size, FAST)
         coverage: Pixels = self._scene.draw()[..., 3].copy()
         return coverage
 
     def close(self) -> None:
         if self._scene is not None:
             self._scene.close()
+        self._physics = None
 
 
 def make_view(
-    physics: Any, task: Task, *, natural: bool, size: int, rendering: str, matte: str | None = None
+    physics: Any, task: Task, *, natural: bool, size: int, rendering: Rendering, matte: Matte | None = None
 ) -> View:
     """The view for an environment's `rendering` (`"reference"`, `"fast"`) and `matte` (`"semantic"`, `"paper"`).
 

@@ -54,7 +54,7 @@ def test_a_factory_gets_the_keywords_that_it_takes() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nonsense", "neither zero, random, an importable module:factory, nor a run directory"),
+        ("nonsense", "neither zero, random, expert, an importable module:factory, nor a run directory"),
         ("no_such_module_anywhere:make", "no module 'no_such_module_anywhere'"),
         ("a b:c", "neither zero"),
         ("os:", "neither zero"),

@@ -1,39 +1,33 @@
-"""OpenGL contexts: backends, other code that draws, other threads, forks, and freeing."""
+"""Which OpenGL is chosen, and what a user is told where it does not start."""
 
 from __future__ import annotations
 
-import gc
 import os
-import subprocess
 import sys
-import textwrap
-import threading
 from pathlib import Path
+from types import SimpleNamespace
 
-import numpy as np
-import psutil
 import pytest
 
-from natural_mujoco.environment import NaturalMujocoEnv
 from natural_mujoco.errors import RenderingError
 from natural_mujoco.rendering import gl
+from natural_mujoco.rendering.egl_devices import EGLDevices
 
-
-def run_script(source: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python code in a process of its own, with some environment variables changed."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(source), *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from .scripts import run_script
 
 
 @pytest.fixture
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A Linux machine without a display, where the user has set nothing."""
-    for name in ("MUJOCO_GL", "LP_NUM_THREADS", "DISPLAY", "WAYLAND_DISPLAY"):
+    names = (
+        "MUJOCO_GL",
+        "MUJOCO_EGL_DEVICE_ID",
+        "PYOPENGL_PLATFORM",
+        "LP_NUM_THREADS",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+    )
+    for name in names:
         # Set first, so that what the code under test sets is undone as well.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -68,6 +62,168 @@ def test_the_users_own_choice_stays(empty_environment: pytest.MonkeyPatch) -> No
     empty_environment.setenv("LP_NUM_THREADS", "3")
     gl.choose_backend()
     assert (os.environ["MUJOCO_GL"], os.environ["LP_NUM_THREADS"]) == ("glfw", "3")
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_variable_counts_as_unset(empty_environment: pytest.MonkeyPatch, blank: str) -> None:
+    for name in ("MUJOCO_GL", "MUJOCO_EGL_DEVICE_ID", "PYOPENGL_PLATFORM"):
+        empty_environment.setenv(name, blank)
+    empty_environment.setattr(gl.ctypes.util, "find_library", lambda name: f"lib{name}.so")
+    gl.choose_backend()
+    assert os.environ["MUJOCO_GL"] == "egl"
+    assert not {"MUJOCO_EGL_DEVICE_ID", "PYOPENGL_PLATFORM"} & set(os.environ)
+
+
+@pytest.mark.parametrize("written", ["EGL", " egl "])
+def test_case_and_blanks_around_a_backend_do_not_matter(
+    empty_environment: pytest.MonkeyPatch, written: str
+) -> None:
+    empty_environment.setenv("MUJOCO_GL", written)
+    gl.choose_backend()
+    assert os.environ["MUJOCO_GL"] == "egl"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"MUJOCO_GL": "disabled"}, "MUJOCO_GL=disabled turns OpenGL off"),
+        ({"MUJOCO_GL": "0"}, "MUJOCO_GL=0 turns OpenGL off"),
+        ({"MUJOCO_GL": "wgl"}, "MUJOCO_GL is 'wgl'. Valid: egl"),
+        ({"MUJOCO_GL": "glfw"}, "MUJOCO_GL=glfw draws on a display, and there is none"),
+        ({"MUJOCO_GL": "on"}, "MUJOCO_GL=on draws on a display, and there is none"),
+        ({"MUJOCO_EGL_DEVICE_ID": "7"}, "MUJOCO_EGL_DEVICE_ID is '7', which is no device of this machine"),
+        ({"MUJOCO_EGL_DEVICE_ID": "-1"}, "MUJOCO_EGL_DEVICE_ID is '-1', which is no device of this machine"),
+        (
+            {"MUJOCO_EGL_DEVICE_ID": "abc"},
+            "MUJOCO_EGL_DEVICE_ID is 'abc', which is no device of this machine",
+        ),
+        (
+            {"MUJOCO_EGL_DEVICE_ID": "0,1"},
+            "MUJOCO_EGL_DEVICE_ID is '0,1', which is no device of this machine",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_work_is_named_with_the_remedy(
+    empty_environment: pytest.MonkeyPatch, variables: dict[str, str], message: str
+) -> None:
+    for name, value in {"MUJOCO_GL": "egl", **variables}.items():
+        empty_environment.setenv(name, value)
+    for _ in range(2):  # the second attempt of a process says the same
+        with pytest.raises(RenderingError) as raised:
+            gl.import_dm_control()
+        assert message in str(raised.value)
+        assert "nset" in str(raised.value)
+        assert "apt-get" not in str(raised.value)
+
+
+class SomeDevices:
+    """A machine with four GPUs, of which this container may open one."""
+
+    openable, usable = [1, 2], [2]
+
+    def __len__(self) -> int:
+        return 4
+
+
+def test_a_device_that_cannot_be_opened_is_named_with_those_that_can(
+    empty_environment: pytest.MonkeyPatch,
+) -> None:
+    empty_environment.setenv("MUJOCO_GL", "egl")
+    empty_environment.setenv("MUJOCO_EGL_DEVICE_ID", "3")
+    empty_environment.setattr(gl, "EGLDevices", SomeDevices)
+    with pytest.raises(RenderingError, match=r"EGL device 3 .*cannot be opened here\. Usable: 2\."):
+        gl.import_dm_control()
+
+
+def test_the_first_usable_device_is_taken(empty_environment: pytest.MonkeyPatch) -> None:
+    renderer = SimpleNamespace(EGL_DISPLAY="cannot draw")
+    renderer.create_initialized_headless_egl_display = lambda: f"device {os.environ['MUJOCO_EGL_DEVICE_ID']}"
+    empty_environment.setitem(sys.modules, "dm_control._render.pyopengl.egl_renderer", renderer)  # type: ignore[arg-type]
+    empty_environment.setenv("MUJOCO_GL", "egl")
+    empty_environment.setattr(gl, "EGLDevices", SomeDevices)
+    assert gl.take_usable_device()
+    assert (os.environ["MUJOCO_EGL_DEVICE_ID"], renderer.EGL_DISPLAY) == ("2", "device 2")
+    assert not gl.take_usable_device(), "a user's device, and one taken before, stays"
+
+
+def test_an_environment_draws_on_another_device_where_the_first_cannot() -> None:
+    finished = run_script(
+        """
+        import os
+        import gymnasium as gym
+        import natural_mujoco
+        from natural_mujoco.rendering import gl
+        from natural_mujoco.rendering.egl_devices import EGLDevices
+
+        usable = EGLDevices().usable
+        gl.import_dm_control()
+        from dm_control._render.pyopengl import egl_renderer
+
+        egl_renderer.EGL_DISPLAY = egl_renderer.EGL.EGL_NO_DISPLAY
+        EGLDevices.openable = property(lambda self: [-1, *usable])
+        EGLDevices.usable = property(lambda self: usable)
+        env = gym.make("NaturalMujoco/PendulumSwingupStandard-v0")
+        print(env.reset(seed=0)[0].any(), os.environ["MUJOCO_EGL_DEVICE_ID"] == str(usable[0]))
+        """,
+        MUJOCO_GL="egl",
+        MUJOCO_EGL_DEVICE_ID=None,
+    )
+    assert finished.stdout.split() == ["True", "True"], finished.stderr
+
+
+def test_the_devices_of_this_machine_can_be_asked_for() -> None:
+    devices = EGLDevices()
+    assert len(devices) >= 1
+    assert set(devices.usable) <= set(devices.openable) <= set(range(len(devices)))
+    assert devices.usable
+
+
+@pytest.mark.parametrize(
+    ("backend", "first", "message"),
+    [
+        ("egl", "import OpenGL.GL", "PyOpenGL was imported before the first environment was made, and chose"),
+        ("osmesa", "", "MUJOCO_GL=osmesa needs OSMesa's library"),
+        ("osmesa", "import OpenGL.GL", "MUJOCO_GL=osmesa needs OSMesa's library"),
+        (
+            "egl",
+            "os.environ['PYOPENGL_PLATFORM'] = 'osmesa'",
+            "PYOPENGL_PLATFORM=osmesa contradict each other",
+        ),
+        ("disabled", "import OpenGL.GL", "MUJOCO_GL=disabled turns OpenGL off"),
+    ],
+)
+def test_a_backend_that_does_not_start_gives_the_remedy_of_its_cause(
+    backend: str, first: str, message: str
+) -> None:
+    finished = run_script(
+        f"""
+        import os
+        import ctypes
+        load = ctypes.CDLL.__init__
+
+        def refuse(self, name, *rest, **more):
+            if "OSMesa" in str(name):
+                raise OSError(name)
+            load(self, name, *rest, **more)
+
+        ctypes.CDLL.__init__ = refuse
+        {first}
+        import gymnasium as gym
+        import natural_mujoco
+        for _ in range(2):
+            try:
+                gym.make("NaturalMujoco/PendulumSwingupStandard-v0")
+            except natural_mujoco.RenderingError as error:
+                print(error)
+        """,
+        MUJOCO_GL=backend,
+        PYOPENGL_PLATFORM=None,
+        MUJOCO_EGL_DEVICE_ID=None,
+    )
+    told = finished.stdout.splitlines()
+    assert len(told) == 2, finished.stderr
+    assert told[0] == told[1]
+    assert message in told[0]
 
 
 def test_without_any_opengl_the_error_names_the_packages(empty_environment: pytest.MonkeyPatch) -> None:
@@ -146,184 +302,3 @@ def test_importing_the_package_needs_no_opengl() -> None:
         MUJOCO_GL="there is no such backend",
     )
     assert finished.stdout.split() == ["False", "WalkerRun"], finished.stderr
-
-
-def test_the_driver_describes_itself() -> None:
-    model = gl.import_dm_control().load("pendulum", "swingup").physics.model.ptr
-    canvas = gl.Canvas(model, 8, gl.Quality(12, 6, 0))
-    driver = gl.describe_driver(canvas)
-    assert sorted(driver) == ["backend", "renderer", "vendor", "version"]
-    assert all(driver.values())
-    canvas.close()
-    canvas.close()
-    with pytest.raises(RenderingError, match="closed"), canvas.current():
-        pass
-
-
-def test_a_context_larger_than_the_driver_can_draw_is_refused_with_a_sentence() -> None:
-    model = gl.import_dm_control().load("pendulum", "swingup").physics.model.ptr
-    with pytest.raises(RenderingError, match="No OpenGL context of 200000x200000 pixels"):
-        gl.Canvas(model, 200_000, gl.Quality(12, 6, 0))
-    # The failure leaves OpenGL usable, and the model as it was.
-    gl.Canvas(model, 8, gl.Quality(12, 6, 0)).close()
-    assert (model.vis.global_.offwidth, model.vis.quality.numslices) == (640, 28)
-
-
-def test_other_code_that_draws_does_not_disturb(plain_clips: Path) -> None:
-    import mujoco
-
-    natural = NaturalMujocoEnv("CheetahRun", videos=plain_clips)
-    standard = NaturalMujocoEnv("CheetahRun", natural=False)
-    before = [natural.reset(seed=0)[0], standard.reset(seed=0)[0]]
-    physics = natural.dm_control_env.physics
-    renderer = mujoco.Renderer(physics.model.ptr, 40, 40)
-    renderer.update_scene(physics.data.ptr)
-    theirs = renderer.render().copy()
-    for env, expected in zip((natural, standard), before, strict=True):
-        renderer.render()
-        np.testing.assert_array_equal(env.reset(seed=0)[0], expected)
-    np.testing.assert_array_equal(renderer.render(), theirs)
-    renderer.close()
-    natural.close()
-    standard.close()
-
-
-@pytest.mark.parametrize("natural", [True, False])
-def test_another_thread_is_refused_with_a_sentence_and_does_no_harm(natural: bool, plain_clips: Path) -> None:
-    env = NaturalMujocoEnv("CheetahRun", natural, **({"videos": plain_clips} if natural else {}))
-    before, _ = env.reset(seed=0)
-    raised: list[BaseException] = []
-
-    def use() -> None:
-        try:
-            env.reset(seed=0)
-        except RenderingError as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=use)
-    thread.start()
-    thread.join()
-    assert "created on another thread" in str(raised[0])
-    np.testing.assert_array_equal(env.reset(seed=0)[0], before)
-    env.close()
-
-
-def test_environments_live_on_threads_of_their_own(plain_clips: Path) -> None:
-    shown: dict[int, np.ndarray] = {}
-
-    def live(index: int) -> None:
-        env = NaturalMujocoEnv("CheetahRun", videos=plain_clips)
-        env.reset(seed=0, options={"frame": 0, "video": "red"})
-        for _ in range(30):
-            shown[index], *_ = env.step(np.zeros(6))
-        env.close()
-
-    threads = [threading.Thread(target=live, args=(index,)) for index in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    np.testing.assert_array_equal(shown[0], shown[1])
-
-
-@pytest.mark.parametrize("variant", ["-v0", "Standard-v0"])
-def test_a_forked_child_is_told_instead_of_hanging(variant: str, plain_clips: Path) -> None:
-    finished = run_script(
-        """
-        import os, sys
-        import gymnasium as gym, numpy as np
-        import natural_mujoco
-
-        env_id, clips = sys.argv[1:]
-        env = gym.make(env_id, **({} if "Standard" in env_id else {"videos": clips}))
-        env.reset(seed=0)
-        child = os.fork()
-        if child == 0:
-            try:
-                env.step(np.zeros(6, np.float32))
-            except natural_mujoco.RenderingError as error:
-                print(error, flush=True)
-            env.close()
-            os._exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-        env.step(np.zeros(6, np.float32))
-        env.close()
-        print("the parent goes on")
-        """,
-        f"NaturalMujoco/WalkerWalk{variant}",
-        str(plain_clips),
-    )
-    assert finished.returncode == 0, finished.stderr
-    told, parent = finished.stdout.splitlines()
-    assert told.startswith("This environment was used before the process forked")
-    assert "spawn" in told
-    assert parent == "the parent goes on"
-
-
-def living_contexts() -> int:
-    """How many of dm_control's GL contexts have not been freed."""
-    gl.import_dm_control()
-    from dm_control._render.base import ContextBase
-
-    gc.collect()
-    return sum(issubclass(type(thing), ContextBase) and not thing.terminated for thing in gc.get_objects())
-
-
-@pytest.mark.parametrize("close", [True, False], ids=["closed", "forgotten"])
-@pytest.mark.parametrize("natural", [True, False], ids=["natural", "standard"])
-def test_an_environment_frees_its_contexts(natural: bool, close: bool, plain_clips: Path) -> None:
-    before = living_contexts()
-    videos = {"videos": plain_clips} if natural else {}
-    env: NaturalMujocoEnv | None = NaturalMujocoEnv(
-        "PendulumSwingup", natural, render_mode="rgb_array", **videos
-    )
-    assert env is not None
-    env.reset()
-    env.render()
-    assert env.matte.any()
-    assert living_contexts() >= before + 2
-    if close:
-        env.close()
-    else:
-        env = None
-    assert living_contexts() == before
-
-
-def test_environments_of_one_model_share_a_context_until_the_last_is_closed(plain_clips: Path) -> None:
-    before, red = living_contexts(), {"video": "red", "frame": 0}
-    walk = NaturalMujocoEnv("WalkerWalk", videos=plain_clips)
-    alone, _ = walk.reset(seed=0, options=red)
-    run = NaturalMujocoEnv("WalkerRun", videos=plain_clips)
-    assert living_contexts() == before + 1
-    elsewhere, _ = run.reset(seed=1, options=red)
-    again, _ = walk.reset(seed=0, options=red)
-    np.testing.assert_array_equal(again, alone)
-    assert not np.array_equal(elsewhere, alone)
-    cheetah = NaturalMujocoEnv("CheetahRun", videos=plain_clips)
-    large = NaturalMujocoEnv("WalkerWalk", videos=plain_clips, size=80)
-    assert living_contexts() == before + 3
-    for other in (cheetah, large, walk, walk):
-        other.close()
-    assert living_contexts() == before + 1
-    again, _ = run.reset(seed=0, options=red)
-    np.testing.assert_array_equal(again, alone)
-    run.close()
-    assert living_contexts() == before
-
-
-def test_fifty_environments_in_a_row_take_no_more_memory_than_one(plain_clips: Path) -> None:
-    process = psutil.Process()
-
-    def use_one() -> None:
-        env = NaturalMujocoEnv("PendulumSwingup", videos=plain_clips)
-        env.reset()
-        env.close()
-
-    for _ in range(5):  # what is loaded once, and the allocator's reserves
-        use_one()
-    memory, files, threads = process.memory_info().rss, process.num_fds(), process.num_threads()
-    for _ in range(50):
-        use_one()
-    assert process.memory_info().rss - memory < 60e6
-    assert process.num_fds() - files < 10
-    assert process.num_threads() - threads < 10

@@ -1,0 +1,220 @@
+"""Off-screen framebuffers: OpenGL contexts that any thread may draw in, one at a time, and any thread may free.
+
+- `Framebuffer`: one for a model, of a size and quality of its own, its context shared with its like.
+- `Quality`: how finely it draws.
+- `describe_driver`: which driver draws, for `doctor` and for evaluation records.
+
+A context is current on a thread only while that thread draws, and what was current before is current again afterwards.
+So a context can be freed wherever its last user ends, the garbage collector's thread included, and neither
+dm_control's own renders nor `mujoco.Renderer` in the same process notice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from ..errors import ClosedEnvironmentError, RenderingError
+from .current import kept_current, reader_of_samples, runner
+from .gl import explain_context_failure, import_dm_control, take_usable_device
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How finely a `Framebuffer` draws. All of it is fixed when the context is created."""
+
+    slices: int
+    """Segments around a sphere, cylinder or capsule (dm_control: 28)."""
+    stacks: int
+    """Segments along them (dm_control: 16)."""
+    shadow_map: int
+    """Edge of the shadow map in texels, 0 for no shadows (dm_control: 2048)."""
+
+
+class Framebuffer:
+    """An off-screen framebuffer of at least `size`×`size` pixels for `model`.
+
+    With a `quality` it has just that size and one sample a pixel; without one it is what dm_control would create for
+    the model, multisampling and all.
+
+    Framebuffers made by one thread share context and memory where size, quality and `assets` agree, a word for the
+    model's textures and meshes (`None` shares with nobody). They are drawn on one after the other anyway, and with
+    a framebuffer each, four environments in a process no longer fit into a core's cache.
+
+    Raises `RenderingError` with the remedy where no context can be created.
+    """
+
+    def __init__(self, model: Any, size: int, quality: Quality | None, assets: str | None = None) -> None:
+        width = height = size
+        if quality is None:
+            width, height = max(model.vis.global_.offwidth, size), max(model.vis.global_.offheight, size)
+        place = (os.getpid(), threading.current_thread(), assets, width, height, quality)
+        with _sharing:
+            context = _shared.get(place) if assets is not None else None
+            if context is None:
+                context = _Context(model, width, height, quality)
+                if assets is not None:
+                    _shared[place] = context
+            context.users += 1
+        self._context: _Context | None = context
+
+    def draw(self, viewport: Any, scene: Any, pixels: npt.NDArray[Any]) -> None:
+        """Draws `scene` and reads `viewport` into `pixels`, bottom row first.
+
+        `pixels` is `uint8[h, w, 3]`, or `uint8[h, w, 4]` with alpha, which multisampled framebuffers do not have.
+        Raises `RenderingError` after a fork, `ClosedEnvironmentError` after `close`.
+        """
+        context = self._usable()
+        with context.lock:
+            context.run(context.draw, viewport, scene, pixels)
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Calls `function` where the context is current, and returns what it returns."""
+        context = self._usable()
+        with context.lock:
+            return context.run(function)
+
+    def close(self) -> None:
+        """Frees the context with its last framebuffer. May be called again; does nothing in a forked child."""
+        context, self._context = self._context, None
+        if context is None or os.getpid() != context.owner:
+            return
+        with _sharing:
+            context.users -= 1
+            if context.users:
+                return
+            for place in [place for place, shared in _shared.items() if shared is context]:
+                del _shared[place]
+        context.free()
+
+    def _usable(self) -> _Context:
+        if self._context is None:
+            raise ClosedEnvironmentError("This environment is closed. Create a new one.")
+        if os.getpid() != self._context.owner:
+            raise RenderingError(
+                "This environment was used before the process forked, and an OpenGL context does not survive that. "
+                "Create environments in the worker that uses them, or start workers with `spawn` or `forkserver`."
+            )
+        return self._context
+
+
+_sharing = threading.RLock()
+_shared: weakref.WeakValueDictionary[tuple[object, ...], _Context] = weakref.WeakValueDictionary()
+
+
+class _Context:
+    """What framebuffers share: dm_control's GL context, and MuJoCo's with its off-screen buffer."""
+
+    def __init__(self, model: Any, width: int, height: int, quality: Quality | None) -> None:
+        import mujoco
+
+        self.owner = os.getpid()
+        self.users = 0
+        self.lock = threading.RLock()
+        self._gl: Any = None
+        self._render, self._read_pixels = mujoco.mjr_render, mujoco.mjr_readPixels
+        self._read_samples = reader_of_samples()
+        try:
+            try:
+                self._create(model, width, height, quality)
+            except Exception:
+                if not take_usable_device():
+                    raise
+                self._create(model, width, height, quality)
+        except Exception as error:
+            raise RenderingError(explain_context_failure(error, width, height)) from error
+
+    def _create(self, model: Any, width: int, height: int, quality: Quality | None) -> None:
+        from dm_control import _render
+
+        with kept_current():
+            self._gl = _render.Renderer(width, height)
+        self.run = runner(self._gl)
+        self._mujoco = self.run(_mujoco_context, model, width, height, quality)
+
+    def draw(self, viewport: Any, scene: Any, pixels: npt.NDArray[Any]) -> None:
+        """`Framebuffer.draw`, where the context is current."""
+        self._render(viewport, scene, self._mujoco)
+        if pixels.shape[2] == 4:
+            # mjr_readPixels has no alpha; MuJoCo leaves its off-screen buffer bound for reading.
+            self._read_samples(pixels)
+        else:
+            self._read_pixels(pixels, None, viewport, self._mujoco)
+
+    def free(self) -> None:
+        """Gives all memory back, on any thread. May be called again."""
+        with self.lock:
+            if self._gl.terminated:
+                return
+            self.run(self._mujoco.free)
+            with kept_current():
+                self._gl.free()
+
+    def __del__(self) -> None:
+        # Environments that are forgotten instead of closed free theirs too, on whatever thread that is noticed. At
+        # exit, dm_control and the process do it.
+        if sys.is_finalizing() or os.getpid() != self.owner:
+            return
+        with suppress(Exception):  # half created, or taken away by other code: nobody is there to be told
+            self.free()
+
+
+def _mujoco_context(model: Any, width: int, height: int, quality: Quality | None) -> Any:
+    """MuJoCo's context with its off-screen buffer bound; to be called where a GL context is current."""
+    import mujoco
+
+    with _visual_settings(model, width, height, quality):
+        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
+    return context
+
+
+@contextmanager
+def _visual_settings(model: Any, width: int, height: int, quality: Quality | None) -> Iterator[None]:
+    """`model.vis` as a new MuJoCo context should read it, and as it was afterwards."""
+    vis_global, vis_quality = model.vis.global_, model.vis.quality
+    wanted = [(vis_global, "offwidth", width), (vis_global, "offheight", height)]
+    if quality is not None:
+        wanted += [
+            (vis_quality, "offsamples", 0),
+            (vis_quality, "numslices", quality.slices),
+            (vis_quality, "numstacks", quality.stacks),
+            (vis_quality, "shadowsize", quality.shadow_map),
+        ]
+    before = [getattr(section, field) for section, field, _ in wanted]
+    try:
+        for section, field, value in wanted:
+            setattr(section, field, value)
+        yield
+    finally:
+        for (section, field, _), value in zip(wanted, before, strict=True):
+            setattr(section, field, value)
+
+
+def describe_driver() -> dict[str, str]:
+    """`{"backend", "vendor", "renderer", "version"}` of the driver that draws, from a context that is really created.
+
+    `renderer` is the GL renderer string, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`. Raises `RenderingError`.
+    """
+    import_dm_control()
+    import mujoco
+    from dm_control import _render
+    from OpenGL import GL
+
+    def strings() -> list[str]:
+        return [
+            (GL.glGetString(name) or b"?").decode() for name in (GL.GL_VENDOR, GL.GL_RENDERER, GL.GL_VERSION)
+        ]
+
+    framebuffer = Framebuffer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, Quality(12, 6, 0))
+    vendor, renderer, version = framebuffer.run(strings)
+    framebuffer.close()
+    return {"backend": str(_render.BACKEND), "vendor": vendor, "renderer": renderer, "version": version}
