@@ -138,7 +138,10 @@ def understand(words: list[str]) -> None:
         return
     if words[:2] == [".venv/bin/python", "-m"]:
         program = "python"
-    if program == "natural-mujoco":
+    if words[:3] == ["pip", "install", "-e"]:
+        for extra in re.findall(r"\w+", words[3].partition("[")[2]):
+            assert re.search(rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE), words
+    elif program == "natural-mujoco":
         expect_parsed(lambda: main(arguments), words)
     elif program == "python" and arguments[0].startswith("examples/"):
         module = importlib.import_module(arguments[0].removesuffix(".py").replace("/", "."))
