@@ -37,10 +37,10 @@ class StackFrames(PixelVectorWrapper):
     mode works; with `SAME_STEP`, `infos["final_obs"]` holds the finished episode's last stack.
 
     >>> import gymnasium as gym, natural_mujoco
-    >>> from natural_mujoco.clients.frames import StackFrames
-    >>> envs = StackFrames(gym.make_vec("NaturalMujoco/CartpoleSwingup-v0", num_envs=2, videos="embedded"), frames=3)
-    >>> envs.reset(seed=0)[0].shape
-    (2, 64, 64, 9)
+    >>> from natural_mujoco.clients.frames import ChannelsFirst, StackFrames
+    >>> envs = StackFrames(gym.make_vec("NaturalMujoco/CartpoleSwingup-v0", num_envs=1, videos="embedded"), frames=3)
+    >>> envs.reset(seed=0)[0].shape, ChannelsFirst(envs).reset(seed=0)[0].shape
+    ((1, 64, 64, 9), (1, 9, 64, 64))
     >>> envs.close()
 
     Raises:
@@ -98,13 +98,6 @@ class ChannelsFirst(PixelVectorWrapper):
     """Observations as `uint8[n, channels, height, width]`, the order that PyTorch's convolutions take.
 
     A view where nothing else is asked of it: no pixel is copied. Put it outside `StackFrames`.
-
-    >>> import gymnasium as gym, natural_mujoco
-    >>> from natural_mujoco.clients.frames import ChannelsFirst
-    >>> envs = ChannelsFirst(gym.make_vec("NaturalMujoco/CartpoleSwingup-v0", num_envs=2, videos="embedded"))
-    >>> envs.reset(seed=0)[0].shape
-    (2, 3, 64, 64)
-    >>> envs.close()
 
     Raises:
         InvalidArgument: the observations are not pictures.

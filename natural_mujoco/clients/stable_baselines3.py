@@ -26,13 +26,11 @@ class SB3VecEnv(VecEnv):
     It lives through the same episodes as `DummyVecEnv` and `SubprocVecEnv` of the same ids and seeds. Wrap it in
     Stable-Baselines3's own wrappers as usual: `VecMonitor` for episode returns, `VecFrameStack` for stacked frames.
 
-    >>> from stable_baselines3 import PPO
-    >>> from stable_baselines3.common.vec_env import VecMonitor
+    >>> from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor
     >>> from natural_mujoco.clients.stable_baselines3 import SB3VecEnv
-    >>> envs = VecMonitor(SB3VecEnv("NaturalMujoco/CartpoleSwingup-v0", num_envs=2, videos="embedded"))
-    >>> agent = PPO("CnnPolicy", envs, n_steps=8, batch_size=16, n_epochs=1, device="cpu").learn(16)
-    >>> agent.num_timesteps
-    16
+    >>> envs = SB3VecEnv("NaturalMujoco/CartpoleSwingup-v0", num_envs=1, videos="embedded")
+    >>> VecFrameStack(VecMonitor(envs), 3).reset().shape
+    (1, 64, 64, 9)
     >>> envs.close()
 
     Args:

@@ -21,7 +21,7 @@ class TensorInfos(PixelVectorWrapper):
     >>> import gymnasium as gym, natural_mujoco
     >>> from natural_mujoco.clients.torchrl import TensorInfos
     >>> kwargs = {"videos": "embedded", "autoreset_mode": "SameStep"}
-    >>> envs = TensorInfos(gym.make_vec("NaturalMujoco/CartpoleSwingup-v0", num_envs=2, **kwargs))
+    >>> envs = TensorInfos(gym.make_vec("NaturalMujoco/CartpoleSwingup-v0", num_envs=1, **kwargs))
     >>> envs.reset(seed=0)[1]
     {}
     >>> envs.close()
