@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo docs leaderboard results ladder test test-lowest lint type format bench bench-all wheel clean help
+.PHONY: demo docs dist leaderboard results ladder test test-lowest lint type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench        how fast everything is here: one table, one JSON (BENCH=--quick, BENCH=--help)"
 	@echo "make bench-all    every benchmark of speed, one after the other"
 	@echo "make wheel        build the wheel and try it in a fresh environment"
+	@echo "make dist         build wheel and source archive into dist/"
 	@echo "make clean        remove the virtual environment and everything built"
 
 # The suite alone, with OpenGL.
@@ -91,6 +92,9 @@ bench-all: $(VENV)/dev.stamp
 
 wheel: $(VENV)/dev.stamp
 	@CONSTRAINTS=$(CONSTRAINTS) sh tools/check_wheel.sh $(BIN)/python
+
+dist: $(VENV)/dev.stamp
+	@$(BIN)/python -m build --outdir dist .
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build dist demo site .pytest_cache .mypy_cache .ruff_cache

@@ -120,6 +120,7 @@ class NaturalMujocoVectorEnv(
             os.close(descriptor)
         self._team.set_timeout(patience)
         self.metadata = {**description["metadata"], "autoreset_mode": self._autoreset}
+        self.autoreset_mode = self._autoreset  # where TorchRL looks for it
         self.single_observation_space = description["observation_space"]
         self.single_action_space = description["action_space"]
         self.observation_space = batch_space(self.single_observation_space, num_envs)
