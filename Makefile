@@ -7,17 +7,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo docs leaderboard test lint type format bench bench-all wheel clean help
+.PHONY: demo docs leaderboard results ladder test lint type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
 	@echo "make leaderboard  build the example site from results/ and the paper's tables; writes site/"
 	@echo "make docs         build the documentation site; writes build/docs/html/"
+	@echo "make results      go on with the runs of results/plan.toml (RESULTS=--status says which are missing)"
+	@echo "make ladder       what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
 	@echo "make test         the whole test suite"
 	@echo "make lint type    ruff, mypy"
 	@echo "make format       rewrite the code as ruff formats it"
 	@echo "make bench        how fast everything is here: one table, one JSON (BENCH=--quick, BENCH=--help)"
-	@echo "make bench-all    every benchmark there is, one after the other"
+	@echo "make bench-all    every benchmark of speed, one after the other"
 	@echo "make wheel        build the wheel and try it in a fresh environment"
 	@echo "make clean        remove the virtual environment and everything built"
 
@@ -45,6 +47,12 @@ leaderboard: $(VENV)/suite.stamp
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python -m tools.site --out build/docs
 
+results: $(VENV)/dev.stamp
+	@$(BIN)/python -m agents.plan results/plan.toml $(RESULTS)
+
+ladder: $(VENV)/dev.stamp
+	@$(BIN)/python -m benchmarks.ladder $(LADDER)
+
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
@@ -63,7 +71,7 @@ bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m benchmarks.speed $(BENCH)
 
 bench-all: $(VENV)/dev.stamp
-	@for script in benchmarks/*.py; do name=$$(basename $$script .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for script in $(filter-out benchmarks/ladder.py,$(wildcard benchmarks/*.py)); do name=$$(basename $$script .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 wheel: $(VENV)/dev.stamp
 	@CONSTRAINTS=$(CONSTRAINTS) sh tools/check_wheel.sh $(BIN)/python

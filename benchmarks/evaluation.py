@@ -11,7 +11,6 @@ start of the processes weighs more, and processes that have nothing left to do a
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ from natural_mujoco.evaluation.evaluate import evaluate
 from natural_mujoco.evaluation.plan import Request
 from natural_mujoco.evaluation.policy_source import find_policy
 from natural_mujoco.evaluation.records import Entry
+from natural_mujoco.processes import usable_cores
 
 AGENT_STEPS = 500
 
@@ -61,7 +61,7 @@ def main() -> None:
         "--seconds", type=float, default=3.0, help="for each measurement of the vector environment"
     )
     args = parser.parse_args()
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = usable_cores()
 
     tasks, conditions = select_tasks(args.tasks), select_conditions(args.conditions)
     cells = [(task, condition) for condition in conditions for task in tasks]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from benchmarks.environment import compare_vector, compare_with_dm_control
 from natural_mujoco import find_task
+from natural_mujoco.processes import usable_cores
 
 from .timing import Row
 
@@ -30,7 +30,7 @@ def task_rows(tasks: list[str], rounds: int) -> Iterator[Row]:
 
 def vector_rows(rounds: int) -> Iterator[Row]:
     """One environment a worker, 1 … 2 × cores workers, natural WalkerWalk, ÷ one environment without workers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     widths = sorted({1, max(1, cores // 2), cores, 2 * cores})
     for workers in widths:
         row = compare_vector(workers, workers, rounds)

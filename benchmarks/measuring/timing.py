@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from natural_mujoco.processes import usable_cores
 
 PACKAGES = ("natural-mujoco", "torch", "numpy", "mujoco", "dm_control", "gymnasium")
 
@@ -93,7 +94,7 @@ def machine(device: torch.device) -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    usable = usable_cores()
     return {
         "processor": _processor(),
         "cores": usable,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.conditions import select_conditions, select_tasks
     from ..evaluation.evaluate import evaluate
     from ..evaluation.plan import Request
+    from ..processes import usable_cores
     from .evaluation_progress import EvaluationProgress, print_results
 
     if args.workers is not None and args.workers < 1:
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         videos=args.videos,
     )
-    workers = args.workers or min(16, _usable_cores())
+    workers = args.workers or min(16, usable_cores())
     with EvaluationProgress() as progress:
         try:
             results = evaluate(
@@ -223,9 +223,3 @@ def _entry(args: argparse.Namespace, sources: Sequence[Any]) -> Any:
             f"{option}: {str(fault['input'])[:60]!r} cannot be shown on a leaderboard: one line of printable text, "
             "and for --link an http(s) address."
         ) from None
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -147,7 +147,11 @@ def _in_order(results: Results) -> Results:
 
 @contextlib.contextmanager
 def _only_writer(out: Path) -> Iterator[None]:
-    """Holds `out` against a second evaluation, which would overwrite this one's records."""
+    """Holds `out` against a second evaluation, which would overwrite this one's records.
+
+    Folders that were made for it and are empty in the end are removed again.
+    """
+    made = [folder for folder in out.parents if not folder.exists()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out.parent):  # an hour of episodes with nowhere to go helps nobody
@@ -167,3 +171,6 @@ def _only_writer(out: Path) -> Iterator[None]:
         finally:
             for path in (lock, lock.with_name(f"{lock.name}.holder")):
                 path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                for folder in made:
+                    folder.rmdir()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .conditions import ACTION_REPEAT, TASK_NAMES
+from .conditions import ACTION_REPEAT, TASK_NAMES, Condition
 from .records import REFERENCES, Results, Run, read_results
 
 FOLDER = Path(__file__).with_name("entries")
@@ -34,6 +34,8 @@ def steady(action_repeat: int) -> Pace:
 
 
 PROTOCOL_PACE = steady(ACTION_REPEAT)
+COMMON: Condition = "natural-test"
+"""The condition under which all shipped files have records."""
 
 
 def pace_of(runs: Iterable[Run]) -> Pace:
@@ -60,16 +62,19 @@ def _shipped() -> Mapping[tuple[str, int], Results]:
 @lru_cache(maxsize=64)
 def reference_at(name: str, pace: Pace) -> Results | None:
     """The results of the reference `name` where each task is played at `pace`; `None` where there are none."""
-    runs: dict[Run, None] = {}
-    episodes = []
+    repeats = {action_repeat for _, action_repeat in pace}
+    if len(repeats) == 1:
+        return _shipped().get((name, repeats.pop()))
+    runs, episodes = [], []
     for task, action_repeat in pace:
         entry = _shipped().get((name, action_repeat))
         if entry is not None:
-            runs.update(dict.fromkeys(entry.runs))
-            episodes += [episode for episode in entry.episodes if episode.task == task]
+            update = {"tasks": (task,), "conditions": (COMMON,), "action_repeat": action_repeat}
+            runs.append(entry.runs[0].model_copy(update=update))
+            episodes += [e for e in entry.episodes if (e.task, e.condition) == (task, COMMON)]
     if not episodes:
         return None
-    source = _shipped()[name, next(iter(runs)).action_repeat]
+    source = _shipped()[name, ACTION_REPEAT]
     return source.model_copy(update={"runs": tuple(runs), "episodes": tuple(episodes), "summary": {}})
 
 

@@ -16,7 +16,6 @@ from .overview_charts import (
     Pair,
     as_return,
     interval_chart,
-    label_of,
     profile_chart,
     scatter_chart,
     shape_of,
@@ -70,15 +69,15 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         "key": tab.key,
         "title": tab.title,
         "videos": tab.videos,
-        "explanation": _EXPLANATIONS[tab.condition],
+        "explanation": _EXPLANATIONS[tab.condition]
+        + ("" if tab.others else " No entry was measured on it yet."),
         "ranked": ranked,
         "has_published": any(row.kind == "published" for row in tab.rows),
         "has_video_gap": any(row.video_gap for row in tab.rows),
         "has_robustness": any(row.robustness for row in tab.rows),
         "legend": [
-            {"name": label_of(row), "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
-            for row in tab.rows
-            if row.colour is not None or row.kind == "reference"
+            {"name": row.name, "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
+            for row in (*(row for row in tab.rows if row.colour is not None), *tab.beside(None))
         ],
         "intervals": [
             {"name": a.name, "caption": a.caption, "plot": interval_chart(a, drawn, tab.beside)}

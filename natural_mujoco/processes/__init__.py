@@ -4,6 +4,7 @@
 - `Exchange`: numbered commands to one or several of them, whole or not at all (`exchange`).
 - `Stopwatch`: time in which this process itself ran, so that a suspended machine hangs nothing (`exchange`).
 - `report`, `off_the_clock`: what a child says while it works (`serving`); both do nothing in any other process.
+- `usable_cores`: how many of them make sense (`cores`).
 - `shared_file`: memory for parent and children (`mailbox`).
 - `stop_on_signals`, `follow_parent`: TERM, HUP and the parent's death (`signals`).
 
@@ -17,6 +18,7 @@ its parent is gone, however that ended. A forked copy of the parent has no power
 """
 
 from .child import ChildProcess
+from .cores import usable_cores
 from .exchange import ChildDied, ChildHung, Exchange, RemoteTraceback, Stopwatch
 from .mailbox import shared_file
 from .serving import Failure, off_the_clock, report
@@ -36,4 +38,5 @@ __all__ = [
     "report",
     "shared_file",
     "stop_on_signals",
+    "usable_cores",
 ]

@@ -37,6 +37,7 @@ from ..processes import (
     Failure,
     RemoteTraceback,
     Stopwatch,
+    usable_cores,
 )
 from ..rendering.gl import choose_backend
 from .shared_block import OVER, RUNNING, UNBEGUN, SharedBlock
@@ -96,7 +97,7 @@ class NaturalMujocoVectorEnv(
         self._workers: list[ChildProcess] = []
         self._block: SharedBlock | None = None
         self.num_envs = whole_number("num_envs", num_envs, 1)
-        workers = _usable_cores() if workers is None else whole_number("workers", workers, 1)
+        workers = usable_cores() if workers is None else whole_number("workers", workers, 1)
         try:
             self._autoreset = AutoresetMode(autoreset_mode)
         except ValueError:
@@ -392,9 +393,3 @@ def _check_keywords(env_kwargs: dict[str, Any]) -> int:
         if name not in (*valid, "natural"):
             raise unknown("keyword argument", name, valid)
     return whole_number("size", env_kwargs.get("size", 64), 1, MAX_SIZE)
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

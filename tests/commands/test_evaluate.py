@@ -67,7 +67,7 @@ def test_a_failing_policy_ends_with_1_says_where_and_leaves_nothing_behind(
     plain_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str, reason: str
 ) -> None:
     patience = "2" if policy == ":Hangs" else "600"
-    assert evaluate(policy, tmp_path / "results.json", plain_clips, "--timeout", patience) == 1
+    assert evaluate(policy, tmp_path / "new" / "results.json", plain_clips, "--timeout", patience) == 1
     message = capsys.readouterr().err
     assert reason in message
     assert message.count(reason) == 1

@@ -54,16 +54,17 @@ def test_references_stand_beside_entries_of_the_same_action_repeat(repeat: int) 
 
 
 def test_an_entry_with_a_repeat_for_each_task_has_references_with_the_same(tmp_path: Path) -> None:
-    entry = at_repeat(make_results("planet", training_seeds=1), 4, 8)
+    entry = at_repeat(make_results("planet", training_seeds=1), 4, 8, 2)
     board = make_board([entry, make_results("plain")])
     tab = board.tabs[0]
     own = next(row for row in tab.rows if row.name == "planet")
     _, random = tab.beside(own)
+    assert random.summary is not None
     for task, repeat in pace_of(entry.runs):
         assert random.tasks[task].mean.point == pytest.approx(reference_means(steady(repeat))["random"][task])
     build_site([(Path("a"), entry), (Path("b"), make_results("plain"))], tmp_path / "site")
     source = (tmp_path / "site" / "index.html").read_text()
-    assert "random (action repeat 4, 8)" in source
+    assert "random (action repeat 2, 4, 8)" in source
     for link in re.findall(r'href="(entries/[^"]+)"', source):
         assert (tmp_path / "site" / link).is_file()
 

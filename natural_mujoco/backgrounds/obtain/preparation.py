@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +30,7 @@ from natural_mujoco.backgrounds.obtain.decode import read_squares
 from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.backgrounds.obtain.sources import file_sha256, find_source
 from natural_mujoco.errors import VideoSetError
+from natural_mujoco.processes import usable_cores
 
 if TYPE_CHECKING:
     from natural_mujoco.backgrounds.library import VideoLibrary
@@ -160,8 +160,7 @@ class Preparers:
 
 def default_workers() -> int:
     """One process for each core this process may use, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 16)
+    return min(usable_cores(), 16)
 
 
 def missing_clips_message(library: VideoLibrary, clip_ids: Sequence[str]) -> str:

@@ -1,0 +1,15 @@
+"""How many processes it makes sense to start.
+
+- `usable_cores`: the cores that this process may run on.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on (its affinity, where the system has one); at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
