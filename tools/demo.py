@@ -9,6 +9,7 @@ import gymnasium as gym
 import imageio.v3 as iio
 
 import natural_mujoco  # noqa: F401  (registers the environments)
+from natural_mujoco.experts import EXPERTS
 from natural_mujoco.pictures.recording import roll_out, task_sheet, write_pictures
 
 OUT = Path("demo")
@@ -40,7 +41,7 @@ def main() -> None:
 
     print("Writing pictures …")
     env = gym.make(ENV_ID, videos="embedded", size=128, render_mode="rgb_array", render_size=320)
-    frames = roll_out(env, 150, seed=8)
+    frames = roll_out(env, 150, seed=8, policy="expert" if "walker-walk" in EXPERTS else "random")
     write_pictures(OUT / "walker-walk.mp4", frames, env.metadata["render_fps"])
     write_pictures(OUT / "walker-walk.gif", frames[:80], env.metadata["render_fps"])
     env.close()

@@ -106,6 +106,7 @@ def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
         "learning_rate",
         "warmup",
         "buffer",
+        "begin_with",
         "options",
     )
     return Card(
@@ -121,7 +122,7 @@ def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
             control_steps=best["steps"] * recipe["action_repeat"],
             updates=best["updates"],
             processor_minutes=round(best["seconds"] / 60, 1),
-            settings={name: recipe[name] for name in kept},
+            settings={name: recipe[name] for name in kept if name in recipe},
         ),
         target=PLAN[task].target,
         returns=tuple(returns),

@@ -15,8 +15,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "preview",
         help="write a picture, GIF or MP4 of a task",
-        description="Rolls a task out under smooth random actions and writes what is seen: the middle frame as PNG, or "
-        "all of them as GIF or MP4.",
+        description="Rolls a task out under smooth random actions, or its expert's, and writes what is seen: the "
+        "middle frame as PNG, or all of them as GIF or MP4.",
     )
     parser.add_argument("task", metavar="TASK", help="a task, e.g. walker-walk, or an environment id")
     parser.add_argument(
@@ -44,6 +44,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--size", type=int, default=64, help="pixels the agent sees (default: 64)")
     parser.add_argument("--render-size", type=int, default=480, help="pixels of the picture (default: 480)")
     parser.add_argument("--observations", action="store_true", help="show the agent's own pixels, enlarged")
+    parser.add_argument(
+        "--policy",
+        choices=("random", "expert"),
+        default="random",
+        help="who acts: smooth random actions (default), or the task's state expert",
+    )
     parser.add_argument("--steps", type=int, default=100, help="agent steps to roll out (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="seed of physics, video and actions (default: 0)")
     parser.set_defaults(run=run)
@@ -66,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         env_id = task.standard_id
     env = gym.make(env_id, **options)
-    frames = roll_out(env, args.steps, args.seed, "observation" if args.observations else "render")
+    frames = roll_out(
+        env, args.steps, args.seed, "observation" if args.observations else "render", args.policy
+    )
     if args.observations:
         side = (args.render_size, args.render_size)
         frames = [cv2.resize(frame, side, interpolation=cv2.INTER_NEAREST) for frame in frames]

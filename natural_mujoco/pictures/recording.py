@@ -1,6 +1,6 @@
 """Pictures of environments: rolled-out frames, and files of them.
 
-- `roll_out`: frames of an episode under smooth random actions.
+- `roll_out`: frames of an episode under a policy; `actor`: the expert of a task, or smooth random actions.
 - `write_pictures`: frames to a PNG, GIF or MP4.
 - `task_sheet`: all ten tasks, standard above natural.
 """
@@ -19,11 +19,14 @@ import numpy as np
 
 from ..errors import InvalidArgument, unknown
 from ..evaluation.episodes import moments
-from ..evaluation.protocol import Actions, Observations
+from ..evaluation.protocol import Actions, Observations, Policy
+from ..experts import EXPERTS
+from ..experts.policy import ExpertPolicy
 from ..rendering.matting import Pixels
 from ..tasks import TASKS
 
 FORMATS = (".png", ".gif", ".mp4")
+ACTORS = ("random", "expert")
 
 
 class SmoothRandom:
@@ -44,12 +47,31 @@ class SmoothRandom:
         return self._action
 
 
-def roll_out(env: gym.Env[Any, Any], steps: int, seed: int, pixels: str = "render") -> list[Pixels]:
-    """`steps` frames of episodes from `seed` on: the `"observation"` or `render()`'s picture at each agent step."""
-    policy = SmoothRandom(int(np.prod(env.action_space.shape or ())), seed)
+def actor(env: gym.Env[Any, Any], policy: str, seed: int) -> Policy:
+    """Who acts in `env`, one of this package's: the `"expert"` of its task, or `"random"`, smoothly and from `seed`.
+
+    Raises `ExpertError` where the task has no expert, `InvalidArgument` for another name.
+    """
+    if policy == "random":
+        return SmoothRandom(int(np.prod(env.action_space.shape or ())), seed)
+    if policy != "expert":
+        raise unknown("policy", policy, ACTORS)
+    expert = ExpertPolicy(env.unwrapped.task.name)  # type: ignore[attr-defined]
+    expert.attach([env])
+    return expert
+
+
+def roll_out(
+    env: gym.Env[Any, Any], steps: int, seed: int, pixels: str = "render", policy: str = "random"
+) -> list[Pixels]:
+    """`steps` frames of episodes from `seed` on: the `"observation"` or `render()`'s picture at each agent step.
+
+    `policy` is one that `actor` knows.
+    """
+    acting = actor(env, policy, seed)
     frames: list[Pixels] = []
     for number in itertools.count(seed):
-        for moment in moments(policy, [env], [number]):
+        for moment in moments(acting, [env], [number]):
             if len(frames) == steps:
                 return frames
             frames.append(moment.observations[0].copy() if pixels == "observation" else env.render())  # type: ignore[arg-type]
@@ -80,22 +102,31 @@ def write_pictures(path: Path, frames: Sequence[Pixels], fps: float) -> None:
         iio.imwrite(path, np.stack(frames), fps=fps, codec="libx264", quality=8, macro_block_size=2)
 
 
-def task_sheet(videos: str, split: str = "train", side: int = 192, steps: int = 7, seed: int = 3) -> Pixels:
-    """All ten tasks in five columns: each standard picture above the natural one of the same state.
+def task_sheet(videos: str, split: str = "train", side: int = 192, steps: int = 60, seed: int = 3) -> Pixels:
+    """All ten tasks in five columns, experts at work: each standard picture above the natural one of the same state.
 
     `uint8[4 * (side + gap), 5 * (side + gap), 3]`; the natural cells show different videos.
     """
     cells = []
     for number, task in enumerate(TASKS.values()):
         look: dict[str, Any] = {"render_mode": "rgb_array", "render_size": side}
-        standard = gym.make(task.standard_id, **look)
+        standard = gym.make(task.standard_id, rendering="fast", **look)  # of observations, which nobody sees
         natural = gym.make(task.natural_id, videos=videos, split=split, size=128, **look)
-        above, below = (roll_out(env, steps, seed + number)[-1] for env in (standard, natural))
+        above, below = (_picture_after(env, steps, seed + number) for env in (standard, natural))
         standard.close()
         natural.close()
         cells.append(_captioned(np.vstack([above, below]), task.name))
     rows = [np.hstack(cells[first : first + 5]) for first in range(0, len(cells), 5)]
     return np.vstack(rows)
+
+
+def _picture_after(env: gym.Env[Any, Any], steps: int, seed: int) -> Pixels:
+    """What is seen `steps` agent steps after the reset, under the task's expert if it has one."""
+    skilled = env.unwrapped.task.name in EXPERTS  # type: ignore[attr-defined]
+    for number, _ in enumerate(moments(actor(env, "expert" if skilled else "random", seed), [env], [seed])):
+        if number == steps:
+            return env.render()  # type: ignore[return-value]
+    raise InvalidArgument(f"steps={steps} is longer than an episode.")
 
 
 def _captioned(cell: Pixels, caption: str) -> Pixels:

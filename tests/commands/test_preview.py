@@ -83,3 +83,13 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert str(tmp_path / "file") in error
+
+
+def test_the_expert_acts_where_it_is_asked_to(tmp_path: Path) -> None:
+    """From the same state, half a second later: the pole that is balanced stands where random actions moved it."""
+    for policy in ("random", "expert"):
+        out = str(tmp_path / f"{policy}.png")
+        command = ["preview", "cartpole-balance", "--variant", "standard", "--policy", policy, "--out", out]
+        assert main([*command, "--render-size", "128", "--steps", "60"]) == 0
+    random, expert = (iio.imread(tmp_path / f"{name}.png") for name in ("random", "expert"))
+    assert (random != expert).any()

@@ -176,3 +176,15 @@ def test_what_is_damaged_or_anothers_is_refused_in_a_sentence(
     with pytest.raises(ExpertError, match=message) as caught:
         load_expert(EXPERTS[0], copied)
     assert "\n" not in str(caught.value)
+
+
+@every_expert
+def test_the_page_says_what_the_card_says(name: str) -> None:
+    card = load_expert(name).card
+    said = next(returns for returns in card.returns if returns.action_repeat == 2)
+    row = (
+        f"| {name} | {said.mean:.0f} | {said.lowest:.0f} | {card.target:.0f} | "
+        f"{card.training.control_steps / 1e6:.2f} million | {card.training.processor_minutes:.0f} |"
+    )
+    page = (Path(__file__).resolve().parents[2] / "docs" / "experts.md").read_text(encoding="utf-8")
+    assert row in page

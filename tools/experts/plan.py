@@ -36,6 +36,8 @@ class Recipe:
     """Random steps at the beginning."""
     buffer: int = 1_000_000
     seed: int = 1
+    begin_with: str | None = None
+    """The task whose finished expert this one starts from: the same robot, and the hours of learning to stand."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of the algorithm."""
 
@@ -62,7 +64,7 @@ _RECIPES = (
     Recipe("walker-walk", 950, 1_000_000, units=128, options=_LOCOMOTION),
     Recipe("quadruped-walk", 900, 1_000_000, units=256, options=_LOCOMOTION),
     Recipe("cheetah-run", 850, 2_000_000, units=256, options=_LOCOMOTION),
-    Recipe("walker-run", 750, 2_000_000, units=256, options=_LOCOMOTION),
+    Recipe("walker-run", 750, 2_000_000, units=128, begin_with="walker-walk", options=_LOCOMOTION),
 )
 
 PLAN = {recipe.task: recipe for recipe in _RECIPES}

@@ -58,6 +58,13 @@ def train(recipe: Recipe, folder: Path) -> None:
     if checkpoint is not None:
         model = getattr(sbx, recipe.algorithm).load(checkpoint / "model.zip", env=envs)
         model.load_replay_buffer(checkpoint / "replay.pkl")
+    elif recipe.begin_with is not None:
+        model = getattr(sbx, recipe.algorithm).load(
+            _best_of(folder.parent / recipe.begin_with),
+            env=envs,
+            buffer_size=min(recipe.buffer, recipe.steps),
+        )
+        model.num_timesteps = 0  # the buffer is empty: warm up again
     else:
         policy_options: dict[str, Any] = {"net_arch": [recipe.units, recipe.units]}
         if recipe.layer_norm:
@@ -81,6 +88,14 @@ def train(recipe: Recipe, folder: Path) -> None:
     done = {"steps": model.num_timesteps, "seconds": progress.seconds(), "best": progress.best}
     (folder / "done.json").write_text(json.dumps(done) + "\n")
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+
+
+def _best_of(folder: Path) -> Path:
+    """The weights of a finished run."""
+    best = newest(folder / "best")
+    if best is None:
+        raise FileNotFoundError(f"{folder} holds no trained expert to begin with: train {folder.name} first.")
+    return best / "model.zip"
 
 
 class _Progress(BaseCallback):
