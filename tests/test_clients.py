@@ -1,4 +1,4 @@
-"""The environments in other people's hands: checkers on all twenty ids, and a trainer. Gymnasium is in `test_wrappers`."""
+"""The environments in other people's hands: checkers on all twenty ids, and a trainer."""
 
 from __future__ import annotations
 

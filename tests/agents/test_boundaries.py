@@ -1,4 +1,4 @@
-"""What the agents may touch of the suite: Gymnasium's API, the evaluation protocol, its one loop, files and processes."""
+"""What the agents may touch of the suite: Gymnasium's API, the policy protocol, the one rollout, files, processes."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,8 +174,14 @@ def test_a_folder_with_one_half_only_says_so_when_the_other_is_asked_for(
 @pytest.mark.parametrize(
     ("plant", "told"),
     [
-        (lambda path: path.symlink_to("/nowhere.png"), r"clip/9\.png is a link that leads nowhere: mend or remove it"),
-        (lambda path: path.mkdir(), r"clip/9\.png is a folder that is named like a file of frames: rename it"),
+        (
+            lambda path: path.symlink_to("/nowhere.png"),
+            r"clip/9\.png is a link that leads nowhere: mend or remove it",
+        ),
+        (
+            lambda path: path.mkdir(),
+            r"clip/9\.png is a folder that is named like a file of frames: rename it",
+        ),
         (lambda path: os.mkfifo(path), r"clip/9\.png is no regular file: remove it"),
     ],
     ids=["link", "folder", "pipe"],
