@@ -21,6 +21,7 @@ from agents.training.config import (
     PlanningConfig,
     PPOConfig,
     ReplayConfig,
+    RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
@@ -87,6 +88,14 @@ def tiny_sac(**changes: Any) -> PixelSACConfig:
         latent=8,
         units=10,
         learning_rate=1e-3,
+    )
+    return replace(config, **changes)
+
+
+def tiny_repo(**changes: Any) -> RePoConfig:
+    """RePo with the world model of the others."""
+    config = RePoConfig(
+        training=TRAINING, model=MODEL, behaviour=BEHAVIOUR, replay=ReplayConfig(capacity=500)
     )
     return replace(config, **changes)
 
