@@ -167,6 +167,8 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
         ]
     if agent == "sac":
         return [*flags, "--encoder-depth", "2", "--units", "10", "--latent", "8"]
+    if agent == "repo":  # whose one preset is the laptop's
+        flags += ["--num-envs", "1", "--training.warmup-updates", "3"]
     return [
         *flags,
         *("--training.batch-length", "6", "--model.encoder-depth", "2", "--model.deterministic", "12"),
