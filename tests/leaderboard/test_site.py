@@ -153,7 +153,7 @@ def test_the_blind_baselines_stand_in_every_table_and_plot(
     site: Path, entries: list[Results], board: Board
 ) -> None:
     for v in board.tabs:
-        assert [row.name for row in v.references] == ["zero", "random"]
+        assert [row.name for row in v.references] == ["zero", "random", "expert"]
     source = (site / "index.html").read_text()
     plots = re.findall(r'<svg class="plot (?:intervals|task|profile|scatter)".*?</svg>', source, re.S)
     assert len(plots) > 60
@@ -305,7 +305,7 @@ def test_other_files_stay_where_they_are(
 def test_an_empty_board_begins_with_the_condition_that_counts() -> None:
     board = make_board([])
     assert [v.condition for v in board.tabs] == ["natural-test", "standard", "natural (as published)"]
-    assert [row.name for row in board.tabs[0].rows] == ["zero", "random"]
+    assert [row.name for row in board.tabs[0].rows] == ["zero", "random", "expert"]
 
 
 def test_tables_hold_what_the_site_holds(board: Board) -> None:

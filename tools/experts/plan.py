@@ -30,6 +30,8 @@ class Recipe:
     """Width of the two hidden layers of actor and critics."""
     layer_norm: bool = True
     """Layer normalisation in the critics, which keeps large learning rates stable."""
+    normalise: bool = False
+    """Observations by their running mean and deviation: where velocities are ten times what angles are."""
     discount: float = 0.99
     learning_rate: float = 7e-4
     warmup: int = 5000
@@ -55,16 +57,24 @@ class Recipe:
 _LOCOMOTION = {"n_steps": 3, "policy_delay": 2}
 
 _RECIPES = (
-    Recipe("cartpole-balance", 990, 300_000, units=128),
-    Recipe("cartpole-swingup", 850, 400_000, units=128),
-    Recipe("reacher-easy", 970, 400_000, units=128),
-    Recipe("finger-spin", 950, 1_000_000, units=128, action_repeat=2),
-    Recipe("ball-in-cup-catch", 970, 500_000, units=128),
-    Recipe("pendulum-swingup", 800, 500_000, units=128),
-    Recipe("walker-walk", 950, 1_000_000, units=128, options=_LOCOMOTION),
-    Recipe("quadruped-walk", 900, 1_000_000, units=256, options=_LOCOMOTION),
-    Recipe("cheetah-run", 850, 2_000_000, units=256, options=_LOCOMOTION),
-    Recipe("walker-run", 750, 2_000_000, units=128, begin_with="walker-walk", options=_LOCOMOTION),
+    Recipe("cartpole-balance", 990, 300_000),
+    Recipe("cartpole-swingup", 850, 400_000),
+    Recipe("reacher-easy", 970, 400_000),
+    Recipe("ball-in-cup-catch", 970, 500_000),
+    Recipe("pendulum-swingup", 800, 500_000),
+    Recipe("finger-spin", 950, 1_000_000, action_repeat=2),
+    Recipe("walker-walk", 950, 1_000_000, units=256, normalise=True, options={"policy_delay": 2}),
+    Recipe("quadruped-walk", 900, 1_000_000, units=256, normalise=True, options=_LOCOMOTION),
+    Recipe("cheetah-run", 850, 2_000_000, units=256, normalise=True, options=_LOCOMOTION),
+    Recipe(
+        "walker-run",
+        750,
+        2_000_000,
+        units=256,
+        normalise=True,
+        begin_with="walker-walk",
+        options={"policy_delay": 2},
+    ),
 )
 
 PLAN = {recipe.task: recipe for recipe in _RECIPES}
