@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo docs leaderboard results ladder test lint type format bench bench-all wheel clean help
+.PHONY: demo docs dist leaderboard results ladder test test-lowest lint type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
@@ -16,11 +16,13 @@ help:
 	@echo "make results      go on with the runs of results/plan.toml (RESULTS=--status says which are missing)"
 	@echo "make ladder       what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
 	@echo "make test         the whole test suite"
+	@echo "make test-lowest  suite, wrappers and decoding with the lowest versions that pyproject.toml allows"
 	@echo "make lint type    ruff, mypy"
 	@echo "make format       rewrite the code as ruff formats it"
 	@echo "make bench        how fast everything is here: one table, one JSON (BENCH=--quick, BENCH=--help)"
 	@echo "make bench-all    every benchmark of speed, one after the other"
 	@echo "make wheel        build the wheel and try it in a fresh environment"
+	@echo "make dist         build wheel and source archive into dist/"
 	@echo "make clean        remove the virtual environment and everything built"
 
 # The suite alone, with OpenGL.
@@ -56,6 +58,21 @@ ladder: $(VENV)/dev.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
+# A short run in an environment of its own, without torch.
+LOWEST := .venv-lowest
+LOWEST_TESTS := tests/test_api.py tests/test_environment.py tests/test_determinism.py tests/test_wrappers.py \
+	tests/rendering/test_views.py tests/backgrounds/test_decode.py
+
+$(LOWEST)/stamp: pyproject.toml constraints-lowest.txt tools/system_packages.sh
+	@test -x $(LOWEST)/bin/python || { echo "Creating $(LOWEST)"; $(PYTHON) -m venv $(LOWEST); }
+	@$(LOWEST)/bin/pip install --quiet --disable-pip-version-check -c constraints-lowest.txt \
+		-e . pytest pytest-xdist hypothesis psutil scikit-video moviepy
+	@sh tools/system_packages.sh gl $(LOWEST)/bin/python
+	@touch $@
+
+test-lowest: $(LOWEST)/stamp
+	@$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist worksteal $(LOWEST_TESTS)
+
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -76,5 +93,8 @@ bench-all: $(VENV)/dev.stamp
 wheel: $(VENV)/dev.stamp
 	@CONSTRAINTS=$(CONSTRAINTS) sh tools/check_wheel.sh $(BIN)/python
 
+dist: $(VENV)/dev.stamp
+	@$(BIN)/python -m build --outdir dist .
+
 clean:
-	rm -rf $(VENV) build dist demo site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) build dist demo site .pytest_cache .mypy_cache .ruff_cache

@@ -5,7 +5,8 @@
 - `load`: the policy of a run directory.
 - `python -m agents.probe`: what a world model knows. `agents.sweep`: many runs. `agents.open_loop`: figure 3.
 
-They use the suite through Gymnasium alone. agents/README.md maps the paper's equations to functions.
+They use the suite through Gymnasium, the policy protocol, and the one loop that plays episodes. agents/README.md maps
+the paper's equations to functions.
 """
 
 from __future__ import annotations

@@ -178,7 +178,8 @@ def measure_opening(folder: Path, rounds: int) -> dict[str, float]:
     import numpy as np
 
     from natural_mujoco.backgrounds.cache import Cache
-    from natural_mujoco.backgrounds.clip_file import FileIdentity, record_check, write_clip
+    from natural_mujoco.backgrounds.clip_file import FileIdentity
+    from natural_mujoco.backgrounds.obtain.clip_writer import record_check, write_clip
 
     cache = Cache(folder / "noise")
     noise = np.random.default_rng(0).integers(0, 256, (500, 64, 64, 3), np.uint8)

@@ -36,11 +36,8 @@ html_show_sourcelink = False
 # Summaries would be fetched from the pages, which a browser refuses for pages opened from the disk.
 html_show_search_summary = False
 html_theme_options = {
-    "source_repository": "https://github.com/natural-mujoco/natural-mujoco/",
-    "source_branch": "main",
-    "source_directory": "docs/",
     "light_css_variables": {"color-brand-primary": "#1f6f50", "color-brand-content": "#1f6f50"},
     "dark_css_variables": {"color-brand-primary": "#7fd3ac", "color-brand-content": "#7fd3ac"},
-    "top_of_page_buttons": ["view", "edit"],
+    "top_of_page_buttons": [],  # some pages are generated: there is nothing to edit
 }
 copybutton_exclude = ".linenos, .gp, .go"

@@ -3,7 +3,7 @@
 - `main`: parses and runs one command.
 - `exit_status`: turns errors into one sentence and an exit status, for the agents' programs too.
 
-Exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted.
+Exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .errors import InvalidArgument, NaturalMujocoError
+from .processes import Stopped, stop_on_signals
 from .version import __version__
 
 COMMANDS = ("list", "doctor", "preview", "videos", "evaluate", "leaderboard")
@@ -39,12 +40,14 @@ def exit_status(program: str, work: Callable[[], int]) -> int:
     """Does `work` and returns its exit status, or that of what it raised, with one sentence on standard error.
 
     For every program of the project: 2 for an invalid argument, 1 for what else a user can mend and for the system's
-    errors, 130 for Ctrl-C; 1 in silence where the reader of standard output (head, less) has seen enough.
+    errors, 130 for Ctrl-C, 143 for TERM, 129 for HUP; 1 in silence where the reader of standard output (head, less)
+    has seen enough.
     """
     try:
-        status = work()
-        sys.stdout.flush()
-        return status
+        with stop_on_signals():
+            status = work()
+            sys.stdout.flush()
+            return status
     except NaturalMujocoError as error:
         message, status = str(error), 2 if isinstance(error, InvalidArgument) else 1
     except BrokenPipeError:
@@ -56,6 +59,8 @@ def exit_status(program: str, work: Callable[[], int]) -> int:
             ": ".join(str(part) for part in (error.strerror or error, error.filename) if part),
             1,
         )
+    except Stopped as stop:
+        message, status = str(stop), stop.status
     except KeyboardInterrupt:
         message, status = "interrupted", 130
     print(f"{program}: {message}", file=sys.stderr)

@@ -274,6 +274,8 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             return
         self._closed = True
         self._running = False
+        if self.playback is not None:
+            self.playback.library.stop_preparing()
         self._view.close()
         if self._people_view is not None:
             self._people_view.close()

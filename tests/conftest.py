@@ -36,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         home = tempfile.mkdtemp(prefix="natural-mujoco-tests-")
         os.environ["NATURAL_MUJOCO_HOME"] = home
         config.add_cleanup(functools.partial(shutil.rmtree, home, ignore_errors=True))
+    # Clips are prepared in the background where a test says so.
+    os.environ.setdefault("NATURAL_MUJOCO_PREPARE_AHEAD", "0")
     # TorchRL imports mujoco, whose own renderer reads this when it is imported and then stays with it.
     with contextlib.suppress(RenderingError):
         choose_backend()

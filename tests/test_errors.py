@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -284,3 +285,18 @@ def test_a_cache_that_cannot_be_written_is_named(
         env.reset(seed=0)
     assert str(tmp_path / "file") in str(refused.value)
     assert "set NATURAL_MUJOCO_HOME" in str(refused.value)
+
+
+@pytest.mark.parametrize("videos", ["auto", "embedded"])
+@pytest.mark.parametrize("home", ["~nobody-has-this-name/clips", None], ids=["of nobody", "unset"])
+def test_a_user_without_a_home_folder_is_told_the_variable(
+    home: str | None, videos: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NATURAL_MUJOCO_HOME", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("NATURAL_MUJOCO_HOME", home)
+    # Without HOME and an entry in the password file Python leaves "~" as it is.
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(VideoSetError, match=r"home folder.* Set NATURAL_MUJOCO_HOME to a folder with room"):
+        gym.make(NATURAL, videos=videos)

@@ -12,10 +12,10 @@ import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import psutil
@@ -56,9 +56,13 @@ class Interrupt(BaseException):
     """What a signal handler raises."""
 
 
-def interrupted_at(step: int, call: Callable[[], Any]) -> bool:
-    """Runs `call` and raises `Interrupt` in it before the `step`-th bytecode of ours; whether there were so many."""
-    ours = {module.__file__ for module in (exchange_module, child_module, mailbox_module)}
+def interrupted_at(
+    step: int,
+    call: Callable[[], Any],
+    modules: Iterable[ModuleType] = (exchange_module, child_module, mailbox_module),
+) -> bool:
+    """Runs `call` and interrupts it before the `step`-th bytecode of `modules`; whether there were so many."""
+    ours = {module.__file__ for module in modules}
     left = step
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:

@@ -125,8 +125,8 @@ def build(snippets: Path, vidvrd: Path, davis: Path) -> list[Manifest]:
             licence=DAVIS_LICENCE,
             collection="davis-2017",
             source=LocalSource(
-                obtain="Get DAVIS-2017 trainval at 480p from the DAVIS challenge's site (davischallenge.org, "
-                "DAVIS 2017, TrainVal) and unpack it."
+                obtain="Get https://data.vision.ee.ethz.ch/csergi/share/davis/DAVIS-2017-trainval-480p.zip (0.8 GB; "
+                "terms at davischallenge.org) and unpack it."
             ),
             videos=tuple(sorted(sequences, key=lambda video: video.id)),
         ),

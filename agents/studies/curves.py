@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError, files
+from natural_mujoco.cli import exit_status
 from natural_mujoco.evaluation.curves import Setting
 from natural_mujoco.evaluation.fields import Return, Steps
 from natural_mujoco.evaluation.protocol import Policy, RandomPolicy, ZeroPolicy
@@ -219,17 +219,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--episodes", type=int, default=10, help="of the zero and random policies")
     options = parser.parse_args(arguments)
-    try:
-        _require_curves(options.out.with_suffix(".json"))
-        data = collect(options.runs, options.episodes)
-        files.write_json(options.out.with_suffix(".json"), data, indent=1)
-        plot(data, options.out.with_suffix(".png"))
-    except NaturalMujocoError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidArgument) else 1
-    except OSError as error:
-        print(f"Error: {files.write_fault(options.out, error, 'give another --out')}", file=sys.stderr)
-        return 1
+    return exit_status("agents.curves", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    text, picture = options.out.with_suffix(".json"), options.out.with_suffix(".png")
+    _require_curves(text)
+    data = collect(options.runs, options.episodes)
+    files.write_json(text, data, indent=1)
+    plot(data, picture)
     for name, returns in data["references"].items():
         print(f"{name:24} {np.mean(returns):7.1f}")
     for run in data["runs"]:

@@ -7,7 +7,6 @@ every evaluation.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -15,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError
+from natural_mujoco import InvalidArgument
+from natural_mujoco.cli import exit_status
 
 from ..agent import Agent
 from ..behaviour.actor_critic import follow
@@ -81,36 +81,33 @@ def main(arguments: list[str] | None = None) -> int:
     """Write figure 3 for a run directory; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m agents.open_loop", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="a run with a generative world model")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, … (default: auto)")
     chosen = parser.parse_args(arguments)
+    return exit_status("agents.open_loop", lambda: _run(chosen.run, chosen.device))
+
+
+def _run(run: Path, device: str) -> int:
     from ..training.checkpoint import TENSORS, load_checkpoint
     from ..training.loading import load
-    from ..training.run_folder import write_failed
 
-    try:
-        policy = load(chosen.run, chosen.device)
-        checkpoint = load_checkpoint(chosen.run, _ReplayState)
-        assert checkpoint is not None
-        r, size = policy.config.replay, policy.config.environment.size
-        replay = Replay(
-            chosen.run / "replay",
-            policy.config.num_envs,
-            r.capacity,
-            (size, size, 3),
-            policy.agent.action_size,
-            "reading",
+    policy = load(run, device)
+    checkpoint = load_checkpoint(run, _ReplayState)
+    assert checkpoint is not None
+    config = policy.config
+    shape = (config.environment.size, config.environment.size, 3)
+    replay = Replay(
+        run / "replay",
+        config.num_envs,
+        config.replay.capacity,
+        shape,
+        policy.agent.action_size,
+        storage="reading",
+    )
+    replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
+    if write_open_loop(policy.agent, replay, run) is None:
+        raise InvalidArgument(
+            f"{run} has no decoder, or no episode of {CONTEXT + STEPS} steps yet: figure 3 is for Dreamer "
+            "and CVRL-generative."
         )
-        replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
-        if write_open_loop(policy.agent, replay, chosen.run) is None:
-            raise InvalidArgument(
-                f"{chosen.run} has no decoder, or no episode of {CONTEXT + STEPS} steps yet: figure 3 is for Dreamer "
-                "and CVRL-generative."
-            )
-    except NaturalMujocoError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidArgument) else 1
-    except OSError as error:
-        print(f"Error: {write_failed(chosen.run, error)}", file=sys.stderr)
-        return 1
-    print(chosen.run / "open_loop.png", chosen.run / "open_loop.gif", sep="\n")
+    print(run / "open_loop.png", run / "open_loop.gif", sep="\n")
     return 0

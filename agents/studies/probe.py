@@ -25,6 +25,7 @@ import tyro
 from numpy.typing import NDArray
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError
+from natural_mujoco.cli import exit_status
 
 from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
@@ -239,30 +240,30 @@ def run_probe(config: ProbeConfig) -> ProbeResults:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    config = tyro.cli(ProbeConfig, args=arguments, prog="python -m agents.probe", description=__doc__)
+    return exit_status("agents.probe", lambda: _run(config))
+
+
+def _run(config: ProbeConfig) -> int:
     from .probe_plot import plot_probe
 
+    for name, value in (
+        ("--train-episodes", config.train_episodes),
+        ("--fit-episodes", config.fit_episodes),
+        ("--test-episodes", config.test_episodes),
+    ):
+        if value < 2:
+            raise InvalidArgument(f"{name} is {value}; it must be at least 2.")
+    if config.updates < 0 or config.probes < 1:
+        raise InvalidArgument("--updates must be at least 0 and --probes at least 1.")
     try:
-        config = tyro.cli(ProbeConfig, args=arguments, prog="python -m agents.probe", description=__doc__)
-        for name, value in (
-            ("--train-episodes", config.train_episodes),
-            ("--fit-episodes", config.fit_episodes),
-            ("--test-episodes", config.test_episodes),
-        ):
-            if value < 2:
-                raise InvalidArgument(f"{name} is {value}; it must be at least 2.")
-        if config.updates < 0 or config.probes < 1:
-            raise InvalidArgument("--updates must be at least 0 and --probes at least 1.")
         results = run_probe(config)
-        path = results.path
-        plot_probe(results.data, path.with_suffix(".png"))
     except KeyboardInterrupt:
-        print("Stopped; finished models are kept. The same command goes on from here.", file=sys.stderr)
+        print("Stopped; finished models are kept. Rerun the command to resume.", file=sys.stderr)
         return 130
     except NonFiniteGradient as error:
-        print(f"Error: {error} Try a lower learning rate.", file=sys.stderr)
-        return 1
-    except NaturalMujocoError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidArgument) else 1
+        raise NaturalMujocoError(f"{error} Try a lower learning rate.") from error
+    path = results.path
+    plot_probe(results.data, path.with_suffix(".png"))
     print(path, path.with_suffix(".png"), sep="\n")
     return 0

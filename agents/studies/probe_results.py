@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from natural_mujoco import InvalidArgument, NaturalMujocoError, files
 
 Result = dict[str, Any]  # {"variant", "model", "seed", "probes": [one record for each probe]}
 # What decides which models there are and where they are trained, and never what one of them scores.
 FREE = ("models", "variants", "seeds", "device", "threads", "out")
+
+
+class _Probe(BaseModel):
+    """One record of a probe, as far as the picture needs it; the rest passes through."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    update: Annotated[int, Field(ge=0, le=10**12)]
+    seconds: Annotated[float, Field(ge=0)]
+    r2: Annotated[dict[str, dict[str, float]], Field(max_length=20)]
+
+
+class _Result(BaseModel):
+    """One finished model."""
+
+    variant: str
+    model: str
+    seed: int
+    probes: Annotated[list[_Probe], Field(max_length=10_000)]
+
+
+class _File(BaseModel):
+    config: dict[str, Any]
+    results: Annotated[list[_Result], Field(max_length=10_000)]
 
 
 class ProbeResults:
@@ -34,12 +58,16 @@ class ProbeResults:
         if not path.exists():
             return
         try:
-            found = json.loads(path.read_text())
-            before, self.data["results"] = dict(found["config"]), list(found["results"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            found = _File.model_validate(files.read_json(path))
+        except (NaturalMujocoError, ValidationError) as error:
+            why = str(error)
+            if isinstance(error, ValidationError):
+                fault = error.errors(include_url=False)[0]
+                why = f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}"
             raise NaturalMujocoError(
-                f"{path} is not the results of a probe; move it away or give another --out."
+                f"{path} is not the results of a probe ({why}): move it away or give another --out."
             ) from error
+        before, self.data["results"] = found.config, [r.model_dump() for r in found.results]
         differing = [
             f"{k}: {before.get(k)!r} there, {v!r} now" for k, v in fixed.items() if before.get(k) != v
         ]
@@ -57,10 +85,4 @@ class ProbeResults:
     def add(self, result: Result) -> None:
         """Keep a finished model. A reader never sees half a file."""
         self.data["results"].append(result)
-        unfinished = self.path.with_suffix(".unfinished")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(self.data, indent=1) + "\n")
-            os.replace(unfinished, self.path)
-        except OSError as error:
-            raise NaturalMujocoError(f"Cannot write {self.path}: {error.strerror}.") from error
+        files.write_bytes(self.path, json.dumps(self.data, indent=1).encode() + b"\n")

@@ -1,29 +1,38 @@
 """Many training runs: `python -m agents.sweep --agents cvrl dreamer --seeds 0 1 2 -- --preset laptop`.
 
 Runs every combination of agent, ablation, task, variant and seed as a process of its own, `--parallel` at a time, or on
-a Ray cluster. What follows `--` goes to every run. Runs resume: the same command goes on where a sweep was stopped,
-and does again what failed.
+a Ray cluster. What follows `--` goes to every run. Rerun the command to resume a sweep that was stopped and to repeat
+what failed. Runs end with their sweep, however it ends, and save first.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
-import json
-import signal
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+from natural_mujoco import InvalidArgument, NaturalMujocoError, files, find_task
+from natural_mujoco.cli import exit_status
+from natural_mujoco.errors import FileError
+from natural_mujoco.evaluation.ray_tasks import run_tasks
+from natural_mujoco.processes import stop_on_signals
 
 from ..table import AGENTS
 from ..training.config import Ablation, Variant
+from ..training.interruption import FOLLOWED
+from ..training.run_folder import require_run_folder
+
+_PACKAGE = __name__.removesuffix(".studies.sweep")  # `agents`, or from the wheel `natural_mujoco.agents`
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Job:
 
     def command(self) -> list[str]:
         """The training command, as a user would type it."""
-        command = [sys.executable, "-m", f"{__package__}.{self.agent}", "--task", self.task]
+        command = [sys.executable, "-m", f"{_PACKAGE}.{self.agent}", "--task", self.task]
         command += ["--variant", self.variant, "--seed", str(self.seed), "--logdir", str(self.logdir)]
         if self.ablation != "none":
             command += ["--ablation", self.ablation]
@@ -65,30 +74,49 @@ def plan(options: argparse.Namespace) -> list[Job]:
 def run_job(job: Job, started: Callable[[subprocess.Popen[bytes]], None] = lambda _: None) -> int:
     """Run one job to its end, its output in output.log of its directory; returns its exit status.
 
-    `started` gets the process, which is a group of its own: a Ctrl-C of ours is not a Ctrl-C of all runs.
+    `started` gets the process, which is a group of its own: a Ctrl-C of ours is not a Ctrl-C of all runs. When whoever
+    runs the job ends, it saves and ends too. Raises `FileError` or `InvalidArgument` for a directory that cannot be
+    written to or is somebody else's.
     """
-    job.logdir.mkdir(parents=True, exist_ok=True)
-    with open(job.logdir / "output.log", "a") as output:
+    require_run_folder(job.logdir)
+    try:
+        job.logdir.mkdir(parents=True, exist_ok=True)
+        output = open(job.logdir / "output.log", "a")  # noqa: SIM115
+    except OSError as error:
+        raise FileError(files.write_fault(job.logdir, error, "give another --logdir")) from error
+    with output:
         process = subprocess.Popen(
-            job.command(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            job.command(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, FOLLOWED: str(os.getpid())},
         )
         started(process)
         return process.wait()
 
 
 def run_locally(jobs: Sequence[Job], parallel: int, tell: Callable[[Job, int], None]) -> None:
-    """`parallel` jobs at a time on this machine. A Ctrl-C makes all of them save and stop."""
+    """`parallel` jobs at a time on this machine. Whatever ends this early makes all of them save and stop."""
     processes: list[subprocess.Popen[bytes]] = []
+    stopping = threading.Event()
+
+    def started(process: subprocess.Popen[bytes]) -> None:
+        processes.append(process)
+        if stopping.is_set():
+            process.terminate()
+
     with ThreadPoolExecutor(parallel) as pool:
-        futures = {pool.submit(run_job, job, processes.append): job for job in jobs}
+        futures = {pool.submit(run_job, job, started): job for job in jobs}
         try:
             for future in as_completed(futures):
                 tell(futures[future], future.result())
-        except KeyboardInterrupt:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
+            stopping.set()
+            for process in list(processes):
                 if process.poll() is None:
-                    process.send_signal(signal.SIGINT)
+                    process.terminate()
             raise
 
 
@@ -97,34 +125,26 @@ def run_on_ray(jobs: Sequence[Job], address: str | None, tell: Callable[[Job, in
 
     The run directories must lie on a file system that all its machines share. Raises InvalidArgument without Ray.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise InvalidArgument(
-            "--ray needs Ray: pip install 'natural-mujoco[ray]', or leave the flag out."
-        ) from error
-    ray.init(address=address, include_dashboard=False, log_to_driver=False)
-    try:
-        gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        task: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=2)(run_job)
-        waiting = {task.remote(job): job for job in jobs}
-        while waiting:
-            done, _ = ray.wait(list(waiting), num_returns=1)
-            tell(waiting.pop(done[0]), ray.get(done[0]))
-    finally:
-        ray.shutdown()
+    with contextlib.closing(run_tasks(run_job, {job: (job,) for job in jobs}, address, gpus=1)) as done:
+        for job, status in done:
+            tell(job, status)
 
 
 def run_sweep(options: argparse.Namespace) -> int:
     """Run what `options` ask for; returns the exit status: 0 where every run ended well."""
-    jobs = plan(options)
-    options.logdir.mkdir(parents=True, exist_ok=True)
+    jobs, record = plan(options), options.logdir / "sweep.json"
+    _require_sweep(record)
+    for job in jobs:
+        require_run_folder(job.logdir)  # all of them, before the first begins
     statuses: dict[str, int] = {}
     began = time.monotonic()
 
+    def failed(path: Path, error: OSError) -> FileError:
+        return FileError(files.write_fault(path, error, "give another --logdir"))
+
     def tell(job: Job, status: int) -> None:
         statuses[str(job.logdir)] = status
-        (options.logdir / "sweep.json").write_text(json.dumps(statuses, indent=1) + "\n")
+        files.write_json(record, statuses, failed, indent=1)
         minutes = (time.monotonic() - began) / 60
         result = "done" if status == 0 else f"failed with status {status}, see {job.logdir / 'output.log'}"
         print(f"{len(statuses)}/{len(jobs)}  {job.logdir}  {result}  {minutes:.1f} min", flush=True)
@@ -135,6 +155,18 @@ def run_sweep(options: argparse.Namespace) -> int:
     else:
         run_on_ray([_absolute(job) for job in jobs], None if options.ray == "local" else options.ray, tell)
     return 0 if all(status == 0 for status in statuses.values()) else 1
+
+
+def _require_sweep(record: Path) -> None:
+    """Raises InvalidArgument where a file is in the way that no sweep wrote."""
+    try:
+        found = files.read_json(record)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except NaturalMujocoError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(status, int) for status in found.values()):
+        raise InvalidArgument(f"{record} holds something else than a sweep's results: give another --logdir.")
 
 
 def _absolute(job: Job) -> Job:
@@ -148,7 +180,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         cut = own.index("--")
         own, flags = own[:cut], own[cut + 1 :]
     parser = argparse.ArgumentParser(
-        prog=f"python -m {__package__}.sweep",
+        prog=f"python -m {_PACKAGE}.sweep",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -178,11 +210,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    try:
-        return run_sweep(parse(sys.argv[1:] if arguments is None else arguments))
-    except NaturalMujocoError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidArgument) else 1
-    except KeyboardInterrupt:
-        print("Stopped; every run has saved. The same command goes on.", file=sys.stderr)
-        return 130
+
+    def work() -> int:
+        try:
+            with stop_on_signals():
+                return run_sweep(parse(sys.argv[1:] if arguments is None else arguments))
+        except KeyboardInterrupt as stop:
+            print("Stopped; every run has saved. Rerun the command to resume.", file=sys.stderr)
+            return getattr(stop, "status", 130)
+
+    return exit_status("agents.sweep", work)

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import tyro
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+from natural_mujoco import InvalidArgument, find_task
+from natural_mujoco.cli import exit_status
 
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
 from .config import DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
+from .interruption import follow_sweep
 from .limits import first_fault
 from .trainer import Stopped, Trainer
 
@@ -113,13 +115,16 @@ def _generative(config: DreamerConfig) -> bool:
 
 
 def main(agent: str, arguments: Sequence[str] | None = None) -> int:
-    """Run an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 130 for Ctrl-C."""
-    try:
-        Trainer(parse(agent, sys.argv[1:] if arguments is None else arguments)).run()
-    except Stopped:
-        print("Stopped and saved. The same command goes on from here.", file=sys.stderr)
-        return 130
-    except NaturalMujocoError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InvalidArgument) else 1
-    return 0
+    """Run an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 128 + a signal."""
+
+    def work() -> int:
+        # The run that a sweep left behind may still be saving.
+        wait_s = 60.0 if follow_sweep() else 0.0
+        try:
+            Trainer(parse(agent, sys.argv[1:] if arguments is None else arguments), wait_s).run()
+        except Stopped as stop:
+            print("Stopped and saved. Rerun the command to resume.", file=sys.stderr)
+            return 128 + stop.number
+        return 0
+
+    return exit_status(f"agents.{agent}", work)

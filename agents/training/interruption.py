@@ -1,29 +1,50 @@
-"""Stopping a run from outside: the first Ctrl-C or termination signal is a request, the second one is not."""
+"""Ending a run from outside: the first Ctrl-C, TERM or HUP is a request to save and stop; a second Ctrl-C is not."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
 
+from natural_mujoco.processes import follow_parent
+
+FOLLOWED = "NATURAL_MUJOCO_FOLLOWED"
+"""The environment variable in which a sweep tells its runs its process id."""
+
 
 @contextlib.contextmanager
 def stop_requested() -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C or a termination signal; a second Ctrl-C interrupts at once."""
+    """A list that is empty until a signal asks for the end; a second Ctrl-C interrupts at once.
+
+    TERM and HUP that were ignored (`nohup`) stay so. In another than the main thread, whoever runs us there handles
+    signals.
+    """
     received: list[int] = []
 
     def note(number: int, _: Any) -> None:
         received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    try:
-        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield received
-        return
+    numbers = [signal.SIGINT] + [
+        number
+        for name in ("SIGTERM", "SIGHUP")
+        if (number := getattr(signal, name, None)) is not None and signal.getsignal(number) != signal.SIG_IGN
+    ]
+    previous: dict[signal.Signals, Any] = {}
+    with contextlib.suppress(ValueError):  # not the main thread
+        previous = {number: signal.signal(number, note) for number in numbers}
     try:
         yield received
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def follow_sweep() -> bool:
+    """End as TERM would end us when the sweep that started this process ends; returns whether one did."""
+    sweep = os.environ.pop(FOLLOWED, "")
+    if sweep.isdigit():
+        follow_parent(int(sweep), signal.SIGTERM)
+    return bool(sweep)

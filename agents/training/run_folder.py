@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError, files
+from natural_mujoco.errors import FileError
 from natural_mujoco.evaluation.fields import VideoSet
 
 from ..table import AGENTS, agent_name
@@ -46,11 +47,14 @@ def run_directory(config: RunConfig) -> Path:
 
 
 @contextmanager
-def held(directory: Path, config: RunConfig, video_set: VideoSet | None) -> Iterator[None]:
+def held(
+    directory: Path, config: RunConfig, video_set: VideoSet | None, wait_s: float = 0.0
+) -> Iterator[None]:
     """Hold `directory` as the only writer of the run `config`, and leave its config.json there.
 
     Args:
         video_set: what `config.videos` is on this machine now; None for the standard variant.
+        wait_s: how long to wait for another that holds it.
 
     Raises:
         InvalidArgument: the folder is not empty and no run's, or a run's of other settings or other videos; nothing is
@@ -60,7 +64,7 @@ def held(directory: Path, config: RunConfig, video_set: VideoSet | None) -> Iter
     """
     _require_ours(directory, config, video_set)
     what = f"Training {config.task} {config.variant} with {agent_name(config)}"
-    with files.holding(directory / LOCK, what, fault=write_failed):
+    with files.holding(directory / LOCK, what, wait_s, fault=write_failed):
         _require_ours(directory, config, video_set)  # whoever held it before may have begun another run
         save_config(directory, config, video_set)
         yield
@@ -75,13 +79,7 @@ def write_failed(path: Path, error: OSError) -> NaturalMujocoError:
 
 
 def _require_ours(directory: Path, config: RunConfig, video_set: VideoSet | None) -> None:
-    try:
-        names = [path.name for path in directory.iterdir()]
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise write_failed(directory, error) from error
-    if CONFIG in names:
+    if require_run_folder(directory):
         differing = differing_fields(read_config(directory), config)
         before = read_video_set(directory)
         if before is not None and before != video_set and config.variant == "natural":
@@ -91,13 +89,28 @@ def _require_ours(directory: Path, config: RunConfig, video_set: VideoSet | None
                 f"{directory} holds a run of another configuration ({'; '.join(differing)}). "
                 "Give its settings to resume it, or another --logdir."
             )
-        return
+
+
+def require_run_folder(directory: Path) -> bool:
+    """Whether `directory` holds a run; a folder that is empty, or none, does not. Writes nothing.
+
+    Raises InvalidArgument for a folder with something else in it, FileError for what is no folder.
+    """
+    try:
+        names = [path.name for path in directory.iterdir()]
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise FileError(files.write_fault(directory, error, "give another --logdir")) from error
+    if CONFIG in names:
+        return True
     foreign = sorted(name for name in names if not _BEFORE_CONFIG.fullmatch(name))
     if foreign:
         raise InvalidArgument(
             f"{directory} is not empty and holds no run (there is {foreign[0][:80]!r} and no {CONFIG}): "
             "give --logdir a new folder."
         )
+    return False
 
 
 def save_config(run: Path, config: RunConfig, video_set: VideoSet | None = None) -> None:

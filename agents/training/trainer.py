@@ -41,14 +41,19 @@ MOST_RESTARTS = 3
 
 
 class Stopped(Exception):
-    """The user asked the run to stop; it has been saved."""
+    """A signal asked the run to stop; it has been saved."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Trainer:
     """One run, from its directory's newest checkpoint or from nothing.
 
     Args:
-        config: checked by `command_line.check`.
+        config: checked by `command_line.check_config`.
+        wait_s: how long to wait for another process that trains there.
 
     Raises:
         InvalidArgument: the directory is somebody else's or holds a run of other settings, or a device that is not
@@ -57,7 +62,7 @@ class Trainer:
         NaturalMujocoError: what is in the directory is damaged, or it cannot be written to.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, wait_s: float = 0.0) -> None:
         self.config, self.directory = config, run_directory(config)
         self.device = choose_device(config.device)
         if config.threads:
@@ -65,7 +70,7 @@ class Trainer:
         self._open = contextlib.ExitStack()  # all that `close` ends, the lock on the directory last
         try:
             self.setting = evaluation_setting(config)
-            self._open.enter_context(held(self.directory, config, self.setting.video_set))
+            self._open.enter_context(held(self.directory, config, self.setting.video_set, wait_s))
             checkpoint = load_checkpoint(self.directory, RunState)
             self._begin()
             if checkpoint is not None:
@@ -131,7 +136,7 @@ class Trainer:
         self.collector.restore(state.collector, tensors, source)
 
     def run(self) -> None:
-        """Train to the end. Raises `Stopped` after a Ctrl-C, NaturalMujocoError where the run cannot go on."""
+        """Train to the end. Raises `Stopped` after a signal, NaturalMujocoError where the run cannot go on."""
         t = self.config.training
         if self.config.steps <= t.prefill:
             self.log.say(
@@ -143,7 +148,7 @@ class Trainer:
                     if stop:
                         self._save()
                         self._tell(last=True)
-                        raise Stopped
+                        raise Stopped(stop[0])
                     if self.warmups < t.warmup_updates and self.control_steps >= t.prefill:
                         self._update(warming_up=True)
                     elif self.updates < self._updates_wanted():
@@ -158,6 +163,8 @@ class Trainer:
                     self._evaluate()
                 self._save()
                 self._tell(last=True)
+        except BrokenPipeError:  # whoever read our standard output has seen enough
+            raise
         except OSError as error:
             raise write_failed(Path(error.filename or self.directory), error) from error
         finally:

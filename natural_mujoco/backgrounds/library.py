@@ -6,23 +6,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import warnings
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
+from typing import Protocol
 
 import numpy as np
 
 from natural_mujoco.backgrounds.cache import Cache
-from natural_mujoco.backgrounds.clip_file import (
-    FileIdentity,
-    Frames,
-    frames_sha256,
-    map_clip,
-    read_check,
-    record_check,
-)
+from natural_mujoco.backgrounds.clip_file import FileIdentity, Frames, map_clip, read_check
 from natural_mujoco.backgrounds.manifest import (
     MAX_SIZE,
     GeneratedSource,
@@ -31,20 +28,16 @@ from natural_mujoco.backgrounds.manifest import (
     load_manifest,
     shipped_names,
 )
-from natural_mujoco.backgrounds.obtain.folder import folder_manifest
-from natural_mujoco.backgrounds.obtain.pins import LockFile
-from natural_mujoco.backgrounds.obtain.preparation import prepare_apart
-from natural_mujoco.backgrounds.obtain.sources import find_source
+from natural_mujoco.backgrounds.open_clips import OPEN_CLIPS, budget
+from natural_mujoco.backgrounds.pins import LockFile
+from natural_mujoco.backgrounds.shelves import refuse_taken_name, shelf_of
+from natural_mujoco.backgrounds.sources import find_source
 from natural_mujoco.errors import EmbeddedVideosWarning, InvalidArgument, VideoSetError
 
 AUTO_SET = "ilsvrc-vid"
-OPEN_CLIPS = 256
-"""Clips kept mapped: each holds a file descriptor, and many systems grant a process 1024."""
 
 # One mapping per clip file and process, however many environments play it.
 _mapped: weakref.WeakValueDictionary[tuple[str, FileIdentity], Frames] = weakref.WeakValueDictionary()
-
-
 _warned = False
 
 
@@ -69,12 +62,21 @@ def open_videos(videos: str | os.PathLike[str] = "auto") -> VideoLibrary:
         return VideoLibrary(load_manifest(videos), cache)
     path = Path(videos).expanduser()
     if path.is_dir():
-        return VideoLibrary(folder_manifest(path, cache), cache, str(path))
+        return VideoLibrary(_obtaining().folder_manifest(path, cache), cache, str(path))
     if path.is_file() and path.suffix.lower() != ".json":
         raise InvalidArgument(
             f"videos={str(videos)!r} is one file: give the folder of videos, or a manifest (.json)."
         )
-    return VideoLibrary(load_manifest(videos), cache, str(path))
+    manifest = load_manifest(videos)
+    refuse_taken_name(manifest, path)
+    return VideoLibrary(manifest, cache, str(path))
+
+
+def _obtaining() -> ModuleType:
+    """The one way from reading clips to obtaining them: taken where a clip or a folder is not known yet."""
+    from natural_mujoco.backgrounds import obtain
+
+    return obtain
 
 
 def _warn_once() -> None:
@@ -89,6 +91,15 @@ def _warn_once() -> None:
         )
 
 
+class Stoppable(Protocol):
+    """Work in the background that can be ended."""
+
+    @property
+    def is_running(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+
 class VideoLibrary:
     """The clips of one video set. Holds no frames itself, costs little to make, and pickles."""
 
@@ -99,9 +110,14 @@ class VideoLibrary:
         """What to give `open_videos`, or the command line, for this set."""
         self.content_hash = manifest.content_hash
         self.cache = cache if cache is not None else Cache()
-        self.pins = LockFile(self.cache, manifest.collection)
+        self.shelf = shelf_of(manifest, self.cache)
+        """Where in the cache its clips lie."""
+        self.pins = LockFile(self.cache, self.shelf.name)
         self._videos = {video.id: video for video in manifest.videos}
-        self._open: dict[tuple[str, int], Frames] = {}
+        self.preparing: Stoppable | None = None
+        """What prepares its clips in the background now."""
+        self._token = object()
+        weakref.finalize(self, OPEN_CLIPS.forget, self._token)
 
     def __getstate__(self) -> dict[str, object]:
         return {"manifest": self.manifest, "cache": self.cache, "argument": self.argument}
@@ -125,31 +141,36 @@ class VideoLibrary:
             )
         return ids
 
-    def frames(self, clip_id: str, size: int) -> Frames:
+    def frames(self, clip_id: str, size: int, coming: Iterable[str] = ()) -> Frames:
         """The frames of one clip: uint8 `[n, size, size, 3]`, n ≥ 2, read-only, shared through a memory map.
 
         Prepared now if they were not before: generated, decoded from the user's folder, or decoded from the
-        downloaded or imported video. The file is hashed once, when it is written or replaced; later openings
-        compare its size, time and inode with what was hashed.
+        downloaded or imported video. `coming` are the clips that will be asked for next, in this order: if this one had
+        to be prepared, they are prepared in the background meanwhile, on cores that are free. The file is hashed
+        once, when it is written or replaced; later openings compare its size, time and inode with what was hashed.
 
         Raises `InvalidArgument` for an unknown clip or an absurd size, and `VideoSetError` if the clip's video
-        is not on this machine, cannot be decoded, cannot be written, or is not what was recorded.
+        is not on this machine, cannot be decoded, cannot be written, or is not what was recorded, or if a clip of the
+        other split shows the same frames.
         """
-        known = self._open.get((clip_id, size))
+        known = OPEN_CLIPS.get((self._token, clip_id, size))
         if known is not None:
             return known
         video = self.video(clip_id)
         check_size(size)
-        frames = self._open_prepared(video, size)
+        frames = self._open_vouched(video, size)
         if frames is None:
-            prepare_apart(self, clip_id, size)
-            frames = self._open_prepared(video, size)
-            if frames is None:
-                raise VideoSetError(f"{self.clip_path(video, size)} was removed while it was being prepared.")
-        if len(self._open) >= OPEN_CLIPS:
-            self._open.pop(next(iter(self._open)))
-        self._open[clip_id, size] = frames
+            frames, identity = _obtaining().obtain_frames(self, video, size, coming)
+            _mapped[str(self.clip_path(video, size)), identity] = frames
+        self._refuse_twins(video, size)
+        OPEN_CLIPS.keep((self._token, clip_id, size), frames)
         return frames
+
+    def stop_preparing(self) -> None:
+        """End what prepares this library's clips in the background; what it had finished stays."""
+        if self.preparing is not None:
+            self.preparing.stop()
+            self.preparing = None
 
     def video(self, clip_id: str) -> Video:
         """The manifest's entry of a clip. Raises `InvalidArgument` if there is none."""
@@ -164,16 +185,21 @@ class VideoLibrary:
 
     def missing(self) -> list[str]:
         """The clips that are on this machine neither as videos nor as prepared frames, in order of their ids."""
-        if isinstance(self.manifest.source, GeneratedSource):
+        if self.is_generated:
             return []
         names: set[str] = set()
-        for folder in _subfolders(self.cache.home / "clips" / self.manifest.collection):
+        for folder in _subfolders(self.cache.home / "clips" / self.shelf.name):
             names |= {entry.name for entry in os.scandir(folder)}
         return [
             video.id
             for video in self.manifest.videos
-            if f"{self.key(video)}.npy" not in names and find_source(self.manifest, video, self.cache) is None
+            if f"{self.key(video)}.npy" not in names and self.source(video) is None
         ]
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether its clips are drawn, not decoded."""
+        return isinstance(self.manifest.source, GeneratedSource)
 
     def is_prepared(self, clip_id: str, size: int) -> bool:
         """Whether the clip's frames lie in the cache at this size."""
@@ -181,44 +207,84 @@ class VideoLibrary:
 
     def clip_path(self, video: Video, size: int) -> Path:
         """Where the clip's prepared frames lie, or will."""
-        return self.cache.clip(self.manifest.collection, size, self.key(video))
+        return self.cache.clip(self.shelf.name, size, self.key(video))
+
+    def source(self, video: Video) -> Path | None:
+        """The clip's own video file or folder of frames, or None if it is not on this machine."""
+        return find_source(self.manifest, video, self.cache, self.shelf.name)
 
     def key(self, video: Video) -> str:
-        """The clip's name in the cache: the hash of a user's file, which may be renamed, else its id."""
-        return video.file_sha256 or video.id
+        """The clip's name in the cache."""
+        return self.shelf.key(video)
 
     def pinned(self, video: Video, size: int) -> str | None:
         """The hash the clip's frames must have, by the manifest, else the lock file; None if never prepared."""
         return video.sha256.get(size) or self.pins.get(self.key(video), size)
 
-    def _open_prepared(self, video: Video, size: int) -> Frames | None:
+    def frames_hash(self, size: int, split: str | None = None) -> str | None:
+        """sha256 (hex) over the hashes of the prepared frames at `size`, of one split or the whole set.
+
+        Two machines that show the same clips have the same one, whatever the manifest pins. None unless all of
+        these clips have been prepared at this size.
+        """
+        lines = []
+        for video in self.manifest.videos:
+            if split in (None, video.split):
+                sha256 = self.pinned(video, size)
+                if sha256 is None:
+                    return None
+                lines.append(f"{video.split} {video.id} {sha256}\n")
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def open_prepared(self, video: Video, size: int) -> tuple[Frames, FileIdentity] | None:
+        """A prepared clip as it lies in the cache, whether or not its bytes were hashed; None if there is none.
+
+        Raises `VideoSetError` if it cannot be read or is no whole clip.
+        """
         path = self.clip_path(video, size)
         try:
             identity = FileIdentity.of(path)
-            frames = _mapped.get((str(path), identity))
-            if frames is not None:
-                return frames
-            frames = map_clip(path, size)
+            # More environments than the process has descriptors for: those beyond half of them hold copies.
+            return map_clip(path, size, in_memory=len(_mapped) >= 2 * budget()), identity
         except (FileNotFoundError, NotADirectoryError):
             return None  # what stands in the way, if anything does, is said when the clip is to be written
         except OSError as error:
             raise VideoSetError(f"Cannot read {path}: {error.strerror}.") from error
         except VideoSetError as error:
-            raise VideoSetError(f"{error} {self._remedy()}") from error
-        expected = self.pinned(video, size)
-        if expected is None or read_check(path, identity) != expected:
-            found = frames_sha256(frames)
-            expected = expected or self.pins.record(self.key(video), size, found)
-            if found != expected:
-                raise VideoSetError(
-                    f"The prepared frames of {video.id} at {size} px are not what was recorded (sha256 "
-                    f"{found[:12]}…, not {expected[:12]}…). {self._remedy()}"
-                )
-            record_check(path, found, identity)
-        _mapped[str(path), identity] = frames
+            raise VideoSetError(f"{error} {self.remedy()}") from error
+
+    def _open_vouched(self, video: Video, size: int) -> Frames | None:
+        """A prepared clip whose bytes were hashed and are those that they must be; None if that is to be found out."""
+        path = self.clip_path(video, size)
+        try:
+            identity = FileIdentity.of(path)
+        except OSError:
+            return None
+        frames = _mapped.get((str(path), identity))
+        if frames is None:
+            expected = self.pinned(video, size)
+            if expected is None or read_check(path, identity) != expected:
+                return None
+            opened = self.open_prepared(video, size)
+            if opened is None or opened[1] != identity:
+                return None
+            frames = _mapped[str(path), identity] = opened[0]
         return frames
 
-    def _remedy(self) -> str:
+    def _refuse_twins(self, video: Video, size: int) -> None:
+        if size in video.sha256:
+            return  # manifests are held to this when they are read
+        pins = self.pins.all()
+        sha256 = pins.get(self.key(video), {}).get(size)
+        for other in self.manifest.videos:
+            if other.split != video.split and pins.get(self.key(other), {}).get(size) == sha256 is not None:
+                raise VideoSetError(
+                    f"{other.id} ({other.split}) and {video.id} ({video.split}) of {self.name} show the same frames, "
+                    "and a test clip must not be seen in training: remove one of them."
+                )
+
+    def remedy(self) -> str:
+        """What to do about prepared frames that are damaged."""
         return f"`natural-mujoco videos verify {shlex.quote(self.argument)}` remakes them."
 
 

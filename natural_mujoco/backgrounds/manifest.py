@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,7 +33,14 @@ _MAX_MANIFEST_BYTES = 32 * 2**20
 _MAX_VIDEOS = 100_000
 _NAME = r"^[a-z0-9](?:[a-z0-9._-]{0,78}[a-z0-9])?$"
 _HASH = r"^[0-9a-f]{64}$"
-_UNSAFE_IN_ID = re.compile(r"[/\\\x00-\x1f\x7f]")
+_UNSAFE_IN_ID = re.compile(r"[/\\]")
+_INVISIBLE = (
+    "Cc",
+    "Cf",
+    "Cs",
+    "Zl",
+    "Zp",
+)  # control and format characters, among them those that turn text round
 
 Name = Annotated[str, Field(pattern=_NAME)]
 Sha256 = Annotated[str, Field(pattern=_HASH)]
@@ -109,9 +117,11 @@ class Video(_Strict):
     @classmethod
     def _safe_id(cls, value: str) -> str:
         # Ids become file names in the cache, so none may lead out of it.
-        if value.startswith(".") or _UNSAFE_IN_ID.search(value) or len(os.fsencode(value)) > 200:
+        hidden = any(unicodedata.category(letter) in _INVISIBLE for letter in value)
+        if value.startswith(".") or _UNSAFE_IN_ID.search(value) or hidden or len(os.fsencode(value)) > 200:
             raise ValueError(
-                f"{value!r} cannot be a clip's id: no slashes, no control characters, no leading dot"
+                f"{value!a} cannot be a clip's id: no slashes, no control or invisible characters, "
+                "no leading dot, at most 200 bytes"
             )
         return value
 
@@ -147,6 +157,7 @@ class Manifest(_Strict):
             raise ValueError(f"these ids appear twice: {', '.join(twice)}")
         if ids != sorted(ids):
             raise ValueError("videos must be sorted by id")
+        _refuse_twins(videos)
         return videos
 
     @property
@@ -174,6 +185,23 @@ class Manifest(_Strict):
         lines = [json.dumps(v.model_dump(mode="json", exclude_defaults=True)) for v in self.videos]
         body = json.dumps(head, indent=2, ensure_ascii=False)[:-2]
         return body + ',\n  "videos": [\n    ' + ",\n    ".join(lines) + "\n  ]\n}\n"
+
+
+def _refuse_twins(videos: tuple[Video, ...]) -> None:
+    """Raises `ValueError` if two ids are one on some file system, or if a clip is in both splits under two names."""
+    names: dict[str, Video] = {}
+    contents: dict[object, Video] = {}
+    for video in videos:
+        twin = names.setdefault(unicodedata.normalize("NFC", video.id).casefold(), video)
+        if twin is not video:
+            raise ValueError(f"{twin.id} and {video.id} differ in case or Unicode form alone")
+        for content in (*video.sha256.items(), *filter(None, [video.file_sha256])):
+            twin = contents.setdefault(content, video)
+            if twin.split != video.split:
+                raise ValueError(
+                    f"{twin.id} ({twin.split}) and {video.id} ({video.split}) have the same hash: a test clip must "
+                    "not be seen in training"
+                )
 
 
 def manifest_folders() -> list[Path]:

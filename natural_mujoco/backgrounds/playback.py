@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy.typing as npt
 
 from ..errors import InvalidArgument, NaturalMujocoError
 from ..options import PlaybackMode, Split
+from ..processes import off_the_clock
 from .library import VideoLibrary
 
 
@@ -77,9 +80,10 @@ class Playback:
         try:
             position, offset = rng.random(2)
             index = int(position * len(self.videos)) if video is None else self._index(video)
-            reusable = self._clip is not None and index == self.position
-            clip = self._clip if reusable else self.library.frames(self.videos[index], self.size)
-            assert clip is not None
+            clip = self._clip
+            if clip is None or index != self.position:
+                with off_the_clock():  # it may have to be prepared
+                    clip = self.library.frames(self.videos[index], self.size, self._coming(rng))
             if frame is not None and not 0 <= frame < len(clip):
                 raise InvalidArgument(
                     f"Video {self.videos[index]!r} has no frame {frame}: it has frames 0 to {len(clip) - 1}."
@@ -117,6 +121,14 @@ class Playback:
                 f"{len(self.videos)}: {', '.join(self.videos[:3])}, …; `env.unwrapped.playback.videos` holds all."
             )
         return self.videos.index(video)
+
+    def _coming(self, rng: np.random.Generator) -> Iterator[str]:
+        """The clips to be wanted next, as far as `rng` tells: those of the coming episodes, then all."""
+        ahead = copy.deepcopy(rng)
+        for _ in range(len(self.videos)):
+            position, _ = ahead.random(2)
+            yield self.videos[int(position * len(self.videos))]
+        yield from self.videos
 
     def _require_clip(self) -> npt.NDArray[np.uint8]:
         if self._clip is None:

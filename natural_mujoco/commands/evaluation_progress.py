@@ -14,7 +14,7 @@ import rich.table
 from rich.text import Text
 
 from ..evaluation.conditions import CONDITIONS, TASK_NAMES
-from ..evaluation.durations import in_words
+from ..evaluation.durations import time_in_words
 from ..evaluation.evaluate import Progress
 from ..evaluation.records import Episode, Results
 from ..evaluation.references import pace_of, reference_label, reference_means
@@ -75,7 +75,7 @@ class EvaluationProgress(Progress):
         """Says how long it will take."""
         on = "one process" if processes == 1 else f"{processes} processes"
         self._console.print(
-            f"{in_words(seconds)} on {on}; what the policy itself needs comes on top", highlight=False
+            f"{time_in_words(seconds)} on {on}; what the policy itself needs comes on top", highlight=False
         )
 
     def played(self, steps: int) -> None:

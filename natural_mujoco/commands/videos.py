@@ -1,4 +1,4 @@
-"""`natural-mujoco videos list | download | import | verify | preview`: the video sets and the cache."""
+"""`natural-mujoco videos list | download | prepare | import | verify | preview`: the video sets and the cache."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DEFAULT_SIZE = 64
 
 
 def add_parser(subparsers: Any) -> None:
-    """Declares `videos` and its five subcommands."""
+    """Declares `videos` and its subcommands."""
     parser = subparsers.add_parser(
         "videos",
-        help="list, download, import, verify and preview video sets",
+        help="list, download, prepare, import, verify and preview video sets",
         description="Shows which video sets there are, and gets, checks and shows their clips.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -45,6 +45,15 @@ def add_parser(subparsers: Any) -> None:
     action.add_argument("--revision", help="a branch, tag or commit of the dataset (default: the set's)")
     action.add_argument("--connections", type=int, default=4, help="clips fetched at once (default: 4)")
     action.set_defaults(run=run_download)
+
+    action = actions.add_parser(
+        "prepare",
+        help="prepare a set's clips now instead of when they are first played",
+        description="Prepares a set's clips that are on this machine, all of them, on all cores. Fetches nothing.",
+    )
+    _add_set(action)
+    _add_sizes(action)
+    action.set_defaults(run=run_prepare)
 
     action = actions.add_parser(
         "import",
@@ -167,6 +176,23 @@ def run_download(args: argparse.Namespace) -> int:
             f"Fetched {summary.fetched_clips} clips, {summary.fetched_bytes / 1e6:.1f} MB, "
             f"at commit {summary.commit}; {summary.present_clips} were here."
         )
+    return _report(library, sizes, dict(summary.failed))
+
+
+def run_prepare(args: argparse.Namespace) -> int:
+    """Prepares the clips that are on this machine, all of them, without fetching anything."""
+    from natural_mujoco.backgrounds.library import open_videos
+    from natural_mujoco.backgrounds.obtain.download import download
+    from natural_mujoco.backgrounds.obtain.preparation import missing_clips_message
+    from natural_mujoco.commands.video_progress import download_display
+
+    sizes = _sizes(args)
+    library = open_videos(args.set)
+    if missing := library.missing():
+        raise VideoSetError(missing_clips_message(library, missing))
+    clips = len(library.manifest.videos)
+    with download_display(f"{library.name}: {clips} clips", clips * len(sizes)) as events:
+        summary = download(library, sizes, workers=args.workers, events=events, fetch=False)
     return _report(library, sizes, dict(summary.failed))
 
 

@@ -37,10 +37,10 @@ def expected_seconds(blocks: Sequence[Block], processes: int, gl_renderer: str) 
     return total / max(1, min(processes, len(blocks)))
 
 
-def in_words(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
     """A time as one says it.
 
-    >>> in_words(31), in_words(1700), in_words(9000)
+    >>> time_in_words(31), time_in_words(1700), time_in_words(9000)
     ('less than a minute', 'about 28 min', 'about 2.5 h')
     """
     if seconds < 60:

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from ..errors import InvalidArgument, WorkerError
+from ..errors import InvalidArgument, NaturalMujocoError, WorkerError
 from .mailbox import WORD, Mailbox
 from .signals import PARENTS_SIGNALS
 
@@ -22,6 +22,7 @@ _BOOT = (
     "import sys; sys.path[:] = eval(sys.stdin.buffer.readline()); "
     "from natural_mujoco.processes.serving import serve; serve()"
 )
+IN_USE = "A signal handler used this in the middle of another use. Use it from one place at a time."
 _LAST_WORDS_BYTES = 4000
 _REAP_S = 10.0
 """A killed process that is still there after so long is stuck in a driver; it is left to the system."""
@@ -106,9 +107,14 @@ class ChildProcess:
 
     def hear(self, milliseconds: float) -> bytes | None:
         """The words that have arrived, after waiting for one: `b""` if none ever will, `None` if none came in time."""
-        if not self._poller.poll(milliseconds):
+        try:
+            if not self._poller.poll(milliseconds):
+                return None
+            return os.read(self._life.answers, 64 * WORD)
+        except BlockingIOError:  # a signal handler that asked something has read it
             return None
-        return os.read(self._life.answers, 64 * WORD)
+        except RuntimeError:  # we are that signal handler
+            raise NaturalMujocoError(IN_USE) from None
 
     def ending(self) -> str:
         """How a process that is dead or dying ended: "SIGSEGV", "exit status 1"."""
@@ -170,6 +176,7 @@ class _Life:
         self.mailbox = Mailbox()
         their_commands, self.commands = self._pipe()
         self.answers, their_answers = self._pipe()
+        os.set_blocking(self.answers, False)
         ends = (their_commands, their_answers, self.mailbox.descriptor)
         command = [sys.executable, *_interpreter_flags(), "-c", _BOOT, str(self.owner), *map(str, ends)]
         self._keeper = threading.Thread(

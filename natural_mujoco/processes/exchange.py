@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import InvalidArgument, NaturalMujocoError
-from .child import ChildProcess
+from .child import IN_USE, ChildProcess
 from .mailbox import CONTENT, FAILURE, NOTHING, last_word, word
 from .serving import Failure
 
@@ -65,7 +65,8 @@ class Exchange:
 
     A command is sent to all of them or to none. It is committed by one assignment, after everything that can fail; an
     exception after that, at whatever moment, leaves it to be carried out in whole: the next use of the exchange waits
-    for it first and drops its answers. `interrupted` is told the failures among those.
+    for it first and drops its answers, which `settle` would have told. Threads must take turns; a signal
+    handler must not use it.
 
     `timeout` is how many seconds a command may take, `None` for as long as it likes. Time that a child spends in
     `off_the_clock` does not count. `waiting` is called with every look at a child that is still busy.
@@ -76,16 +77,15 @@ class Exchange:
         children: Sequence[ChildProcess],
         timeout: float | None = None,
         waiting: Callable[[ChildProcess], None] = lambda child: None,
-        interrupted: Callable[[str, list[Any]], None] = lambda command, answers: None,
     ) -> None:
         self.children = list(children)
         for child in self.children:
             child.join_exchange()
         self.timeout = timeout
         self._waiting = waiting
-        self._interrupted = interrupted
         self._owner = os.getpid()
-        self._number = 0
+        self.number = 0
+        """Of the last command."""
         self._name = ""
         self._repeatable: str | None = None
         self._outstanding = b""
@@ -108,10 +108,7 @@ class Exchange:
 
         Raises `InvalidArgument` if they cannot be pickled (nothing is sent then), `NaturalMujocoError` in a fork.
         """
-        if os.getpid() != self._owner:
-            raise NaturalMujocoError(
-                f"This belongs to process {self._owner}, of which this is a forked copy. Create a new one here."
-            )
+        self.require_ours()
         self.settle()
         if arguments is None and command == self._repeatable:  # nothing to hand over: the word says it all
             kind = NOTHING
@@ -122,8 +119,8 @@ class Exchange:
             for child, content in zip(self.children, contents, strict=True):
                 child.mailbox.put(content)
         self._name = command
-        self._number += 1
-        announcement = word(self._number, kind)
+        self.number += 1
+        announcement = word(self.number, kind)
         self._outstanding = announcement
         for child in self.children:
             child.announce(announcement)
@@ -133,37 +130,55 @@ class Exchange:
     def collect(self) -> list[Any]:
         """Waits for the answers to what was sent: results, and `Failure`s where the command raised.
 
-        Raises `ChildDied` and `ChildHung`.
+        Raises `ChildDied` and `ChildHung`, and `NaturalMujocoError` if a signal handler has sent a command meanwhile.
         """
-        watch = Stopwatch()
-        kinds = [self._await(index, watch) for index in range(len(self.children))]
+        watch, number = Stopwatch(), self.number
+        kinds = [self._await(index, watch, number) for index in range(len(self.children))]
         answers = [
             None if kind == NOTHING else self._opened(child, kind)
             for child, kind in zip(self.children, kinds, strict=True)
         ]
+        self.require_last(number)
         self._outstanding = b""
         return answers
 
-    def settle(self) -> None:
-        """Sees a command through that somebody was interrupted in, if there is one. Raises as `collect` does."""
+    def require_ours(self) -> None:
+        """Raises `NaturalMujocoError` in a forked copy of the process that made this."""
+        if os.getpid() != self._owner:
+            raise NaturalMujocoError(
+                f"This belongs to process {self._owner}, of which this is a forked copy. Create a new one here."
+            )
+
+    def require_last(self, number: int) -> None:
+        """Raises `NaturalMujocoError` if a command later than `number` has been sent."""
+        if self.number != number:
+            raise NaturalMujocoError(IN_USE)
+
+    def settle(self) -> tuple[str, list[Any]] | None:
+        """Sees a command through that somebody was interrupted in, if there is one: its name and answers.
+
+        Raises as `collect` does.
+        """
         if not self._outstanding:
-            return
+            return None
         for child in self.children:
             child.announce(self._outstanding)  # it may never have been told, or its answer's word was lost
-        self._interrupted(self._name, self.collect())
+        return self._name, self.collect()
 
-    def _await(self, index: int, watch: Stopwatch) -> int:
+    def _await(self, index: int, watch: Stopwatch, number: int) -> int:
         child = self.children[index]
         tick = TICK_S if self.timeout is None else min(TICK_S, self.timeout)
         while True:
             data = child.hear(1000 * tick)
             if data:
-                number, kind = last_word(data)
-                if number == self._number:
+                heard, kind = last_word(data)
+                if heard == number:
                     return kind
+                self.require_last(number)
             elif data == b"" or not child.is_alive():
                 raise ChildDied(index, child)
             else:
+                self.require_last(number)
                 self._waiting(child)
                 seconds = watch.look(counting=not child.mailbox.off_the_clock)
                 if self.timeout is not None and seconds >= self.timeout:

@@ -23,6 +23,9 @@ from ..errors import InvalidArgument, NaturalMujocoError
 from .mailbox import CONTENT, FAILURE, NOTHING, WORD, Mailbox, last_word, word
 from .signals import follow_parent, leave_signals_to_parent
 
+PREPARED_FRAMES = 3
+"""Counter in which any child that waits for a clip tells how many of its frames are done."""
+
 _mailbox: Mailbox | None = None
 _PLAIN = (str, bytes, int, float, bool, type(None))
 

@@ -1,4 +1,4 @@
-"""The vector environment: `environment` steps worker processes (`worker`) over shared memory (`shared_block`)."""
+"""The vector environment: `environment` steps a `team` of `worker` processes over a `shared_block` of memory."""
 
 from .environment import NaturalMujocoVectorEnv
 

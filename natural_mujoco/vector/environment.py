@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import logging
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -26,24 +27,12 @@ from ..errors import (
     InvalidArgument,
     NaturalMujocoError,
     ResetNeeded,
-    WorkerError,
     unknown,
 )
-from ..processes import (
-    ChildDied,
-    ChildHung,
-    ChildProcess,
-    Exchange,
-    Failure,
-    RemoteTraceback,
-    Stopwatch,
-    usable_cores,
-)
+from ..processes import ChildProcess, usable_cores
 from ..rendering.gl import choose_backend
-from .shared_block import OVER, RUNNING, UNBEGUN, SharedBlock
-from .worker import LOOK_S, Worker
-
-_TELL_EVERY_S = 10.0
+from .shared_block import RUNNING, UNBEGUN, SharedBlock
+from .team import Team
 
 
 class NaturalMujocoVectorEnv(
@@ -90,11 +79,13 @@ class NaturalMujocoVectorEnv(
         *,
         workers: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        timeout: float = 120.0,
-        start_timeout: float = 300.0,
+        timeout: float | None = 120.0,
+        start_timeout: float | None = 300.0,
         **env_kwargs: Any,
     ) -> None:
-        self._workers: list[ChildProcess] = []
+        self._team: Team | None = None
+        self._lock = threading.RLock()
+        """Threads take turns."""
         self._block: SharedBlock | None = None
         self.num_envs = whole_number("num_envs", num_envs, 1)
         workers = usable_cores() if workers is None else whole_number("workers", workers, 1)
@@ -104,8 +95,7 @@ class NaturalMujocoVectorEnv(
             raise unknown(
                 "autoreset_mode", autoreset_mode, (str(mode.value) for mode in AutoresetMode)
             ) from None
-        self._timeout = seconds("timeout", timeout)
-        start_patience = seconds("start_timeout", start_timeout)
+        patience, start_patience = seconds("timeout", timeout), seconds("start_timeout", start_timeout)
         size = _check_keywords(env_kwargs)
         self._action_repeat = env_kwargs.get("action_repeat", 2)
         if env_kwargs.get("natural", True):
@@ -117,36 +107,20 @@ class NaturalMujocoVectorEnv(
 
         choose_backend()
         bounds = np.linspace(0, self.num_envs, min(self.num_envs, workers) + 1).round().astype(int)
-        self._rows = [range(int(first), int(end)) for first, end in pairwise(bounds)]
+        rows = [range(int(first), int(end)) for first, end in pairwise(bounds)]
         descriptor = SharedBlock.allocate(self.num_envs, size)
         try:
-            for rows in self._rows:
-                self._workers.append(
-                    ChildProcess(
-                        Worker,
-                        rows,
-                        self.num_envs,
-                        descriptor,
-                        self._autoreset,
-                        env_kwargs,
-                        name=f"worker of sub-environments {rows.start} to {rows.stop - 1}",
-                        share=(descriptor,),
-                        look_s=LOOK_S,
-                    )
-                )
-            self._preparing = Stopwatch()
-            self._exchange = Exchange(
-                self._workers, start_patience, waiting=self._tell, interrupted=self._lose
-            )
-            description = self._ask("describe")[0]
+            self._team = Team(rows, self.num_envs, descriptor, self._autoreset, env_kwargs, start_patience)
+            description = self._team.ask("describe")[0]
             self._block = SharedBlock(descriptor, self.num_envs, size, *description["action_space"].shape)
         except BaseException:
             self.close()
             raise
         finally:
             os.close(descriptor)
-        self._exchange.timeout = self._timeout
+        self._team.set_timeout(patience)
         self.metadata = {**description["metadata"], "autoreset_mode": self._autoreset}
+        self.autoreset_mode = self._autoreset  # where TorchRL looks for it
         self.single_observation_space = description["observation_space"]
         self.single_action_space = description["action_space"]
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -164,9 +138,11 @@ class NaturalMujocoVectorEnv(
         self._require_block()
         options = self._parse_options(options)
         mask = self._parse_mask(options.pop("reset_mask", None))
-        self._begin(mask, parse_seeds(seed, self.num_envs), options)
-        self._ask("reset")
-        return self._observations(), self._infos(mask)
+        seeds = parse_seeds(seed, self.num_envs)
+        with self._lock:
+            self._begin(mask, seeds, options)
+            self._ask("reset")
+            return self._observations(), self._infos(mask)
 
     def step(
         self, actions: npt.NDArray[np.float32]
@@ -184,17 +160,17 @@ class NaturalMujocoVectorEnv(
         """
         block = self._require_block()
         parsed = parse_actions(actions, block.actions.shape, "this environment takes", "actions")
-        self._settle()  # a step that was interrupted still reads its own actions
-        self._prepare_ends(block)
-        block.actions[:] = parsed
-        infos = self._infos(np.ones(self.num_envs, np.bool_), self._ask("step"))
-        return (
-            self._observations(),
-            block.rewards.copy(),
-            block.terminated.copy(),
-            block.truncated.copy(),
-            infos,
-        )
+        team = self._require_team()
+        with self._lock:
+            team.settle()  # a step that was interrupted still reads its own actions
+            self._prepare_ends(block)
+            number = team.number + 1
+            block.actions[:] = parsed
+            infos = self._infos(np.ones(self.num_envs, np.bool_), self._ask("step"))
+            observations, rewards = self._observations(), block.rewards.copy()
+            terminated, truncated = block.terminated.copy(), block.truncated.copy()
+            team.require_last(number)
+            return observations, rewards, terminated, truncated, infos
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """One picture `uint8[render_size, render_size, 3]` a sub-environment; `None` without a render mode."""
@@ -205,7 +181,7 @@ class NaturalMujocoVectorEnv(
 
         What it raises over there is raised here, and closes nothing.
         """
-        answers = self._ask("call", [(name, args, kwargs)] * len(self._workers), fatal=False)
+        answers = self._ask("call", name, args, kwargs, fatal=False)
         return tuple(result for results in answers for result in results)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
@@ -217,7 +193,11 @@ class NaturalMujocoVectorEnv(
         values = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(values) != self.num_envs:
             raise InvalidArgument(f"values has {len(values)} entries for {self.num_envs} sub-environments.")
-        self._ask("set_attr", [(name, values)] * len(self._workers), fatal=False)
+        self._ask("set_attr", name, values, fatal=False)
+
+    @property
+    def _workers(self) -> list[ChildProcess]:
+        return [] if self._team is None else self._team.children
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
@@ -231,106 +211,67 @@ class NaturalMujocoVectorEnv(
 
     def close_extras(self, **kwargs: Any) -> None:
         """Ends the workers: asks first, kills what has not gone after some seconds."""
-        for worker in self._workers:
-            worker.release()
-        for worker in self._workers:
-            worker.end(patience=5)
-        self._workers = []
+        if self._team is None:
+            return
+        with contextlib.suppress(NaturalMujocoError):  # a forked copy's: not ours to end
+            self._team.require_ours()
+            if not self._lock.acquire(timeout=5):  # another thread waits for a worker
+                self._team.kill()
+                self._lock.acquire()
+            try:
+                self._team.end(patience=5)
+            finally:
+                self._lock.release()
 
-    def _ask(
-        self, command: str, arguments: Sequence[tuple[Any, ...]] | None = None, fatal: bool = True
-    ) -> list[Any]:
-        """Every worker's result. What is nobody's mistake is the end of this environment if it is `fatal`."""
-        self._require_open()
-        try:
-            self._exchange.send(command, arguments)
-            answers = self._exchange.collect()
-        except (ChildDied, ChildHung) as fault:
-            self._fail_of(fault, command)
-        for index, answer in enumerate(answers):
-            if isinstance(answer, Failure):
-                if fatal and not isinstance(answer.error, NaturalMujocoError):
-                    self._fail(index, f"raised during {command}", answer.traceback)
-                raise answer.error from RemoteTraceback(answer.traceback)
-        return answers
+    def _ask(self, command: str, *arguments: Any, fatal: bool = True) -> list[Any]:
+        """Every worker's result, see `Team.ask`."""
+        team = self._require_team()
+        with self._lock:
+            try:
+                return team.ask(command, [arguments] * len(team.children) if arguments else None, fatal)
+            finally:
+                if not team.children:
+                    self.close()
 
-    def _settle(self) -> None:
-        try:
-            self._exchange.settle()
-        except (ChildDied, ChildHung) as fault:
-            self._fail_of(fault, "what was interrupted")
-
-    def _lose(self, command: str, answers: list[Any]) -> None:
-        """Answers to a command that was interrupted. If it left the workers out of step, this is the end."""
-        for index, answer in enumerate(answers):
-            if isinstance(answer, Failure) and command in ("reset", "step"):
-                self._fail(index, f"raised during {command}", answer.traceback)
+    def _require_team(self) -> Team:
+        if self._team is None or not self._team.children:
+            raise ClosedEnvironmentError("This vector environment is closed. Create a new one.")
+        self._team.require_ours()
+        return self._team
 
     def _begin(
         self, mask: npt.NDArray[np.bool_], seeds: list[int | None], options: dict[str, Any] | None
     ) -> None:
         """Has the workers decide the next episodes of the rows in `mask`. Raises before any of them begins."""
-        self._ask("plan", [(mask, seeds, options)] * len(self._workers))
+        self._ask("plan", mask, seeds, options)
 
     def _prepare_ends(self, block: SharedBlock) -> None:
         """Sees to it that the step to come can be made by every row."""
-        running = block.state == RUNNING
+        due: npt.NDArray[np.bool_] = block.state != RUNNING
         if self._autoreset is AutoresetMode.SAME_STEP:
-            due = block.control_steps + self._action_repeat >= EPISODE_CONTROL_STEPS
-        else:
-            due = ~running
-        if not due.any() and running.all():
+            due |= block.control_steps + self._action_repeat >= EPISODE_CONTROL_STEPS
+        if not due.any():
             return
         if (block.state == UNBEGUN).any():
             rows = np.flatnonzero(block.state == UNBEGUN).tolist()
             raise ResetNeeded(
                 f"Sub-environments {rows} have not begun an episode. Call reset() before step()."
             )
-        over = block.state == OVER
         if self._autoreset is AutoresetMode.DISABLED:
             raise ResetNeeded(
-                f"The episodes of sub-environments {np.flatnonzero(over).tolist()} are over. Reset them with "
+                f"The episodes of sub-environments {np.flatnonzero(due).tolist()} are over. Reset them with "
                 "options={'reset_mask': terminated | truncated} before step()."
             )
-        due |= over
         try:
             self._begin(due, [None] * self.num_envs, None)
         except NaturalMujocoError as mistake:
-            if not self._workers:
+            if self.closed:
                 raise
             raise type(mistake)(
                 f"{mistake} No sub-environment has moved. Sub-environments {np.flatnonzero(due).tolist()} are due for "
                 "a new episode: step again when this is mended, or reset them to another seed or video with "
                 "options={'reset_mask': …}."
             ) from None
-
-    def _tell(self, worker: ChildProcess) -> None:
-        """Says now and then that videos are being prepared: nothing else takes so long."""
-        if not worker.mailbox.off_the_clock:
-            self._preparing.restart()
-        elif self._preparing.look() >= _TELL_EVERY_S:
-            self._preparing.restart()
-            logging.getLogger("natural_mujoco").warning(
-                "Preparing videos for the %s, %d frames of this one so far. This happens once.",
-                worker.name,
-                max(0, worker.mailbox.counters[0] - 1),
-            )
-
-    def _fail_of(self, fault: ChildDied | ChildHung, command: str) -> NoReturn:
-        if isinstance(fault, ChildDied):
-            words = f"Its last words:\n{fault.last_words}" if fault.last_words else ""
-            self._fail(fault.index, f"died during {command} ({fault.how})", words)
-        self._fail(fault.index, f"did not finish {command} within {self._exchange.timeout:g} s")
-
-    def _fail(self, index: int, what: str, trace: str = "") -> NoReturn:
-        rows = self._rows[index]
-        for worker in self._workers:
-            worker.kill()
-        self.close()
-        raise WorkerError(
-            f"Worker {index} (sub-environments {rows.start} to {rows.stop - 1}) {what}. The vector "
-            f"environment is closed; create a new one.{chr(10) + trace if trace else ''}"
-        )
 
     def _observations(self) -> npt.NDArray[np.uint8]:
         observations: npt.NDArray[np.uint8] = self._require_block().observations.copy()
@@ -377,19 +318,16 @@ class NaturalMujocoVectorEnv(
         return dict(options or {})
 
     def _require_block(self) -> SharedBlock:
-        self._require_open()
+        self._require_team()
         assert self._block is not None
         return self._block
-
-    def _require_open(self) -> None:
-        if not self._workers:
-            raise ClosedEnvironmentError("This vector environment is closed. Create a new one.")
 
 
 def _check_keywords(env_kwargs: dict[str, Any]) -> int:
     """Refuses keywords that no sub-environment takes; returns the size of observations."""
-    valid = [name for name in inspect.signature(NaturalMujocoEnv).parameters if name != "natural"]
+    own = ("task", "natural")  # an id says these
+    valid = [name for name in inspect.signature(NaturalMujocoEnv).parameters if name not in own]
     for name in env_kwargs:
-        if name not in (*valid, "natural"):
+        if name not in (*valid, *own):
             raise unknown("keyword argument", name, valid)
     return whole_number("size", env_kwargs.get("size", 64), 1, MAX_SIZE)

@@ -1,4 +1,4 @@
-"""What the agents may touch: the suite through Gymnasium, `import natural_mujoco` and the evaluation protocol alone."""
+"""What the agents may touch of the suite: Gymnasium's API, the policy protocol, the one rollout, files, processes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import agents
 FOLDER = Path(agents.__file__).parent
 ALLOWED = (
     "natural_mujoco.cli",
+    "natural_mujoco.errors",
     "natural_mujoco.evaluation.conditions",
     "natural_mujoco.evaluation.curves",
     "natural_mujoco.evaluation.episodes",
@@ -21,6 +22,7 @@ ALLOWED = (
     "natural_mujoco.evaluation.ray_tasks",
     "natural_mujoco.evaluation.records",
     "natural_mujoco.files",
+    "natural_mujoco.processes",
 )
 
 

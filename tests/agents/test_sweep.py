@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,23 +75,85 @@ def test_runs_in_parallel_and_tells_failures_from_successes(
     assert "3/3" in output
 
 
-def test_ctrl_c_reaches_every_run(tmp_path: Path) -> None:
-    script = (
-        "import sys; from agents.studies.sweep import Job, main; "
-        "Job.command = lambda self: [sys.executable, '-c', "
-        '\'import signal, sys, time\\nsignal.signal(signal.SIGINT, lambda *_: (print("saved"), sys.exit(130)))\\n'
-        'print("up", flush=True)\\ntime.sleep(60)\']; '
-        f"sys.exit(main(['--seeds', '0', '1', '2', '--parallel', '2', '--logdir', {str(tmp_path)!r}]))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
-    logs = [tmp_path / "walker-walk-natural" / f"cvrl-{i}" / "output.log" for i in range(3)]
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not all(p.exists() and p.read_text() for p in logs[:2]):
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    assert process.wait(timeout=60) == 130
-    assert [p.read_text() for p in logs[:2]] == ["up\nsaved\n"] * 2
+RUN = """
+import signal, sys, time
+from agents.training.interruption import follow_sweep
+signal.signal(signal.SIGTERM, lambda *_: (print("saved", flush=True), sys.exit(143)))
+follow_sweep()
+print("up", flush=True)
+time.sleep(60)
+"""
+SWEEP = """
+import sys
+from agents.studies.sweep import Job, main
+Job.command = lambda self: [sys.executable, "-c", sys.argv[2]]
+sys.exit(main(["--seeds", "0", "1", "2", "--parallel", "2", "--logdir", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, 129),
+        pytest.param(
+            signal.SIGKILL, -9, marks=pytest.mark.skipif(sys.platform != "linux", reason="a kernel's service")
+        ),
+    ],
+)
+def test_whatever_ends_a_sweep_makes_every_run_save_and_stop(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SWEEP, str(tmp_path), RUN], start_new_session=True
+    ) as process:
+        logs = [tmp_path / "walker-walk-natural" / f"cvrl-{i}" / "output.log" for i in range(3)]
+        wait_until(lambda: all(p.exists() and p.read_text() for p in logs[:2]))
+        process.send_signal(number)
+        assert process.wait(timeout=60) == status
+    wait_until(lambda: all("saved" in p.read_text() for p in logs[:2]))
     assert not logs[2].exists()
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_sweep_touches_nothing_of_a_users(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "walker-walk-natural" / "cvrl-1" / "data.csv"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    assert main(["--seeds", "0", "1", "--logdir", str(tmp_path)]) == 2
+    assert "is not empty and holds no run (there is 'data.csv'" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["data.csv"]
+    mine.unlink()
+    (tmp_path / "sweep.json").write_text('{"my": "sweep"}')
+    assert main(["--logdir", str(tmp_path)]) == 2
+    assert "holds something else than a sweep's results" in capsys.readouterr().err
+    assert (tmp_path / "sweep.json").read_text() == '{"my": "sweep"}'
+
+
+@pytest.mark.parametrize("call", ["mkdir", "write"])
+def test_a_sweep_on_a_read_only_disk_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: str
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Job, "command", lambda self: [sys.executable, "-c", ""])
+    if call == "mkdir":
+        monkeypatch.setattr(Path, "mkdir", read_only)
+    else:
+        monkeypatch.setattr("os.fsync", read_only)
+    assert main(["--logdir", str(tmp_path / "sweep")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("agents.sweep: Cannot write")
+    assert "The file system is read-only: make it writable, or give another --logdir." in error
+    assert len(error.splitlines()) == 1
 
 
 def test_real_runs_end_to_end(tmp_path: Path) -> None:
@@ -113,7 +177,7 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["--", "--seed=3"]) == 2
     assert "--seed after --" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["--agents", "ppo"])
+        main(["--agents", "rainbow"])
 
 
 def test_a_missing_ray_names_the_package(
@@ -125,32 +189,17 @@ def test_a_missing_ray_names_the_package(
 
 
 def test_on_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a stand-in for Ray that runs tasks at once: what is asked of it, and that results find their jobs."""
-    from types import SimpleNamespace
-
     asked: dict[str, object] = {}
 
-    def remote(**kwargs: object) -> object:
-        asked.update(kwargs)
-        return lambda function: SimpleNamespace(remote=lambda job: (job.seed, function(job)))
+    def run_tasks(
+        function: Any, items: dict[Any, Any], address: str | None, **kwargs: object
+    ) -> Iterator[Any]:
+        asked.update(kwargs, address=address, function=function)
+        yield from ((key, key.seed + 10) for key in reversed(items))
 
-    fake = SimpleNamespace(
-        init=lambda **kwargs: asked.update(kwargs),
-        cluster_resources=lambda: {"CPU": 8.0},
-        remote=remote,
-        wait=lambda refs, num_returns: (refs[-1:], refs[:-1]),
-        get=lambda ref: ref[1],
-        shutdown=lambda: asked.update(shut=True),
-    )
-    monkeypatch.setitem(sys.modules, "ray", fake)
-    monkeypatch.setattr(sweep, "run_job", lambda job: job.seed + 10)
-    told: dict[int, int] = {}
-    run_on_ray(
-        [job(tmp_path / str(s), seed=s) for s in range(3)],
-        "auto",
-        lambda j, status: told.update({j.seed: status}),
-    )
-    assert told == {0: 10, 1: 11, 2: 12}
-    assert asked["address"] == "auto"
-    assert asked["num_gpus"] == 0
-    assert asked["shut"]
+    monkeypatch.setattr(sweep, "run_tasks", run_tasks)
+    jobs = [job(tmp_path / str(s), seed=s) for s in range(3)]
+    told: list[tuple[int, int]] = []
+    run_on_ray(jobs, "auto", lambda j, status: told.append((j.seed, status)))
+    assert told == [(2, 12), (1, 11), (0, 10)]
+    assert asked == {"address": "auto", "gpus": 1, "function": sweep.run_job}

@@ -307,7 +307,7 @@ def test_wrong_usage_is_one_sentence(
     assert main("cvrl", ["--logdir", str(tmp_path), *flags]) == status
     error = capsys.readouterr().err
     assert message in error
-    assert error.startswith("Error: ")
+    assert error.startswith("agents.cvrl: ")
     assert "Traceback" not in error
     assert not list(tmp_path.iterdir())
 

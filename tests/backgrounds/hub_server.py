@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
+import itertools
 import json
 import re
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +31,8 @@ class Behaviour:
     """If set, only requests with this token are served (a gated dataset)."""
     redirect: bool = False
     """Send every file request elsewhere first, as the Hub does to its content network."""
+    redirect_to: str = ""
+    """Where: the same server if empty."""
     delay_s: float = 0.0
     """How long each file request takes, so that clients at once get in each other's way."""
     hold_after: int | None = None
@@ -42,6 +47,9 @@ class Behaviour:
     """How many of the next file bodies end halfway, connection and all."""
     drop: int = 0
     """How many of the next file requests are not answered at all."""
+    hostile: str = ""
+    """How range requests of more than a byte are answered: `"whole"` (200 and all), `"endless"`, `"drip"` (a byte now
+    and then), `"gzip"` (a bomb) or `"elsewhere"` (another range). With `ranges` off, the same for whole files."""
     shorten_silently: int = 0
     """How many of the next bodies are half as long as asked for, with headers that agree."""
 
@@ -53,9 +61,13 @@ class HubServer:
     files: dict[str, Path]
     repo: str = REPO
     commit: str = COMMIT
+    former: tuple[str, ...] = ()
+    """Commits that `main` named before, of which the files are still there."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     sent_bytes: int = 0
     requests: list[str] = field(default_factory=list)
+    tokens: set[str | None] = field(default_factory=set)
+    """What requests said in their `Authorization` header."""
     holding: threading.Event = field(default_factory=threading.Event)
     """Set once a request waits because of `hold_after`."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -122,6 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path = unquote(url.path)
         hub.requests.append(f"{self.command} {path}")
+        hub.tokens.add(self.headers.get("Authorization"))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if hub.behaviour.dead:
             self._hang_up()
@@ -145,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(self._info())
         elif match is None:
             self._error(404, "EntryNotFound", "no such page")
-        elif match[3] not in ("main", hub.commit):
+        elif match[3] not in ("main", hub.commit, *hub.former):
             self._error(404, "RevisionNotFound", f"Invalid rev id: {match[3]}")
         elif match[2] == "revision":
             self._json(self._info())
@@ -176,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         etag = hashlib.sha256(data).hexdigest()
         if behaviour.redirect and not moved:
             self.send_response(302)
-            self.send_header("Location", f"{self.hub.url}{self.path}?moved=1")
+            self.send_header("Location", f"{behaviour.redirect_to or self.hub.url}{self.path}?moved=1")
             self.send_header("X-Linked-Etag", f'"{etag}"')
             self.send_header("X-Linked-Size", str(len(data)))
             self.send_header("X-Repo-Commit", self.hub.commit)
@@ -192,6 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted and behaviour.ranges:
             start, stop = int(wanted[1]), min(int(wanted[2]) + 1, total)
         data = data[start:stop]
+        if behaviour.hostile and self.command == "GET" and len(data) > 1:
+            self._attack(behaviour.hostile, data, start, total)
+            return
         is_body = self.command == "GET" and len(data) > 1  # and not the question whether ranges are served
         if is_body and behaviour.hold_after is not None and not self._counts_down("hold_after"):
             self.hub.holding.set()
@@ -222,6 +238,33 @@ class _Handler(BaseHTTPRequestHandler):
             return  # the client was killed, which is what some tests are about
         if cut:
             self._hang_up()
+
+    def _attack(self, kind: str, data: bytes, start: int, total: int) -> None:
+        self.close_connection = True
+        self.send_response(200 if kind == "whole" or not self.hub.behaviour.ranges else 206)
+        first = start + (kind == "elsewhere")
+        self.send_header("Content-Range", f"bytes {first}-{first + len(data) - 1}/{total}")
+        self.send_header("ETag", '"attack"')
+        self.send_header("X-Repo-Commit", self.hub.commit)
+        if kind in ("elsewhere", "whole"):
+            self.send_header("Content-Length", str(len(data)))
+        if kind == "gzip":
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        bodies: dict[str, Iterable[bytes]] = {
+            "elsewhere": [data],
+            "whole": [data],
+            "gzip": itertools.repeat(gzip.compress(bytes(2**24)), 8),
+            "drip": (time.sleep(0.02) or b"x" for _ in itertools.count()),
+            "endless": itertools.repeat(bytes(2**16)),
+        }
+        try:
+            for piece in bodies[kind]:
+                with self.hub.lock:
+                    self.hub.sent_bytes += len(piece)
+                self.wfile.write(piece)
+        except OSError:
+            return  # the client has had enough
 
     def _counts_down(self, name: str) -> bool:
         with self.hub.lock:

@@ -128,4 +128,4 @@ def started_and_held(
 
 def fetched_videos(home: Path) -> dict[str, bytes]:
     """The downloaded videos in the cache, by clip."""
-    return {path.stem: path.read_bytes() for path in (home / "sources" / "street").glob("*.mp4")}
+    return {path.stem: path.read_bytes() for path in (home / "sources").glob("street*/*.mp4")}

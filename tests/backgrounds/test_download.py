@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -55,9 +56,29 @@ def test_the_commit_and_the_member_of_each_video_are_recorded(
     hub: HubServer, env: dict[str, str], street: Path, home: Path
 ) -> None:
     assert download(street, "--accept-licence", env=env).returncode == 0
-    record = (home / "sources/street/clip-4.json").read_text()
+    (shelf,) = (home / "sources").glob("street*")
+    record = (shelf / "clip-4.json").read_text()
     for told in (REPO, COMMIT, "part2.zip", "vidvrd-videos/clip-4.mp4", "sha256"):
         assert told in record
+
+
+def test_a_revision_that_moves_is_said_and_what_was_recorded_is_used(
+    hub: HubServer, env: dict[str, str], street: Path, home: Path
+) -> None:
+    second = hub.files.pop("part2.zip")
+    assert download(street, "--accept-licence", env=env).returncode == 1
+    (pins,) = (home / "pins").glob("street*.json")
+    assert json.loads(pins.read_text())[".revisions"] == {f"{REPO}@main": COMMIT}
+    hub.files["part2.zip"] = second
+    hub.former, hub.commit = (COMMIT,), "f" * 40
+    hub.requests.clear()
+    done = download(street, env=env)
+    assert done.returncode == 0, done.stderr
+    assert f"{REPO}: main has moved from {COMMIT[:12]} to ffffffffffff" in done.stderr
+    assert f"at commit {COMMIT}" in done.stdout
+    fetched = [request for request in hub.requests if "/resolve/" in request]
+    assert fetched
+    assert all(f"/resolve/{COMMIT}/" in request for request in fetched)
 
 
 def test_a_killed_download_goes_on_where_it_was(
@@ -101,7 +122,7 @@ def test_a_half_fetched_member_is_completed_and_not_fetched_again(
 ) -> None:
     assert download(street, "--accept-licence", env=env).returncode == 0
     # One member again, in small pieces, killed between them.
-    shelf = home / "sources" / "street"
+    (shelf,) = (home / "sources").glob("street*")
     (shelf / "clip-1.mp4").unlink()
     in_pieces = "import natural_mujoco.backgrounds.obtain.download as d; d.PIECE_BYTES = 1000"
     line = command("download", street, "--size", "8", before=in_pieces)
@@ -128,7 +149,7 @@ def test_a_mirror_and_a_redirect_serve_as_well(
         arguments = ["--repo", "mirror/of-clips", "--revision", COMMIT]
         done = download(street, "--accept-licence", *arguments, env=there)
     assert done.returncode == 0, done.stderr
-    assert "mirror/of-clips" in (home / "sources/street/clip-0.json").read_text()
+    assert "mirror/of-clips" in next((home / "sources").glob("street*/clip-0.json")).read_text()
 
 
 def test_offline_without_a_cache_says_so_and_with_one_works(
@@ -147,7 +168,7 @@ def test_a_damaged_download_is_removed_by_verify_and_fetched_anew(
     hub: HubServer, env: dict[str, str], street: Path, home: Path, clips: dict[str, Path]
 ) -> None:
     assert download(street, "--accept-licence", env=env).returncode == 0
-    path = home / "sources/street/clip-3.mp4"
+    path = next((home / "sources").glob("street*/clip-3.mp4"))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     told = videos("verify", street, "--check", env=env)
     assert (told.returncode, "damaged: clip-3 (video)" in told.stdout, path.exists()) == (1, True, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,27 @@ def test_a_folder_with_one_half_only_says_so_when_the_other_is_asked_for(
     assert opened.ids("train") == (train,)
     with pytest.raises(VideoSetError, match=r"has no test clips\. Add videos"):
         opened.ids("test")
+
+
+@pytest.mark.parametrize(
+    ("plant", "told"),
+    [
+        (
+            lambda path: path.symlink_to("/nowhere.png"),
+            r"clip/9\.png is a link that leads nowhere: mend or remove it",
+        ),
+        (
+            lambda path: path.mkdir(),
+            r"clip/9\.png is a folder that is named like a file of frames: rename it",
+        ),
+        (lambda path: os.mkfifo(path), r"clip/9\.png is no regular file: remove it"),
+    ],
+    ids=["link", "folder", "pipe"],
+)
+def test_what_is_no_frame_in_a_frame_folder_is_named(
+    home: Path, tmp_path: Path, plant: Callable[[Path], None], told: str
+) -> None:
+    cut_to_frames(CARPHONE, tmp_path / "videos" / "clip", pattern="%d.png", count=3)
+    plant(tmp_path / "videos" / "clip" / "9.png")
+    with pytest.raises(VideoSetError, match=told):
+        open_videos(tmp_path / "videos")

@@ -36,6 +36,49 @@ def test_connections_that_die_midway_are_tried_again(
     assert fetched_videos(home) == {clip_id: path.read_bytes() for clip_id, path in clips.items()}
 
 
+@pytest.mark.parametrize(
+    ("hostile", "told"),
+    [
+        ("whole", "answers range requests with other than bytes"),
+        ("gzip", "answers range requests with other than bytes"),
+        ("elsewhere", "sends other bytes than were asked for"),
+        ("drip", "sends less than 1000 bytes a second"),
+        ("endless", "no zip file, or damaged"),  # as much as was asked for was read of it, and is nothing
+    ],
+)
+def test_a_server_that_sends_other_or_more_than_was_asked_for_is_not_listened_to(
+    hub: HubServer, env: dict[str, str], street: Path, home: Path, hostile: str, told: str
+) -> None:
+    hub.behaviour.hostile = hostile
+    quick = f"{IMPATIENT}\nimport natural_mujoco.backgrounds.obtain.hub as hub\nhub.PATIENCE_S = 0.2"
+    done = download(street, "--accept-licence", env=env, before=quick)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert hub.sent_bytes < 64 * 2**20  # what fits into the pipes between the two, and no gigabytes
+    assert not fetched_videos(home)
+
+
+def test_a_whole_archive_that_does_not_end_is_given_up(
+    hub: HubServer, env: dict[str, str], street: Path
+) -> None:
+    hub.behaviour = Behaviour(ranges=False, hostile="endless")
+    done = download(street, "--accept-licence", env=env, before=IMPATIENT)
+    assert done.returncode == 1
+    assert "The server sends more than it announced" in done.stderr
+    assert hub.sent_bytes < 128 * 2**20
+
+
+def test_the_token_stays_with_the_host_that_it_is_for(
+    hub: HubServer, env: dict[str, str], street: Path
+) -> None:
+    with HubServer(hub.files, repo=REPO) as elsewhere:
+        hub.behaviour = Behaviour(redirect=True, redirect_to=elsewhere.url, token="hf_secret")
+        done = download(street, "--accept-licence", env={**env, "HF_TOKEN": "hf_secret"})
+        assert done.returncode == 0, done.stderr
+        assert elsewhere.tokens == {None}
+
+
 def test_a_server_that_dies_for_good_leaves_what_was_fetched(
     hub: HubServer, env: dict[str, str], street: Path, home: Path
 ) -> None:

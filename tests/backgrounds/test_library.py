@@ -32,20 +32,26 @@ def street(home: Path, tmp_path: Path, clips: dict[str, Path]) -> Path:
     return write_manifest(tmp_path / "street.json", ids, {"kind": "folder", "path": "street"}, frames=24)
 
 
+def prepared(library: VideoLibrary, clip_id: str, size: int) -> Path:
+    """Where a clip's prepared frames lie."""
+    return library.clip_path(library.video(clip_id), size)
+
+
 def test_frames_are_prepared_when_they_are_asked_for_and_only_those(street: Path, home: Path) -> None:
     opened = open_videos(street)
     assert not home.exists() or not files_under(home)
     frames = opened.frames("clip-1.mp4", 32)
     assert (frames.shape, frames.dtype) == ((24, 32, 32, 3), np.uint8)
-    assert list(prepared_under(home)) == ["clips/street/32/clip-1.mp4.npy"]
+    assert list(prepared_under(home)) == [str(prepared(opened, "clip-1.mp4", 32).relative_to(home))]
     assert opened.is_prepared("clip-1.mp4", 32)
     assert not opened.is_prepared("clip-1.mp4", 64)
     assert not opened.is_prepared("clip-2.mp4", 32)
 
 
 def test_the_prepared_file_is_a_plain_array_that_numpy_reads_without_pickle(street: Path, home: Path) -> None:
-    frames = open_videos(street).frames("clip-0.mp4", 64)
-    path = home / "clips" / "street" / "64" / "clip-0.mp4.npy"
+    opened = open_videos(street)
+    frames = opened.frames("clip-0.mp4", 64)
+    path = prepared(opened, "clip-0.mp4", 64)
     np.testing.assert_array_equal(np.load(path, allow_pickle=False), frames)
 
 
@@ -161,7 +167,7 @@ def rewrite(path: Path, position: int, flip: int = 1) -> None:
 
 def test_a_changed_byte_is_an_error_that_says_how_to_mend_it(street: Path, home: Path) -> None:
     open_videos(street).frames("clip-0.mp4", 32)
-    rewrite(home / "clips/street/32/clip-0.mp4.npy", 5000)
+    rewrite(prepared(open_videos(street), "clip-0.mp4", 32), 5000)
     message = r"clip-0\.mp4 at 32 px are not what was recorded.*natural-mujoco videos verify .*street\.json"
     with pytest.raises(VideoSetError, match=message):
         open_videos(street).frames("clip-0.mp4", 32)
@@ -170,7 +176,7 @@ def test_a_changed_byte_is_an_error_that_says_how_to_mend_it(street: Path, home:
 @pytest.mark.parametrize("damage", ["cut", "longer", "header", "empty", "pickle"])
 def test_a_damaged_file_is_an_error_and_is_never_unpickled(street: Path, home: Path, damage: str) -> None:
     open_videos(street).frames("clip-0.mp4", 32)
-    path = home / "clips/street/32/clip-0.mp4.npy"
+    path = prepared(open_videos(street), "clip-0.mp4", 32)
     if damage == "cut":
         os.truncate(path, 128 + 2 * 32 * 32 * 3 + 5)
     elif damage == "longer":
@@ -203,8 +209,7 @@ def test_a_whole_clip_swapped_for_another_is_noticed(street: Path, home: Path) -
     opened = open_videos(street)
     for clip_id in ("clip-0.mp4", "clip-1.mp4"):
         opened.frames(clip_id, 32)
-    shelf = home / "clips/street/32"
-    os.replace(shelf / "clip-1.mp4.npy", shelf / "clip-0.mp4.npy")
+    os.replace(prepared(opened, "clip-1.mp4", 32), prepared(opened, "clip-0.mp4", 32))
     with pytest.raises(VideoSetError, match="not what was recorded"):
         open_videos(street).frames("clip-0.mp4", 32)
 
@@ -213,13 +218,16 @@ def test_the_first_preparation_is_recorded_and_later_ones_are_held_to_it(
     street: Path, home: Path, tmp_path: Path, clips: dict[str, Path]
 ) -> None:
     first = frames_sha256(open_videos(street).frames("clip-0.mp4", 32))
-    recorded = json.loads((home / "pins" / "street.json").read_text())
-    assert recorded == {"clip-0.mp4": {"32": first}}
+    opened = open_videos(street)
+    recorded = json.loads(opened.pins.path.read_text())
+    assert recorded == {opened.key(opened.video("clip-0.mp4")): {"32": first}}
     shutil.rmtree(home / "clips")
     assert frames_sha256(open_videos(street).frames("clip-0.mp4", 32)) == first
     shutil.rmtree(home / "clips")
     shutil.copy(clips["clip-5"], tmp_path / "street" / "clip-0.mp4")
-    with pytest.raises(VideoSetError, match=r"gives other frames .* than recorded in .*pins/street\.json"):
+    with pytest.raises(
+        VideoSetError, match=r"gives other frames .* than recorded in .*pins/street@\w+\.json"
+    ):
         open_videos(street).frames("clip-0.mp4", 32)
     assert not prepared_under(home)
 
@@ -236,9 +244,9 @@ def test_a_hash_in_the_manifest_binds_the_first_preparation(street: Path, home: 
 
 def test_a_damaged_lock_file_is_named(street: Path, home: Path) -> None:
     open_videos(street).frames("clip-0.mp4", 32)
-    (home / "pins" / "street.json").write_text("{")
+    open_videos(street).pins.path.write_text("{")
     with pytest.raises(
-        VideoSetError, match=r"The lock file .*street\.json is damaged\. Restore it, or delete it"
+        VideoSetError, match=r"The lock file .*street@\w+\.json is damaged\. Restore it, or delete it"
     ):
         open_videos(street).frames("clip-1.mp4", 32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,7 @@ class Shelf(SimpleNamespace):
     def ids(self, split: str) -> tuple[str, ...]:
         return tuple(self.lengths)
 
-    def frames(self, clip: str, size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def frames(self, clip: str, size: int, coming: Iterable[str] = ()) -> np.ndarray[Any, np.dtype[np.uint8]]:
         self.opened.append(clip)
         numbers = np.arange(self.lengths[clip]) % 256
         return np.broadcast_to(

@@ -30,6 +30,11 @@ def street(home: Path, tmp_path: Path, clips: dict[str, Path]) -> VideoLibrary:
     return library
 
 
+def prepared(library: VideoLibrary, clip_id: str, size: int) -> Path:
+    """Where a clip's prepared frames lie."""
+    return library.clip_path(library.video(clip_id), size)
+
+
 def flip_keeping_the_times(path: Path) -> None:
     """One bit, as a failing disk flips it: size, times and inode stay."""
     status = path.stat()
@@ -55,7 +60,7 @@ def test_a_sound_cache_is_good_throughout(street: VideoLibrary, home: Path) -> N
 
 def test_a_flipped_bit_that_opening_cannot_see_is_found_and_mended(street: VideoLibrary, home: Path) -> None:
     before = prepared_under(home)
-    path = home / "clips/street/16/clip-1.mp4.npy"
+    path = prepared(street, "clip-1.mp4", 16)
     flip_keeping_the_times(path)
     assert prepared_under(home) != before
     found = verify(street)
@@ -67,7 +72,7 @@ def test_a_flipped_bit_that_opening_cannot_see_is_found_and_mended(street: Video
 
 
 def test_looking_only_changes_nothing(street: VideoLibrary, home: Path) -> None:
-    flip_keeping_the_times(home / "clips/street/16/clip-1.mp4.npy")
+    flip_keeping_the_times(prepared(street, "clip-1.mp4", 16))
     before = prepared_under(home)
     assert states(verify(street, mend=False))["clip-1.mp4", 16] == "damaged"
     assert prepared_under(home) == before
@@ -76,7 +81,7 @@ def test_looking_only_changes_nothing(street: VideoLibrary, home: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", bytes(50_000)])
 def test_files_that_are_no_clips_are_made_anew(street: VideoLibrary, home: Path, content: bytes) -> None:
     before = prepared_under(home)
-    (home / "clips/street/24/clip-0.mp4.npy").write_bytes(content)
+    prepared(street, "clip-0.mp4", 24).write_bytes(content)
     assert states(verify(street))["clip-0.mp4", 24] == "mended"
     assert prepared_under(home) == before
 
@@ -85,7 +90,7 @@ def test_what_cannot_be_made_anew_is_lost_and_says_why(
     street: VideoLibrary, home: Path, tmp_path: Path, clips: dict[str, Path]
 ) -> None:
     for clip_id in ("clip-0.mp4", "clip-1.mp4"):
-        flip_keeping_the_times(home / f"clips/street/16/{clip_id}.npy")
+        flip_keeping_the_times(prepared(street, clip_id, 16))
     (tmp_path / "street" / "clip-0.mp4").unlink()
     shutil.copy(clips["clip-5"], tmp_path / "street" / "clip-1.mp4")
     found = {finding.clip_id: finding for finding in verify(street) if finding.state != "good"}
@@ -95,7 +100,7 @@ def test_what_cannot_be_made_anew_is_lost_and_says_why(
 
 
 def test_an_open_environment_keeps_playing_while_its_clip_is_mended(street: VideoLibrary, home: Path) -> None:
-    flip_keeping_the_times(home / "clips/street/16/clip-2.mp4.npy")
+    flip_keeping_the_times(prepared(street, "clip-2.mp4", 16))
     frames = street.frames("clip-2.mp4", 16)
     verify(street)
     assert frames.shape == (24, 16, 16, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from natural_mujoco import TASKS
 
 from ..browser import look, requested
+from .conftest import ROOT
 
 
 def test_every_task_has_a_page_with_picture_units_and_scores(site: Path) -> None:
@@ -26,6 +28,15 @@ def test_every_task_has_a_page_with_picture_units_and_scores(site: Path) -> None
             "Ma et al.",
         ):
             assert wanted in page, (task.name, wanted)
+
+
+def test_the_readmes_links_into_the_site_lead_somewhere(site: Path) -> None:
+    links = re.findall(
+        r"https://natural-mujoco\.github\.io/natural-mujoco/([^)#]*)", (ROOT / "README.md").read_text()
+    )
+    assert len(links) > 5
+    for link in links:
+        assert (site / (link or "index.html")).is_file(), link
 
 
 def test_pages_ask_for_nothing_but_files_and_fit_a_phone(chromium: WebDriver, site: Path) -> None:

@@ -81,7 +81,9 @@ def test_a_failing_policy_is_reported_and_what_was_done_is_kept(
     request = make_request(out, plain_clips, ":SlowAfterwards")
     with pytest.raises(PolicyError, match="hung in cartpole-swingup"):
         evaluate(request, use_ray=True, ray_address=cluster.address, timeout=10.0)
-    assert {e.task for e in read_results(out).episodes} <= {"pendulum-swingup"}
+    # Which task came first is Ray's choice; where it was the hung one there is nothing to keep.
+    done = read_results(out).episodes if out.exists() else ()
+    assert {e.task for e in done} <= {"pendulum-swingup"}
 
 
 def double(number: int) -> int:

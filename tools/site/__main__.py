@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx_build
 
+from .error_page import write_error_page
 from .pictures import draw_pictures
 from .staging import BrokenLink, stage
 from .task_pages import write_task_pages
@@ -36,6 +37,7 @@ def main() -> int:
     draw_pictures(pictures, quick=args.quick)
     shutil.copytree(pictures, source / "pictures", dirs_exist_ok=True)
     write_task_pages(ROOT, source / "tasks")
+    write_error_page(ROOT, source / "errors.md")
     status = sphinx_build(["-W", "--keep-going", "-q", "-b", "html", str(source), str(html)])
     if status == 0:
         print(f"{html / 'index.html'}")

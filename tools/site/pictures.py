@@ -15,6 +15,8 @@ import numpy as np
 
 from natural_mujoco import TASKS, Task
 from natural_mujoco.environment import NaturalMujocoEnv
+from natural_mujoco.experts import EXPERTS, load_expert
+from natural_mujoco.experts.policy import observe
 from natural_mujoco.rendering.matting import Pixels
 
 GAP = 4
@@ -36,7 +38,8 @@ def draw_pictures(folder: Path, quick: bool = False) -> None:
         clip = f"embedded-train-{0 if quick else number:02d}"
         frames, fps = draw_task(task, number, clip, side, steps)
         _write_film(folder / f"{task.name}.webp", frames, fps)
-        sheet.append(np.vstack([frames[-1][:, :side], frames[-1][:, side + GAP : 2 * side + GAP]]))
+        still = frames[len(frames) // 5]
+        sheet.append(np.vstack([still[:, :side], still[:, side + GAP : 2 * side + GAP]]))
     gap = np.full((2 * side, GAP, 3), 128, np.uint8)
     rows = [
         np.hstack([part for cell in sheet[first : first + 5] for part in (gap, cell)][1:]) for first in (0, 5)
@@ -52,7 +55,8 @@ def draw_task(task: Task, seed: int, clip: str, side: int, steps: int) -> tuple[
     """`steps` frames `uint8[side, 3 * side + 2 * gap, 3]` of an episode in front of `clip`, and how many make a second.
 
     From left to right: the standard picture, the natural one, the matte. Both environments have one seed and
-    get the same actions, so that the physics is the same.
+    get the same actions, so that the physics is the same: those of the task's state expert, or smooth random
+    ones where there is none.
     """
     look: dict[str, Any] = {"render_mode": "rgb_array", "render_size": side}
     standard = gym.make(task.standard_id, **look)
@@ -63,12 +67,16 @@ def draw_task(task: Task, seed: int, clip: str, side: int, steps: int) -> tuple[
     rng = np.random.default_rng(seed)
     standard.reset(seed=seed)
     natural.reset(seed=seed, options={"video": clip})
+    expert = load_expert(task.name) if task.name in EXPERTS else None
     action = np.zeros(natural.action_space.shape, np.float32)
     frames = []
     for _ in range(steps):
         matte = cv2.resize(inner.matte, (side, side), interpolation=cv2.INTER_AREA)
         frames.append(_beside([standard.render(), natural.render(), np.repeat(matte[:, :, None], 3, axis=2)]))
-        action = np.clip(0.9 * action + 0.4 * rng.standard_normal(action.shape), -1, 1).astype(np.float32)
+        if expert is not None:
+            action = expert.act(observe(inner))
+        else:
+            action = np.clip(0.9 * action + 0.4 * rng.standard_normal(action.shape), -1, 1).astype(np.float32)
         standard.step(action)
         natural.step(action)
     fps = float(natural.metadata["render_fps"])

@@ -40,6 +40,8 @@ def stage(root: Path, target: Path) -> None:
     pages |= {root / origin: Path(place) for origin, place in ELSEWHERE.items()}
     for origin, place in pages.items():
         _write(target / place, rewrite_links(origin.read_text(), origin, place, pages, root))
+    # Tutorials show the scripts themselves, by the same relative path as in the repository.
+    shutil.copytree(root / "examples", target.parent / "examples", dirs_exist_ok=True)
     for path in docs.rglob("*"):
         if path.suffix in (*ASSETS, ".css", ".py"):
             copy = target / path.relative_to(docs)
@@ -72,8 +74,8 @@ def rewrite_links(text: str, origin: Path, place: Path, pages: dict[Path, Path],
 
 
 def _is_generated(path: Path, root: Path) -> bool:
-    """Whether the build writes this page or picture (`task_pages`, `pictures`)."""
-    return any(path.is_relative_to(root / "docs" / folder) for folder in ("tasks", "pictures"))
+    """Whether the build writes this page or picture (`task_pages`, `error_page`, `pictures`)."""
+    return any(path.is_relative_to(root / "docs" / made) for made in ("tasks", "pictures", "errors.md"))
 
 
 def _staged_name(path: Path) -> Path:

@@ -20,6 +20,7 @@ from natural_mujoco.evaluation.published import PAPER, PAPER_LINK, published_ent
 from natural_mujoco.evaluation.records import Results, read_results
 from natural_mujoco.evaluation.references import reference_entries
 from natural_mujoco.evaluation.scores import EntryScores
+from natural_mujoco.experts import EXPERTS, load_expert
 
 HINGE = 3  # mjtJoint
 POSITION_SERVO = 1  # mjtBias: affine
@@ -42,12 +43,13 @@ def task_page(task: Task, measured: list[Results], speed: dict[str, Any]) -> str
     physics = inner.dm_control_env.physics
     control = inner.dm_control_env.control_timestep()
     assert env.action_space.shape is not None
+    actions = "the actions of the state expert" if task.name in EXPERTS else "smooth random actions"
     sections = [
         f"# {task.name}",
         task.goal,
         f"![{task.name}: standard, natural, matte](../pictures/{task.name}.webp)",
         "*From left to right: the standard picture, the natural one in front of a clip of the set `embedded`, and the "
-        "matte (white is foreground). One seed, the same smooth random actions.*",
+        f"matte (white is foreground). One seed, {actions}.*",
         _table(
             ("", ""),
             [
@@ -104,6 +106,10 @@ def _scores(task: Task, measured: list[Results]) -> Iterable[tuple[str, ...]]:
     for results in reference_entries():
         mean = EntryScores(results.episodes).units("standard", task.name).mean()
         yield results.entry.name, "any", f"{mean:.1f}", "this benchmark's protocol, shipped with the package"
+    if task.name in EXPERTS and "expert" not in {results.entry.name for results in reference_entries()}:
+        card = load_expert(task.name).card
+        source = "[shipped expert](../experts.md), privileged: it sees the physical state"
+        yield "expert", "any", f"{card.mean_return(2):.1f}", source
     for results in measured:
         scores = EntryScores(results.episodes)
         for condition in ("standard", "natural-train", "natural-test"):

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -23,8 +24,9 @@ from natural_mujoco.backgrounds.cache import Cache, replacing, write_error
 from natural_mujoco.backgrounds.library import VideoLibrary
 from natural_mujoco.backgrounds.manifest import HubSource, LocalSource
 from natural_mujoco.backgrounds.obtain.hub import HubArchives, HubUnreachable
+from natural_mujoco.backgrounds.obtain.pinning import hold_to_commit
 from natural_mujoco.backgrounds.obtain.preparation import Preparers, missing_clips_message
-from natural_mujoco.backgrounds.obtain.sources import SourceRecord, downloaded_path, find_source, record_path
+from natural_mujoco.backgrounds.obtain.sources import SourceRecord, record_path
 from natural_mujoco.backgrounds.obtain.zip_members import DamagedMember, Member, find_members, unpack
 from natural_mujoco.errors import InvalidArgument, VideoSetError
 
@@ -63,23 +65,25 @@ def download(
     connections: int = 4,
     workers: int | None = None,
     events: DownloadEvents | None = None,
+    fetch: bool = True,
 ) -> DownloadSummary:
     """Fetch the clips of a set that are not on this machine yet, and prepare all of its clips at `sizes`.
 
-    Of a set that is not on the Hub (generated, imported, a folder), the clips are only prepared. Raises
-    `VideoSetError` if the dataset cannot be used or clips must be obtained by hand, `HubUnreachable` if the Hub
+    Of a set that is not on the Hub (generated, imported, a folder), and without `fetch`, clips are only prepared.
+
+    Raises `VideoSetError` if the dataset cannot be used or clips must be obtained by hand, `HubUnreachable` if the Hub
     cannot be reached. A clip that alone is faulty does not stop the others and is named in the summary.
     """
     events = events or DownloadEvents()
     manifest = library.manifest
-    absent = [v.id for v in manifest.videos if find_source(manifest, v, library.cache) is None]
+    absent = [v.id for v in manifest.videos if library.source(v) is None]
     if isinstance(manifest.source, LocalSource) and library.missing():
         raise VideoSetError(missing_clips_message(library, library.missing()))
-    if not isinstance(manifest.source, HubSource):
+    if not isinstance(manifest.source, HubSource) or not fetch:
         absent = []
     failed: dict[str, str] = {}
     fetched: list[str] = []
-    fetch: _Fetch | None = None
+    fetcher: _Fetch | None = None
     with Preparers(library, workers) as preparers:
         prepared: dict[Future[None], tuple[str, int]] = {}
 
@@ -99,10 +103,11 @@ def download(
         if absent:
             assert isinstance(manifest.source, HubSource)
             source = _mirror(manifest.source, repo, revision)
-            with HubArchives(source, token, events.note) as archives:
-                fetch = _Fetch(library.cache, manifest.collection, archives, events)
-                members = fetch.plan(absent)
-                fetched = _fetch_all(fetch, members, connections, prepare, failed)
+            hold_to = partial(hold_to_commit, library, source.repo, source.revision)
+            with HubArchives(source, token, events.note, hold_to) as archives:
+                fetcher = _Fetch(library.cache, library.shelf.name, archives, events)
+                members = fetcher.plan(absent)
+                fetched = _fetch_all(fetcher, members, connections, prepare, failed)
             for clip_id in sorted(set(absent) - set(members)):
                 failed[clip_id] = f"no member called {clip_id}.mp4 in {source.repo}"
         else:
@@ -113,11 +118,11 @@ def download(
                 failed[prepared[future][0]] = str(error)
             elif error is not None:
                 raise error
-    _remove_leftovers(library.cache.sources(manifest.collection))
+    _remove_leftovers(library.cache.sources(library.shelf.name))
     return DownloadSummary(
-        commit=fetch.archives.commit if fetch else None,
+        commit=fetcher.archives.commit if fetcher else None,
         fetched_clips=len(fetched),
-        fetched_bytes=fetch.archives.fetched_bytes if fetch else 0,
+        fetched_bytes=fetcher.archives.fetched_bytes if fetcher else 0,
         present_clips=len(manifest.videos) - len(absent),
         failed=failed,
     )
@@ -188,18 +193,18 @@ def _fetch_all(
 class _Fetch:
     """The way from a member of a remote archive to a clip's video in the cache."""
 
-    def __init__(self, cache: Cache, collection: str, archives: HubArchives, events: DownloadEvents) -> None:
+    def __init__(self, cache: Cache, shelf: str, archives: HubArchives, events: DownloadEvents) -> None:
         self.archives = archives
         self.stop = False
         self._cache = cache
-        self._collection = collection
+        self._shelf = shelf
         self._events = events
 
     def plan(self, clip_ids: list[str]) -> dict[str, Member]:
         """Find the clips in the archives. Raises `VideoSetError` if the disk lacks the room for them."""
         members = find_members(self.archives.open_all(), clip_ids)
         packed = sum(member.size for member in members.values())
-        folder = self._cache.sources(self._collection)
+        folder = self._cache.sources(self._shelf)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
@@ -216,8 +221,8 @@ class _Fetch:
 
     def clip(self, clip_id: str, member: Member) -> None:
         """Fetch, check and keep one clip's video, unless another process did meanwhile."""
-        target = downloaded_path(self._cache, self._collection, clip_id)
-        with self._cache.lock(self._collection, "sources", clip_id, stopped=lambda: self.stop):
+        target = self._cache.downloaded(self._shelf, clip_id)
+        with self._cache.lock(self._shelf, "sources", clip_id, stopped=lambda: self.stop):
             if target.is_file():
                 self._events.skipped(member.size)
             else:
@@ -245,7 +250,7 @@ class _Fetch:
                 sha256=sha256,
             )
             # First the record, then the video: one that is there is always recorded.
-            with replacing(record_path(self._cache, self._collection, clip_id)) as beside:
+            with replacing(record_path(self._cache, self._shelf, clip_id)) as beside:
                 beside.write(record.model_dump_json(indent=1).encode())
 
     def _fetch_part(self, part: Path, member: Member) -> None:

@@ -21,7 +21,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from natural_mujoco.backgrounds.cache import Cache, replacing
 from natural_mujoco.backgrounds.manifest import FolderSource, Manifest, Sha256, Video
-from natural_mujoco.backgrounds.obtain.decode import FRAME_SUFFIXES, VIDEO_SUFFIXES, frame_files
+from natural_mujoco.backgrounds.obtain.decode import (
+    FRAME_SUFFIXES,
+    VIDEO_SUFFIXES,
+    check_readable,
+    frame_files,
+)
 from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.backgrounds.obtain.sources import file_sha256
 from natural_mujoco.errors import VideoSetError
@@ -134,8 +139,12 @@ def _fault_without_decoding(path: Path) -> str:
         Video(id=path.name, split=split_of(path.name))
     except (ValidationError, UnicodeEncodeError):
         return f"{path.name!r} is no name for a clip (at most 200 bytes of UTF-8, no backslashes, no line breaks)"
-    if not path.is_dir() and not path.is_file():
-        return f"{path.name} is a link that leads nowhere, or no regular file"
+    for file in frame_files(path) if path.is_dir() else [path]:
+        if not file.is_file():
+            try:
+                check_readable(file)
+            except VideoSetError as error:
+                return str(error).rstrip(".")
     return ""
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -25,6 +26,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
     build_hf_headers,
     get_session,
     hf_raise_for_status,
+    tqdm,
 )
 
 from natural_mujoco.backgrounds.manifest import HubSource
@@ -34,6 +36,10 @@ Answer = TypeVar("Answer")
 
 LARGEST_READ = 64 * 2**20
 TRIES = 4
+LEAST_RATE = 1000
+"""Bytes a second; a server that is slower, after `PATIENCE_S` seconds, is taken for one that never ends."""
+PATIENCE_S = 20.0
+SILENCE_S = 10.0
 AGAIN = "The same command goes on where it was."
 
 
@@ -95,25 +101,40 @@ class HubArchives:
 
     Each is read by ranges if the server answers those; else it is downloaded whole into the Hugging Face
     cache, where it is also found when `HF_HUB_OFFLINE` is set. `token` None uses the token that `hf auth login` or
-    `HF_TOKEN` left. `note` is told what takes long. Use as a context manager; `read` may be called from any thread.
+    `HF_TOKEN` left. `hold_to` turns the commit that the revision names now into the one to use. `note` is told what
+    takes long. Use as a context manager; `read` may be called from any thread.
 
     Raises `VideoSetError` if there is no such dataset or revision, or the user may not read it, and
     `HubUnreachable` if the Hub does not answer.
     """
 
-    def __init__(self, source: HubSource, token: str | None, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        source: HubSource,
+        token: str | None,
+        note: Callable[[str], None],
+        hold_to: Callable[[str], str] = lambda commit: commit,
+    ) -> None:
         self.repo = source.repo
         self.commit = source.revision
         self.fetched_bytes = 0
         self._source = source
+        # Whole archives are asked for by the revision's name: under it they are found again without a network.
+        self._asked = source.revision
         self._token = token
         self._note = note
         self._readers: dict[str, RangeReader] = {}
         self._whole: list[BinaryIO] = []
-        self._local = threading.local()
         self._counting = threading.Lock()
         if not constants.HF_HUB_OFFLINE:
-            self.commit = patiently(self._resolve)
+            now = patiently(self._resolve)
+            self.commit = hold_to(now)
+            if self.commit != now:
+                self._asked = self.commit
+                note(
+                    f"{self.repo}: {source.revision} has moved from {self.commit[:12]} to {now[:12]} since this set "
+                    f"was first fetched here. Using {self.commit[:12]}; --revision {now} takes the new one."
+                )
 
     def __enter__(self) -> HubArchives:
         return self
@@ -125,9 +146,8 @@ class HubArchives:
     def open_all(self) -> Mapping[str, RangeReader]:
         """All archives of the set, each as a seekable file. Raises `VideoSetError` if one is not in the dataset."""
         for archive in self._source.archives:
-            if not constants.HF_HUB_OFFLINE and patiently(partial(self._serves_ranges, archive)):
-                with self._errors(archive):
-                    size = self._remote_file(archive).size  # type: ignore[attr-defined]
+            size = None if constants.HF_HUB_OFFLINE else patiently(partial(self._size_by_range, archive))
+            if size is not None:
                 self._readers[archive] = RangeReader(size, partial(self._read_remote, archive))
             else:
                 self._readers[archive] = self._open_whole(archive)
@@ -138,21 +158,67 @@ class HubArchives:
         return self._readers[archive].fetch(start, stop)
 
     def _errors(self, archive: str = "") -> AbstractContextManager[None]:
-        return translated_errors(self.repo, self._source.revision, archive)
+        return translated_errors(self.repo, self._asked, archive)
 
     def _resolve(self) -> str:
         with self._errors():
             api = huggingface_hub.HfApi(token=self._token)
             return api.dataset_info(self.repo, revision=self._source.revision).sha or self._source.revision
 
-    def _serves_ranges(self, archive: str) -> bool:
-        with self._errors(archive):
-            url = huggingface_hub.hf_hub_url(self.repo, archive, repo_type="dataset", revision=self.commit)
-            headers = {**build_hf_headers(token=self._token), "Range": "bytes=0-0"}
-            # Asked without reading the answer's body: a server that knows no ranges would send all of the file.
-            with get_session().stream("GET", url, headers=headers, follow_redirects=True) as response:
-                hf_raise_for_status(response)
-                return bool(response.status_code == 206)
+    @contextmanager
+    def _asking(self, archive: str, start: int, stop: int) -> Iterator[Any]:
+        """The server's answer to a request for some bytes, its body not read yet."""
+        url = huggingface_hub.hf_hub_url(self.repo, archive, repo_type="dataset", revision=self.commit)
+        headers = build_hf_headers(token=self._token)
+        headers |= {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+        # Redirects to another host go without the token: the client sees to that.
+        ask = get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=SILENCE_S)
+        with self._errors(archive), ask as answer:
+            hf_raise_for_status(answer)
+            yield answer
+
+    def _size_by_range(self, archive: str) -> int | None:
+        """The archive's size, if the server answers a request for its first byte with that alone."""
+        with self._asking(archive, 0, 1) as answer:
+            told = re.fullmatch(r"bytes 0-0/(\d{1,18})", answer.headers.get("Content-Range", ""))
+            return int(told[1]) if answer.status_code == 206 and told else None
+
+    def _read_remote(self, archive: str, start: int, stop: int) -> bytes:
+        return patiently(partial(self._read_once, archive, start, stop))
+
+    def _read_once(self, archive: str, start: int, stop: int) -> bytes:
+        with self._asking(archive, start, stop) as answer:
+            data = self._body(answer, start, stop - start)
+        with self._counting:
+            self.fetched_bytes += len(data)
+        if len(data) == stop - start:
+            return data
+        raise HubUnreachable(
+            f"The server of {self.repo} sent {len(data)} bytes where {stop - start} were asked for. {AGAIN}"
+        )
+
+    def _body(self, answer: Any, start: int, size: int) -> bytes:
+        """The `size` bytes that were asked for, or fewer, and never more: whatever else comes is not read."""
+        as_they_are = answer.headers.get("Content-Encoding", "identity") == "identity"
+        if answer.status_code != 206 or not as_they_are:
+            raise HubUnreachable(
+                f"The server of {self.repo} answers range requests with other than bytes. {AGAIN}"
+            )
+        if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            raise HubUnreachable(f"The server of {self.repo} sends other bytes than were asked for. {AGAIN}")
+        # An answer as long as it should be is read to its end, so that the connection can be used again.
+        exact = answer.headers.get("Content-Length") == str(size)
+        data = bytearray()
+        began = time.monotonic()
+        for piece in answer.iter_raw():
+            data += piece[: size - len(data)]
+            if len(data) == size and not exact:
+                break
+            if (time.monotonic() - began) * LEAST_RATE > len(data) + LEAST_RATE * PATIENCE_S:
+                raise HubUnreachable(
+                    f"The server of {self.repo} sends less than {LEAST_RATE} bytes a second. {AGAIN}"
+                )
+        return bytes(data)
 
     def _open_whole(self, archive: str) -> RangeReader:
         if not constants.HF_HUB_OFFLINE:
@@ -163,9 +229,9 @@ class HubArchives:
                     self.repo,
                     archive,
                     repo_type="dataset",
-                    # Its name, not its commit: under its name the file is found again without a network.
-                    revision=self._source.revision,
+                    revision=self._asked,
                     token=self._token,
+                    tqdm_class=_Bounded,
                 )
             )
         self.commit = (
@@ -184,29 +250,18 @@ class HubArchives:
         self.fetched_bytes += 0 if constants.HF_HUB_OFFLINE else size
         return RangeReader(size, fetch)
 
-    def _read_remote(self, archive: str, start: int, stop: int) -> bytes:
-        for attempt in range(TRIES):
-            with self._errors(archive):
-                file = self._remote_file(archive)
-                file.seek(start)
-                data = file.read(stop - start)
-            with self._counting:
-                self.fetched_bytes += len(data)
-            if len(data) == stop - start:
-                return data
-            time.sleep(2.0**attempt)
-        raise HubUnreachable(
-            f"The server of {self.repo} sent {len(data)} bytes where {stop - start} were asked for. {AGAIN}"
-        )
 
-    def _remote_file(self, archive: str) -> BinaryIO:
-        # One open file a thread and archive: fsspec's files keep a position.
-        files: dict[str, BinaryIO] = self._local.__dict__.setdefault("files", {})
-        if archive not in files:
-            system = huggingface_hub.HfFileSystem(token=self._token)
-            path = f"datasets/{self.repo}@{self.commit}/{archive}"
-            files[archive] = system.open(path, "rb", block_size=2**20, cache_type="none")
-        return files[archive]
+class _Bounded(tqdm):
+    """The client's progress bar, which ends a download that grows larger than it was announced."""
+
+    seen = 0
+
+    def update(self, n: float | None = 1) -> bool | None:
+        self.seen += int(n or 0)
+        if self.total is not None and self.seen > self.total:
+            raise VideoSetError("The server sends more than it announced: use another copy with --repo.")
+        shown: bool | None = super().update(n)
+        return shown
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:

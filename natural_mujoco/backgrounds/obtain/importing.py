@@ -16,7 +16,9 @@ from pathlib import Path
 from natural_mujoco.backgrounds.cache import Cache, replacing
 from natural_mujoco.backgrounds.manifest import FolderSource, GeneratedSource, Manifest, manifest_folders
 from natural_mujoco.backgrounds.obtain.decode import FRAME_SUFFIXES, VIDEO_SUFFIXES
-from natural_mujoco.backgrounds.obtain.sources import find_source, link_source
+from natural_mujoco.backgrounds.obtain.sources import link_source
+from natural_mujoco.backgrounds.shelves import shelf_of
+from natural_mujoco.backgrounds.sources import find_source
 from natural_mujoco.errors import InvalidArgument, VideoSetError
 
 
@@ -50,7 +52,8 @@ def import_clips(manifest: Manifest, tree: Path, cache: Cache, allow_missing: bo
     if not tree.is_dir():
         raise InvalidArgument(f"--from {tree} is no folder.")
     found = find_clips(tree, {video.id for video in manifest.videos})
-    known = {v.id for v in manifest.videos if find_source(manifest, v, cache) is not None}
+    shelf = shelf_of(manifest, cache).name
+    known = {v.id for v in manifest.videos if find_source(manifest, v, cache, shelf) is not None}
     missing = tuple(v.id for v in manifest.videos if v.id not in found and v.id not in known)
     if len(missing) == len(manifest.videos):
         raise VideoSetError(
@@ -65,7 +68,7 @@ def import_clips(manifest: Manifest, tree: Path, cache: Cache, allow_missing: bo
             missing,
         )
     for clip_id, path in sorted(found.items()):
-        link_source(cache, manifest.collection, clip_id, path)
+        link_source(cache, shelf, clip_id, path)
     if missing:
         manifest = _partial(manifest, set(missing), cache)
     return Import(manifest, tuple(sorted(found)), missing)

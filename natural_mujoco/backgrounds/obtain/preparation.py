@@ -3,6 +3,7 @@
 - `prepare_here`: one clip in this process, safe beside any number of others that do the same.
 - `prepare_apart`: the same in a process of its own, which a damaged video may take down.
 - `prepare`, `Preparers`: many clips, on all cores.
+- `obtain_frames`: a clip that is not prepared, or was never hashed, as frames that may be played.
 - `missing_clips_message`: what to tell a user whose machine lacks a clip.
 """
 
@@ -12,11 +13,10 @@ import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from natural_mujoco.backgrounds.clip_file import FileIdentity, Frames, record_check, write_clip
+from natural_mujoco.backgrounds.clip_file import FileIdentity, Frames, frames_sha256, read_check
+from natural_mujoco.backgrounds.library import VideoLibrary
 from natural_mujoco.backgrounds.manifest import (
     MAX_FRAMES,
     FolderSource,
@@ -26,14 +26,14 @@ from natural_mujoco.backgrounds.manifest import (
     Manifest,
     Video,
 )
+from natural_mujoco.backgrounds.obtain.ahead import Ahead, is_wanted
+from natural_mujoco.backgrounds.obtain.clip_writer import record_check, write_clip
 from natural_mujoco.backgrounds.obtain.decode import read_squares
+from natural_mujoco.backgrounds.obtain.pinning import hold_to_record
 from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
-from natural_mujoco.backgrounds.obtain.sources import file_sha256, find_source
+from natural_mujoco.backgrounds.obtain.sources import file_sha256
 from natural_mujoco.errors import VideoSetError
 from natural_mujoco.processes import usable_cores
-
-if TYPE_CHECKING:
-    from natural_mujoco.backgrounds.library import VideoLibrary
 
 SHORTFALL = 2
 """How many frames a clip may lack: copies of one video differ by a frame or two at the end."""
@@ -56,32 +56,72 @@ def prepare_here(
     """
     video = library.video(clip_id)
     path = library.clip_path(video, size)
-    with library.cache.lock(library.manifest.collection, str(size), library.key(video)):
+    with library.cache.lock(library.shelf.name, str(size), library.key(video)):
         on_frames(0)
         if path.is_file() and not replace:  # another process was faster
             return
 
-        def hold_to_record(sha256: str, count: int) -> None:
+        def check(sha256: str, count: int) -> None:
             _check_length(library.manifest, video, count)
-            _hold_to_record(library, video, size, sha256)
+            _check_hash(library, video, size, sha256)
 
-        digest = write_clip(path, _counted(_frames(library, video, size), on_frames), size, hold_to_record)
+        digest = write_clip(path, _counted(_frames(library, video, size), on_frames), size, check)
         record_check(path, digest, FileIdentity.of(path))
 
 
 def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool = False) -> None:
     """`prepare_here` in a process of its own, which ends afterwards. Clips that are generated need none."""
-    if isinstance(library.manifest.source, GeneratedSource):
+    if library.is_generated:
         prepare_here(library, clip_id, size, replace)
         return
     video = library.video(clip_id)
-    if find_source(library.manifest, video, library.cache) is None:
+    if library.source(video) is None:
         raise VideoSetError(missing_clips_message(library, [clip_id]))
-    with _turn(library, clip_id, size):
-        if library.is_prepared(clip_id, size) and not replace:
-            return
-        with PreparingProcess() as process:
-            process.prepare(library, clip_id, size, replace)
+    with PreparingProcess() as process:
+        _prepare_with(process, library, clip_id, size, replace=replace)
+
+
+def prepare_ahead(library: VideoLibrary, clip_ids: Iterable[str], size: int) -> None:
+    """Prepare clips in the background, in this order, where cores are free and no others are on the way already."""
+    if not is_wanted() or (library.preparing is not None and library.preparing.is_running):
+        return
+    waiting = [
+        clip_id
+        for clip_id in dict.fromkeys(clip_ids)
+        if not library.is_prepared(clip_id, size)
+        and (library.is_generated or library.source(library.video(clip_id)) is not None)
+    ]
+    if waiting:
+        library.preparing = Ahead(library, waiting, size, _prepare_with)
+
+
+def obtain_frames(
+    library: VideoLibrary, video: Video, size: int, coming: Iterable[str] = ()
+) -> tuple[Frames, FileIdentity]:
+    """The frames of a clip, prepared now if they were not and hashed if they never were, and the file they lie in.
+
+    If the clip had to be prepared, those that are `coming` are prepared in the background from now on. Raises as
+    `VideoLibrary.frames` does.
+    """
+    opened = library.open_prepared(video, size)
+    if opened is None:
+        prepare_apart(library, video.id, size)
+        opened = library.open_prepared(video, size)
+        if opened is None:
+            raise VideoSetError(f"{library.clip_path(video, size)} was removed while it was being prepared.")
+        prepare_ahead(library, coming, size)
+    frames, identity = opened
+    path, expected = library.clip_path(video, size), library.pinned(video, size)
+    if expected is None or read_check(path, identity) != expected:
+        found = frames_sha256(frames)
+        expected = hold_to_record(library, video, size, found)
+        if expected is not None:
+            raise VideoSetError(
+                f"The prepared frames of {video.id} at {size} px are not what was recorded (sha256 "
+                f"{found[:12]}…, not {expected[:12]}…). {library.remedy()}"
+            )
+        record_check(path, found, identity)
+    return frames, identity
 
 
 def prepare(library: VideoLibrary, clip_ids: Iterable[str], size: int, workers: int | None = None) -> None:
@@ -92,12 +132,22 @@ def prepare(library: VideoLibrary, clip_ids: Iterable[str], size: int, workers: 
         future.result()
 
 
-def _turn(
-    library: VideoLibrary, clip_id: str, size: int, stopped: Callable[[], bool] = lambda: False
-) -> AbstractContextManager[None]:
+def _prepare_with(
+    process: PreparingProcess,
+    library: VideoLibrary,
+    clip_id: str,
+    size: int,
+    stopped: Callable[[], bool] = lambda: False,
+    replace: bool = False,
+    on_frames: Callable[[int], None] | None = None,
+) -> None:
+    if library.is_prepared(clip_id, size) and not replace:
+        return
     # Processes that want the same clip take turns, so that one starts a decoder and the others find it done.
     key = library.key(library.video(clip_id))
-    return library.cache.lock("turns", library.manifest.collection, str(size), key, stopped=stopped)
+    with library.cache.lock("turns", library.shelf.name, str(size), key, stopped=stopped):
+        if replace or not library.is_prepared(clip_id, size):
+            process.prepare(library, clip_id, size, replace, on_frames)
 
 
 class Preparers:
@@ -147,15 +197,11 @@ class Preparers:
     def _prepare(
         self, clip_id: str, size: int, replace: bool, on_frames: Callable[[int], None] | None
     ) -> None:
-        if self._library.is_prepared(clip_id, size) and not replace:
-            return
-        with _turn(self._library, clip_id, size, stopped=lambda: self._stopped):
-            if self._library.is_prepared(clip_id, size) and not replace:
-                return
-            if not hasattr(self._local, "process"):
-                self._local.process = PreparingProcess()
-                self._processes.append(self._local.process)
-            self._local.process.prepare(self._library, clip_id, size, replace, on_frames)
+        if not hasattr(self._local, "process"):
+            self._local.process = PreparingProcess()  # starts with its first job
+            self._processes.append(self._local.process)
+        process, stopped = self._local.process, lambda: self._stopped
+        _prepare_with(process, self._library, clip_id, size, stopped, replace, on_frames)
 
 
 def default_workers() -> int:
@@ -183,10 +229,14 @@ def _frames(library: VideoLibrary, video: Video, size: int) -> Iterator[Frames]:
     if isinstance(manifest.source, GeneratedSource):
         yield from _generated(video, size)
         return
-    source = find_source(manifest, video, library.cache)
+    source = library.source(video)
     if source is None:
         raise VideoSetError(missing_clips_message(library, [video.id]))
-    if video.file_sha256 is not None and file_sha256(source) != video.file_sha256:
+    try:
+        changed = video.file_sha256 is not None and file_sha256(source) != video.file_sha256
+    except OSError as error:
+        raise VideoSetError(f"Cannot read {error.filename or source}: {error.strerror}.") from error
+    if changed:
         raise VideoSetError(f"{source} has changed since its folder was opened: open the folder anew.")
     yield from read_squares(source, size, min(video.frames or MAX_FRAMES, MAX_FRAMES))
 
@@ -215,9 +265,9 @@ def _check_length(manifest: Manifest, video: Video, count: int) -> None:
         )
 
 
-def _hold_to_record(library: VideoLibrary, video: Video, size: int, sha256: str) -> None:
-    expected = library.pinned(video, size) or library.pins.record(library.key(video), size, sha256)
-    if sha256 != expected:
+def _check_hash(library: VideoLibrary, video: Video, size: int, sha256: str) -> None:
+    expected = hold_to_record(library, video, size, sha256)
+    if expected is not None:
         where = "the manifest" if size in video.sha256 else str(library.pins.path)
         raise VideoSetError(
             f"Preparing {video.id} at {size} px gives other frames (sha256 {sha256[:12]}…) than recorded in "

@@ -9,9 +9,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from natural_mujoco.backgrounds.cache import LOCK_TIMEOUT_S, Cache
+from natural_mujoco.backgrounds.library import VideoLibrary
+from natural_mujoco.backgrounds.manifest import Manifest
 from natural_mujoco.errors import NaturalMujocoError, VideoSetError, WorkerError
 from natural_mujoco.processes import (
     ChildDied,
@@ -22,10 +24,7 @@ from natural_mujoco.processes import (
     Stopwatch,
     report,
 )
-
-if TYPE_CHECKING:
-    from natural_mujoco.backgrounds.library import VideoLibrary
-    from natural_mujoco.backgrounds.manifest import Manifest
+from natural_mujoco.processes.serving import PREPARED_FRAMES
 
 SILENCE_S = 120.0
 """A decoder that says nothing for so long hangs."""
@@ -54,9 +53,7 @@ class PreparingProcess:
         self._child: ChildProcess | None = None
         self._exchange: Exchange | None = None
         self._killed = False
-        self._on_frames: Callable[[int], None] | None = None
-        self._watch = Stopwatch()
-        self._seen = 0
+        self._progress = _Progress()
 
     def __enter__(self) -> PreparingProcess:
         return self
@@ -102,14 +99,14 @@ class PreparingProcess:
         if self._child is None or self._exchange is None:
             # Decoders chatter on stderr about every damaged block: quiet.
             self._child = ChildProcess(_Decoder, name="decoder", quiet=True, environ=_ENVIRON)
-            self._exchange = Exchange([self._child], waiting=self._look)
-        child, self._on_frames, self._seen = self._child, on_frames, 0
+            self._exchange = Exchange([self._child], waiting=self._progress)
+        child = self._child
         child.mailbox.count(_FRAMES, 0)
-        self._watch.restart()
+        self._progress.begin(on_frames)
         try:
             self._exchange.send(job, [arguments])
             [answer] = self._exchange.collect()
-            self._look(child)
+            self._progress(child)
         except ChildHung:
             self.close()
             raise VideoSetError(f"The decoder hangs on {what}: its video is damaged. Replace it.") from None
@@ -124,19 +121,6 @@ class PreparingProcess:
         if isinstance(answer.error, NaturalMujocoError):
             raise answer.error
         raise RuntimeError(f"preparing {what} failed:\n{answer.traceback}")
-
-    def _look(self, child: ChildProcess) -> None:
-        """Passes on how far the child is. Raises `ChildHung` if that has not changed for too long."""
-        frames = child.mailbox.counters[_FRAMES]
-        if frames != self._seen:
-            self._seen = frames
-            self._watch.restart()
-            report(_FRAMES, frames)
-            if self._on_frames is not None:
-                self._on_frames(frames - 1)
-        # Until it holds the clip's lock, others may be preparing it.
-        elif self._watch.look() > (SILENCE_S if frames else LOCK_TIMEOUT_S + SILENCE_S):
-            raise ChildHung(0, child)
 
     def _died(self, what: str, death: ChildDied, begun: bool) -> NaturalMujocoError:
         if self._killed:
@@ -154,6 +138,27 @@ class PreparingProcess:
         )
 
 
+class _Progress:
+    """Passes on how far the process is, and notices when that has not changed for too long."""
+
+    def begin(self, on_frames: Callable[[int], None] | None) -> None:
+        """A new job."""
+        self._on_frames, self._seen, self._watch = on_frames, 0, Stopwatch()
+
+    def __call__(self, child: ChildProcess) -> None:
+        """Raises `ChildHung`."""
+        frames = child.mailbox.counters[_FRAMES]
+        if frames != self._seen:
+            self._seen = frames
+            self._watch.restart()
+            report(PREPARED_FRAMES, frames - 1)
+            if self._on_frames is not None:
+                self._on_frames(frames - 1)
+        # Until it holds the clip's lock, others may be preparing it.
+        elif self._watch.look() > (SILENCE_S if frames else LOCK_TIMEOUT_S + SILENCE_S):
+            raise ChildHung(0, child)
+
+
 class _Decoder:
     """What the process does."""
 
@@ -163,7 +168,6 @@ class _Decoder:
         cv2.setNumThreads(1)
 
     def prepare(self, home: Path, manifest: Manifest, clip_id: str, size: int, replace: bool) -> None:
-        from natural_mujoco.backgrounds.library import VideoLibrary
         from natural_mujoco.backgrounds.obtain.preparation import prepare_here
 
         reported = 0.0

@@ -1,8 +1,4 @@
-"""Where a clip's own video lies on this machine: downloaded, imported, or in the user's folder.
-
-A downloaded video is `sources/<collection>/<clip>.mp4`; of an imported one only the path is kept, in
-`<clip>.link`, so that importing a whole ILSVRC tree copies nothing.
-"""
+"""What is known of a clip's video: where it was downloaded from, where it was imported from, what it hashes to."""
 
 from __future__ import annotations
 
@@ -14,28 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from natural_mujoco.backgrounds.cache import Cache, replacing
-from natural_mujoco.backgrounds.manifest import FolderSource, Manifest, Sha256, Video
+from natural_mujoco.backgrounds.manifest import Sha256
 from natural_mujoco.backgrounds.obtain.decode import frame_files
-
-
-def find_source(manifest: Manifest, video: Video, cache: Cache) -> Path | None:
-    """The video file or frame folder of a clip, or None if it is not on this machine."""
-    if isinstance(manifest.source, FolderSource):
-        path = Path(manifest.source.path) / video.id
-        return path if path.exists() else None
-    downloaded = downloaded_path(cache, manifest.collection, video.id)
-    if downloaded.is_file():
-        return downloaded
-    try:
-        linked = Path(json.loads(_link(cache, manifest.collection, video.id).read_bytes())["path"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return linked if linked.exists() else None
-
-
-def downloaded_path(cache: Cache, collection: str, clip_id: str) -> Path:
-    """Where a downloaded clip's video lies, or will."""
-    return cache.sources(collection) / f"{clip_id}.mp4"
 
 
 class SourceRecord(BaseModel):
@@ -50,25 +26,22 @@ class SourceRecord(BaseModel):
     sha256: Sha256
 
 
-def record_path(cache: Cache, collection: str, clip_id: str) -> Path:
+def record_path(cache: Cache, shelf: str, clip_id: str) -> Path:
     """Where the `SourceRecord` of a downloaded video lies."""
-    return cache.sources(collection) / f"{clip_id}.json"
+    return cache.sources(shelf) / f"{clip_id}.json"
 
 
-def read_record(cache: Cache, collection: str, clip_id: str) -> SourceRecord | None:
+def read_record(cache: Cache, shelf: str, clip_id: str) -> SourceRecord | None:
     """The record of a downloaded video, or None if there is none that can be read."""
     try:
-        return SourceRecord.model_validate_json(record_path(cache, collection, clip_id).read_bytes())
+        return SourceRecord.model_validate_json(record_path(cache, shelf, clip_id).read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def link_source(cache: Cache, collection: str, clip_id: str, source: Path) -> None:
+def link_source(cache: Cache, shelf: str, clip_id: str, source: Path) -> None:
     """Remember that the clip's own video is `source`, outside the cache. Raises `VideoSetError` if it cannot."""
-    with (
-        cache.lock(collection, "sources", clip_id),
-        replacing(_link(cache, collection, clip_id)) as file,
-    ):
+    with cache.lock(shelf, "sources", clip_id), replacing(cache.link(shelf, clip_id)) as file:
         file.write(json.dumps({"path": os.fspath(source.resolve())}).encode())
 
 
@@ -82,7 +55,3 @@ def file_sha256(source: Path) -> str:
         return digest.hexdigest()
     lines = (f"{file_sha256(frame)}  {frame.name}\n" for frame in frame_files(source))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _link(cache: Cache, collection: str, clip_id: str) -> Path:
-    return cache.sources(collection) / f"{clip_id}.link"

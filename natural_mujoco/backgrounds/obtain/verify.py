@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from natural_mujoco.backgrounds.clip_file import FileIdentity, frames_sha256, map_clip, record_check
+from natural_mujoco.backgrounds.clip_file import FileIdentity, frames_sha256, map_clip
 from natural_mujoco.backgrounds.library import VideoLibrary
 from natural_mujoco.backgrounds.manifest import Video
+from natural_mujoco.backgrounds.obtain.clip_writer import record_check
+from natural_mujoco.backgrounds.obtain.pinning import hold_to_record
 from natural_mujoco.backgrounds.obtain.preparation import default_workers, prepare_apart
-from natural_mujoco.backgrounds.obtain.sources import downloaded_path, file_sha256, read_record, record_path
+from natural_mujoco.backgrounds.obtain.sources import file_sha256, read_record, record_path
 from natural_mujoco.errors import VideoSetError
 
 State = Literal["good", "damaged", "mended", "lost"]
@@ -64,8 +66,8 @@ def count_files(library: VideoLibrary) -> int:
 
 
 def prepared_sizes(library: VideoLibrary) -> list[int]:
-    """The frame sizes at which clips of the set's collection lie in the cache, ascending."""
-    folder = library.cache.home / "clips" / library.manifest.collection
+    """The frame sizes at which clips of the set's shelf lie in the cache, ascending."""
+    folder = library.cache.home / "clips" / library.shelf.name
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
@@ -87,13 +89,13 @@ def disk_use(library: VideoLibrary) -> DiskUse:
         prepared[size] = prepared.get(size, 0) + 1
         total += library.clip_path(video, size).stat().st_size
     for video in _videos(library):
-        total += downloaded_path(library.cache, library.manifest.collection, video.id).stat().st_size
+        total += library.cache.downloaded(library.shelf.name, video.id).stat().st_size
     return DiskUse(prepared, total)
 
 
 def _videos(library: VideoLibrary) -> Iterator[Video]:
     for video in library.manifest.videos:
-        if downloaded_path(library.cache, library.manifest.collection, video.id).is_file():
+        if library.cache.downloaded(library.shelf.name, video.id).is_file():
             yield video
 
 
@@ -105,11 +107,11 @@ def _prepared(library: VideoLibrary) -> Iterator[tuple[Video, int]]:
 
 
 def _check_video(library: VideoLibrary, video: Video, mend: bool) -> Finding:
-    cache, collection = library.cache, library.manifest.collection
-    path = downloaded_path(cache, collection, video.id)
+    cache, shelf = library.cache, library.shelf.name
+    path = cache.downloaded(shelf, video.id)
 
     def fault() -> str:
-        record = read_record(cache, collection, video.id)
+        record = read_record(cache, shelf, video.id)
         if record is None:
             return "its record is missing or damaged"
         try:
@@ -121,12 +123,12 @@ def _check_video(library: VideoLibrary, video: Video, mend: bool) -> Finding:
         return Finding(video.id, "video", "good")
     if not mend:
         return Finding(video.id, "video", "damaged", fault())
-    with cache.lock(collection, "sources", video.id):
+    with cache.lock(shelf, "sources", video.id):
         detail = fault()  # another process may have fetched it anew
         if not detail:
             return Finding(video.id, "video", "good")
         path.unlink(missing_ok=True)
-        record_path(cache, collection, video.id).unlink(missing_ok=True)
+        record_path(cache, shelf, video.id).unlink(missing_ok=True)
     remedy = f"`natural-mujoco videos download {shlex.quote(library.argument)}` fetches it again"
     return Finding(video.id, "video", "lost", f"{detail}; it was removed, and {remedy}")
 
@@ -146,7 +148,6 @@ def _check_frames(library: VideoLibrary, video: Video, size: int, mend: bool) ->
 
 
 def _fault(library: VideoLibrary, video: Video, size: int, path: Path) -> str:
-    expected = library.pinned(video, size)
     try:
         identity = FileIdentity.of(path)
         found = frames_sha256(map_clip(path, size))
@@ -154,9 +155,8 @@ def _fault(library: VideoLibrary, video: Video, size: int, path: Path) -> str:
         return ""  # removed since it was listed
     except (VideoSetError, OSError) as error:
         return str(error)
-    if expected is None:
-        expected = library.pins.record(library.key(video), size, found)
-    if found != expected:
+    expected = hold_to_record(library, video, size, found)
+    if expected is not None:
         return f"sha256 {found[:12]}… instead of {expected[:12]}…"
     record_check(path, found, identity)
     return ""

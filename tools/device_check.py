@@ -1,0 +1,212 @@
+"""What the agents do on this machine's GPU, in under ten minutes and one JSON file: see device_check.sh.
+
+Four parts, each with what it found and how long it took; one that fails does not keep the others from running.
+
+- tests: those of the agents that compute most.
+- agreement: the losses of one update on the GPU beside those on the CPU, float32, same parameters and batch.
+- updates: whole updates a second with the paper's sizes, by the plain path and by the default one.
+- training: `--train MINUTES` of CVRL in front of video with the paper's preset, its control steps and updates a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.agent import choose_device
+from agents.table import make_agent, preset_config
+from agents.training.replay import Batch
+
+ROOT = Path(__file__).parents[1]
+ACTIONS = 6
+TESTS = (
+    "test_updates",
+    "test_acting",
+    "test_networks",
+    "test_rssm",
+    "test_planning",
+    "test_ppo",
+    "test_loading",
+)
+
+
+def run_tests(_: argparse.Namespace) -> dict[str, Any]:
+    """The tests, in a process of their own."""
+    files = [str(ROOT / "tests" / "agents" / f"{name}.py") for name in TESTS]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    lines = result.stdout.strip().splitlines()
+    return {"ok": result.returncode == 0, "summary": lines[-1] if lines else result.stderr[-300:]}
+
+
+def random_batch(b: int, t: int, device: torch.device) -> Batch:
+    """Noise in the shape of experience, the same on every device."""
+    g = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 256, (b, t, 64, 64, 3), dtype=torch.uint8, generator=g)
+    actions, rewards = torch.rand(b, t, ACTIONS, generator=g) * 2 - 1, torch.rand(b, t, generator=g)
+    return Batch(frames, actions, rewards, *torch.zeros(2, b, t)).to(device)
+
+
+def latent_agent(name: str, device: torch.device, precision: str, fast: bool) -> Any:
+    """CVRL or Dreamer of the paper's sizes."""
+    config = preset_config(name, "paper")
+    training = dataclasses.replace(config.training, precision=precision, fast=fast)  # type: ignore[arg-type]
+    return make_agent(dataclasses.replace(config, training=training), ACTIONS, device)
+
+
+def agreement(options: argparse.Namespace) -> dict[str, Any]:
+    """The world model's losses on both devices; its noise is drawn once, on the CPU."""
+    cpu, device = torch.device("cpu"), choose_device(options.device)
+    found: dict[str, Any] = {"ok": True}
+    for name in ("cvrl", "dreamer"):
+        losses = []
+        for where in (cpu, device):
+            agent = latent_agent(name, where, "float32", fast=True)
+            noise = torch.randn(4, 8, 30, generator=torch.Generator().manual_seed(1)).to(where)
+            metrics = agent.world_model.loss(random_batch(4, 8, where), noise).metrics
+            losses.append({key: float(value) for key, value in metrics.items()})
+        worst = max(
+            abs(a - b) / (abs(a) + 1) for a, b in zip(*(loss.values() for loss in losses), strict=True)
+        )
+        found[name] = {"cpu": losses[0], "device": losses[1], "worst": worst}
+        found["ok"] &= worst < 1e-2
+    return found
+
+
+def updates(options: argparse.Namespace) -> dict[str, Any]:
+    """Updates a second of 50 × 50, the median of some seconds' worth, and memory at its highest."""
+    device, results = choose_device(options.device), []
+    b, t = (4, 8) if options.quick else (50, 50)
+    for name in ("cvrl", "dreamer"):
+        for label, precision, fast in (("plain", "float32", False), ("default", "auto", True)):
+            agent, batch = latent_agent(name, device, precision, fast), random_batch(b, t, device)
+            seconds: list[float] = []
+            end = time.monotonic() + (1 if options.quick else 20)
+            while len(seconds) < 4 or time.monotonic() < end:
+                began = time.perf_counter()
+                metrics = agent.update(batch)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                seconds.append(time.perf_counter() - began)
+            seconds = sorted(seconds[2:])
+            results.append(
+                {
+                    "agent": name,
+                    "path": label,
+                    "precision": agent.precision,
+                    "batch": f"{b}x{t}",
+                    "updates_per_second": 1 / seconds[len(seconds) // 2],
+                    "finite": bool(torch.stack([m.float() for m in metrics.values()]).isfinite().all()),
+                    "gigabytes": torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None,
+                }
+            )
+            del agent
+    return {"ok": all(r["finite"] for r in results), "rows": results}
+
+
+def training(options: argparse.Namespace) -> dict[str, Any]:
+    """A run as a user starts it, stopped by the same signal as by Ctrl-C."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            "-m",
+            "agents.cvrl",
+            "--task",
+            "walker-walk",
+            "--variant",
+            "natural",
+            "--videos",
+            "embedded",
+        ]
+        command += ["--device", options.device, "--num-envs", "8", "--replay.capacity", "200000"]
+        command += ["--training.evaluate-every", "20000", "--logdir", folder]
+        if options.quick:
+            command += [
+                "--training.batch-size",
+                "2",
+                "--training.batch-length",
+                "4",
+                "--training.prefill",
+                "400",
+            ]
+            command += ["--training.train-every", "100", "--training.updates-per-1000-steps", "10"]
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            output, _ = process.communicate(timeout=60 * options.train)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            output, _ = process.communicate(timeout=120)
+        lines: list[dict[str, Any]] = []
+        with contextlib.suppress(OSError):
+            lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+        timed = [m for m in lines if "train/seconds" in m]
+        last = timed[-1] if timed else {}
+        return {
+            "ok": process.returncode in (0, 130) and bool(timed),
+            "last_metrics": last,
+            "control_steps_per_second": last["control_steps"] / last["train/seconds"] if last else None,
+            "evaluations": [
+                [m["control_steps"], m["evaluation/return"]] for m in lines if "evaluation/return" in m
+            ],
+            "output": output[-1000:],
+        }
+
+
+def main() -> int:
+    """The command line; 1 where a part failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("device.json"))
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--train", type=float, default=0.0, metavar="MINUTES")
+    parser.add_argument("--quick", action="store_true", help="small batches: does this script itself work?")
+    parser.add_argument("--skip-tests", action="store_true")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    report: dict[str, Any] = {
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or "cpu",
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "python": platform.python_version(),
+    }
+    parts: list[Callable[[argparse.Namespace], dict[str, Any]]] = [agreement, updates]
+    parts = ([] if options.skip_tests else [run_tests]) + parts + ([training] if options.train else [])
+    for part in parts:
+        began = time.monotonic()
+        try:
+            found = part(options)
+        except Exception as error:  # whatever a new device throws at us is what this script is for
+            found = {"ok": False, "error": f"{type(error).__name__}: {error}"[:2000]}
+        report[part.__name__] = found | {"seconds": round(time.monotonic() - began, 1)}
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        print(
+            f"{part.__name__}: {'ok' if found['ok'] else 'FAILED'} ({report[part.__name__]['seconds']} s)",
+            flush=True,
+        )
+    print(options.out)
+    return 0 if all(report[part.__name__]["ok"] for part in parts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
