@@ -86,7 +86,8 @@ def export(task: str, run: Path) -> None:
 
 def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
     recipe = json.loads((run / "recipe.json").read_text())
-    best = json.loads((run / "best/state.json").read_text())
+    stages = _stages(run)
+    best = stages[0]
     found = find_task(task)
     observation = suite.load(found.domain, found.task).reset().observation
     returns = []
@@ -114,7 +115,7 @@ def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
         "learning_rate",
         "warmup",
         "buffer",
-        "begin_with",
+        "before",
         "options",
     )
     return Card(
@@ -127,15 +128,23 @@ def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
             versions=versions,
             seed=recipe["seed"],
             action_repeat=recipe["action_repeat"],
-            control_steps=best["steps"] * recipe["action_repeat"],
+            control_steps=sum(stage["steps"] * stage["action_repeat"] for stage in stages),
             updates=best["updates"],
-            processor_minutes=round(best["seconds"] / 60, 1),
+            processor_minutes=round(sum(stage["seconds"] for stage in stages) / 60, 1),
             settings={name: recipe[name] for name in kept if name in recipe},
         ),
         target=PLAN[task].target,
         returns=tuple(returns),
         sha256=sha256,
     )
+
+
+def _stages(run: Path) -> list[dict[str, float]]:
+    """What the best weights took in `run`, and in the runs before it from whose best weights it began."""
+    recipe = json.loads((run / "recipe.json").read_text())
+    state = json.loads((run / "best/state.json").read_text())
+    before = _stages(run / "before") if recipe.get("before") else []
+    return [state | {"action_repeat": recipe["action_repeat"]}, *before]
 
 
 def _states(task: str, layers: Layers) -> np.ndarray:
