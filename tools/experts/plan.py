@@ -56,8 +56,8 @@ class Recipe:
 # Returns over three steps carry the reward back faster; the actor moves at every other update, which is cheaper.
 _LOCOMOTION = {"n_steps": 3, "policy_delay": 2}
 
-# The walker learns its gait fast where each action is held for four control steps, and stops short of the targets there;
-# at two, from these weights on, it passes them within minutes.
+# The walker learns its gait fast where each action is held for four control steps, and stops short of the targets
+# there. From these weights it goes on at two.
 _WALK = Recipe("walker-walk", 950, 1_000_000, options=_LOCOMOTION)
 _RUN = Recipe("walker-run", 750, 2_000_000, before=_WALK, options=_LOCOMOTION)
 _FINER: dict[str, Any] = {"action_repeat": 2, "envs": 8, "updates": 4, "options": {"policy_delay": 2}}
