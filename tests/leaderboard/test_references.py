@@ -60,8 +60,10 @@ def test_an_entry_with_a_repeat_for_each_task_has_references_with_the_same(tmp_p
     board = make_board([entry, make_results("plain")])
     tab = board.tabs[0]
     own = next(row for row in tab.rows if row.name == "planet")
-    _, random = tab.beside(own)
+    _, random, expert = tab.beside(own)
     assert random.summary is not None
+    assert expert.summary is None
+    assert set(expert.tasks) == {task for task, repeat in pace_of(entry.runs) if repeat == 2}
     for task, repeat in pace_of(entry.runs):
         assert random.tasks[task].mean.point == pytest.approx(reference_means(steady(repeat))["random"][task])
     build_site([(Path("a"), entry), (Path("b"), make_results("plain"))], tmp_path / "site")
