@@ -24,5 +24,11 @@ def test_making_an_environment_loads_nothing_that_it_does_not_need(module: str) 
     loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    needless = ("torch", "agents", "matplotlib", "natural_mujoco.backgrounds.obtain", "natural_mujoco.evaluation")
+    needless = (
+        "torch",
+        "agents",
+        "matplotlib",
+        "natural_mujoco.backgrounds.obtain",
+        "natural_mujoco.evaluation",
+    )
     assert [name for name in loaded if name.startswith(needless)] == []

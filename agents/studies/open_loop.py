@@ -1,4 +1,4 @@
-"""`python -m agents.open_loop RUN_DIR` writes figure 3 of the paper, open_loop.png and open_loop.gif, into a run directory.
+"""`python -m agents.open_loop RUN_DIR` writes figure 3 of the paper, open_loop.png and open_loop.gif, into RUN_DIR.
 
 Training does so at every evaluation.
 """
