@@ -25,8 +25,9 @@ from dm_control import suite
 from experts.network import Layers, actor_layers
 from experts.physics import StateTask
 from experts.plan import PLAN
-from experts.training import measure
+from experts.training import STATISTICS, measure
 from safetensors.numpy import save, save_file
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from natural_mujoco.experts.card import Card, Returns, Training
 from natural_mujoco.experts.observation import layout
@@ -60,7 +61,12 @@ def export(task: str, run: Path) -> None:
     model = getattr(sbx, json.loads((run / "recipe.json").read_text())["algorithm"]).load(
         run / "best/model.zip"
     )
-    layers = actor_layers(model)
+    normaliser = None
+    if (run / "best" / STATISTICS).exists():
+        normaliser = VecNormalize.load(
+            str(run / "best" / STATISTICS), DummyVecEnv([lambda: StateTask(task, 2)])
+        )
+    layers = actor_layers(model, normaliser)
     weights = save(
         {f"weight{k}": w for k, (w, _) in enumerate(layers)}
         | {f"bias{k}": b for k, (_, b) in enumerate(layers)},
@@ -72,14 +78,16 @@ def export(task: str, run: Path) -> None:
     (TRAINED / f"{task}.safetensors").write_bytes(weights)
     (TRAINED / f"{task}.json").write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
     states = _states(task, layers)
-    actions, _ = model.predict(states, deterministic=True)
+    seen = states if normaliser is None else normaliser.normalize_obs(states)
+    actions, _ = model.predict(seen, deterministic=True)
     save_file({"states": states, "actions": actions.astype(np.float32)}, GOLDEN / f"{task}.safetensors")
     print(task, *(f"repeat {r.action_repeat}: {r.mean:.1f}" for r in card.returns), flush=True)
 
 
 def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
     recipe = json.loads((run / "recipe.json").read_text())
-    best = json.loads((run / "best/state.json").read_text())
+    stages = _stages(run)
+    best = stages[0]
     found = find_task(task)
     observation = suite.load(found.domain, found.task).reset().observation
     returns = []
@@ -102,11 +110,12 @@ def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
         "updates",
         "units",
         "layer_norm",
+        "normalise",
         "discount",
         "learning_rate",
         "warmup",
         "buffer",
-        "begin_with",
+        "before",
         "options",
     )
     return Card(
@@ -119,15 +128,23 @@ def _card(task: str, run: Path, layers: Layers, sha256: str) -> Card:
             versions=versions,
             seed=recipe["seed"],
             action_repeat=recipe["action_repeat"],
-            control_steps=best["steps"] * recipe["action_repeat"],
+            control_steps=sum(stage["steps"] * stage["action_repeat"] for stage in stages),
             updates=best["updates"],
-            processor_minutes=round(best["seconds"] / 60, 1),
+            processor_minutes=round(sum(stage["seconds"] for stage in stages) / 60, 1),
             settings={name: recipe[name] for name in kept if name in recipe},
         ),
         target=PLAN[task].target,
         returns=tuple(returns),
         sha256=sha256,
     )
+
+
+def _stages(run: Path) -> list[dict[str, float]]:
+    """What the best weights took in `run`, and in the runs before it from whose best weights it began."""
+    recipe = json.loads((run / "recipe.json").read_text())
+    state = json.loads((run / "best/state.json").read_text())
+    before = _stages(run / "before") if recipe.get("before") else []
+    return [state | {"action_repeat": recipe["action_repeat"]}, *before]
 
 
 def _states(task: str, layers: Layers) -> np.ndarray:

@@ -1,7 +1,6 @@
-"""Figure 3 of the paper: what a generative model believes will come, beside what came.
+"""`python -m agents.open_loop RUN_DIR` writes figure 3 of the paper, open_loop.png and open_loop.gif, into RUN_DIR.
 
-`python -m agents.open_loop RUN_DIR` writes open_loop.png and open_loop.gif into a run directory; training does so at
-every evaluation.
+Training does so at every evaluation.
 """
 
 from __future__ import annotations
@@ -9,66 +8,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import imageio.v3 as imageio
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from natural_mujoco import InvalidArgument
 from natural_mujoco.cli import exit_status
 
-from ..agent import Agent
-from ..behaviour.actor_critic import follow
-from ..latent_agent import LatentAgent
-from ..model.rssm import Latent
-from ..model.world_model import reconstruct
-from ..training.event_file import encode_gif
-from ..training.replay import Batch, Replay
+from ..training.checkpoint import TENSORS, load_checkpoint
+from ..training.loading import load
+from ..training.open_loop_prediction import CONTEXT, STEPS, write_open_loop
+from ..training.replay import Replay
 from ..training.state import PolicyState, ReplayState
-
-CONTEXT, STEPS = 5, 40  # frames that are shown to the model; steps that it then imagines
-SHOWN = (0, 1, 2, 3, 4, 5, 10, 15, 20, 25, 30, 35, 40, 44)  # columns of the picture
-
-
-def open_loop(agent: LatentAgent, batch: Batch, context: int = CONTEXT) -> NDArray[np.uint8]:
-    """Truth, model and error: [B, T, 3·height, width, 3], one above the other.
-
-    The model sees the first `context` frames of each sequence and follows the recorded actions from there.
-    The error is grey where they agree. Raises ValueError for an agent without a decoder.
-    """
-    model = agent.world_model
-    generator = torch.Generator(agent.device).manual_seed(0)
-    b, t = batch.rewards.shape
-    noise = torch.randn(b, t, model.rssm.stochastic_size, generator=generator, device=agent.device)
-    with torch.no_grad(), agent.autocast():
-        seen = Batch(*(x[:, :context] for x in batch))
-        posterior, _, _ = model.infer(seen, noise[:, :context])
-        start = Latent(*(x[:, -1] for x in posterior))
-        imagined = follow(
-            model, start, batch.actions[:, context:].transpose(0, 1), noise[:, context:].transpose(0, 1)
-        )
-        features = torch.cat([posterior.features, imagined[1:].transpose(0, 1)], 1)
-        believed = reconstruct(model, features).cpu().numpy()
-    truth = batch.frames.cpu().numpy()
-    error = ((believed.astype(int) - truth + 255) // 2).astype(np.uint8)
-    return np.concatenate([truth, believed, error], 2)
-
-
-def write_open_loop(agent: Agent, replay: Replay, directory: Path) -> NDArray[np.uint8] | None:
-    """open_loop.png and .gif in `directory` from recent episodes of the replay.
-
-    Returns the picture [height, width, 3]; None, and no files, where the agent has no decoder or no episode is long
-    enough.
-    """
-    length = CONTEXT + STEPS
-    if not isinstance(agent, LatentAgent) or agent.world_model.decoder is None or not replay.windows(length):
-        return None
-    batch = replay.sample(4, length, np.random.default_rng(0)).to(agent.device)
-    films = open_loop(agent, batch)  # B T height width 3
-    picture = np.concatenate([np.concatenate(list(film[list(SHOWN)]), 1) for film in films[:2]], 0)
-    imageio.imwrite(directory / "open_loop.png", picture)
-    (directory / "open_loop.gif").write_bytes(encode_gif(np.concatenate(list(films), 2), fps=10))
-    return picture
 
 
 class _ReplayState(PolicyState):
@@ -87,9 +34,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(run: Path, device: str) -> int:
-    from ..training.checkpoint import TENSORS, load_checkpoint
-    from ..training.loading import load
-
     policy = load(run, device)
     checkpoint = load_checkpoint(run, _ReplayState)
     assert checkpoint is not None

@@ -20,7 +20,6 @@ from natural_mujoco import WorkerError
 
 from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
-from ..studies.open_loop import write_open_loop
 from ..table import agent_name, make_agent
 from .checkpoint import TENSORS, Checkpoint, load_checkpoint, save_checkpoint, save_failure
 from .collection import Collector, Episode, make_environments
@@ -28,6 +27,7 @@ from .config import RunConfig, flatten
 from .evaluation import evaluate, evaluation_setting, record
 from .interruption import stop_requested
 from .loading import TrainedPolicy
+from .open_loop_prediction import write_open_loop
 from .optimiser import NonFiniteGradient
 from .progress import Progress, Stand
 from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay

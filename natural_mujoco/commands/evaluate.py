@@ -119,7 +119,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluates and prints the means beside those of zero and random."""
+    """Evaluates and prints the means beside those of zero, random and expert."""
     from ..evaluation.conditions import select_conditions, select_tasks
     from ..evaluation.evaluate import evaluate
     from ..evaluation.plan import Request

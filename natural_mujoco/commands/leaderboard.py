@@ -62,7 +62,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="RESULTS",
-        help="results files, or folders of them; zero and random come with the package",
+        help="results files, or folders of them; zero, random and expert come with the package",
     )
     parser.add_argument(
         "--no-published", action="store_true", help="leave out the numbers that the paper published"

@@ -188,7 +188,7 @@ class Results(Strict):
         return head + ',\n "episodes": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
 
-REFERENCES = ("zero", "random")
+REFERENCES = ("zero", "random", "expert")
 """The policies that every score is read against, none of which sees pixels: reserved names."""
 
 

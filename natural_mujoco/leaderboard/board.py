@@ -11,6 +11,7 @@ in every tab, since no video changes what they do, at every pace (action repeat 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -165,7 +166,10 @@ def _tab(
     measured.sort(
         key=lambda row: (row.summary is None, -(row.summary.iqm.point if row.summary else 0), row.name)
     )
-    ranked = [replace(row, rank=number) if row.summary else row for number, row in enumerate(measured, 1)]
+    ranks = itertools.count(1)
+    ranked = [
+        replace(row, rank=next(ranks)) if row.summary and not row.privileged else row for row in measured
+    ]
     paces = {PROTOCOL_PACE, *(entry.pace for entry in entries)}
     # Blind policies do the same in front of any video: their returns are those of any condition.
     blind = [measured_row(entry, entry.conditions[0], {}) for entry in references if entry.pace in paces]

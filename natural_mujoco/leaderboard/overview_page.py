@@ -102,7 +102,7 @@ def _tasks_note(panels: Sequence[Row]) -> str:
     bars = (
         "Bars are means, lines across their ends Student's 95 % intervals" if intervals else "Bars are means"
     )
-    return f"{bars}; dashed zero, dotted random, each at the entry's action repeat."
+    return f"{bars}; dashed zero, dotted random, dash-dotted expert, each at the entry's action repeat."
 
 
 def _table_row(row: Row, board: Board) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class MeasuredEntry:
         if self.results.is_reference and not self.is_reference:
             remarks.append("own measurement")
         elif not self.is_reference and not any(reference_at(name, self.pace) for name in REFERENCES):
-            remarks.append(f"no {' or '.join(REFERENCES)} at this action repeat")
+            remarks.append(f"no {', '.join(REFERENCES)} at this action repeat")
         if condition != "standard" and any(run.trained_on == "standard" for run in runs):
             remarks.append("trained on standard")
         if condition == "standard" and any(run.trained_on == "natural" for run in runs):
@@ -130,6 +130,8 @@ class Row:
     """What its intervals are over, in words: `5 training seeds`, `10 episodes`."""
     training_steps: int | None = None
     rank: int | None = None
+    privileged: str | None = None
+    """What the entry is shown beyond pixels; it takes no rank then."""
     slug: str | None = None
     colour: int | None = None
     source: str = ""
@@ -167,6 +169,7 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         summary=summary,
         units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
         training_steps=steps,
+        privileged=entry.privileged,
         slug=entry.slug,
         pace=entry.pace,
         colour=colours.get(entry.slug),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.studies.open_loop import CONTEXT, STEPS, main, open_loop, write_open_loop
+from agents.studies.open_loop import main
+from agents.training.open_loop_prediction import CONTEXT, STEPS, open_loop, write_open_loop
 from agents.training.replay import Replay
 
 from .test_loading import write_run

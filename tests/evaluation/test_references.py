@@ -1,7 +1,8 @@
-"""The shipped results of the policies that do not look: complete, true, and what the package plays today."""
+"""The shipped results of the policies that do not look at pixels: complete, true, and what the package plays today."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from natural_mujoco.evaluation.checking import check_results
@@ -10,6 +11,7 @@ from natural_mujoco.evaluation.plan import resolve_videos
 from natural_mujoco.evaluation.policy_source import find_policy
 from natural_mujoco.evaluation.references import reference_entries, reference_means
 from natural_mujoco.evaluation.rollout import Block, play
+from natural_mujoco.experts import experts_digest, load_expert
 
 # Means over ten other seeds, measured by other code when the benchmark was planned (zero, random). Left out are tasks
 # of which a tenth of the episodes starts solved, and the quadruped: they vary too much between sets of ten seeds.
@@ -24,11 +26,12 @@ FIELD = {
 }
 
 
-def test_both_are_complete_and_pass_their_check() -> None:
-    for results, name in zip(reference_entries(), ("zero", "random"), strict=True):
+def test_all_are_complete_and_pass_their_check() -> None:
+    for results, name in zip(reference_entries(), ("zero", "random", "expert"), strict=True):
         assert results.entry.name == name
         assert results.is_reference
-        assert len(results.episodes) == 10 * 3 * 10
+        assert len(results.episodes) == 10 * 3 * results.protocol.episodes
+        assert {run.privileged for run in results.runs} == {"state" if name == "expert" else None}
         assert check_results(results) == type(check_results(results))((), ())
 
 
@@ -37,9 +40,19 @@ def test_what_is_behind_them_changes_nothing() -> None:
         returns: dict[tuple[str, int], set[float]] = {}
         for episode in results.episodes:
             returns.setdefault((episode.task, episode.episode_seed), set()).add(episode.return_)
-        assert len(returns) == 100
+        assert len(returns) == 10 * results.protocol.episodes
         assert all(len(values) == 1 for values in returns.values())
         assert {episode.condition for episode in results.episodes} == set(CONDITIONS)
+
+
+def test_the_shipped_expert_is_the_one_that_was_measured() -> None:
+    [expert] = [results for results in reference_entries() if results.entry.name == "expert"]
+    assert {run.digest for run in expert.runs} == {experts_digest()}
+    for task in TASK_NAMES:
+        said = next(returns for returns in load_expert(task).card.returns if returns.action_repeat == 2)
+        # The median, since the walker falls in one episode of some dozens: that moves the mean of ten by ninety.
+        median = np.median([episode.return_ for episode in expert.episodes if episode.task == task])
+        assert median == pytest.approx(said.mean, abs=2 * said.standard_deviation + 1), task
 
 
 def test_means_are_those_of_the_field() -> None:
@@ -50,7 +63,10 @@ def test_means_are_those_of_the_field() -> None:
     assert set(means["zero"]) == set(TASK_NAMES)
 
 
-@pytest.mark.parametrize(("task", "policy"), [("cartpole-swingup", "random"), ("walker-walk", "zero")])
+@pytest.mark.parametrize(
+    ("task", "policy"),
+    [("cartpole-swingup", "random"), ("walker-walk", "zero"), ("cartpole-swingup", "expert")],
+)
 def test_the_package_still_plays_the_same_episodes(task: str, policy: str) -> None:
     """If this fails, physics, seeding or the protocol has changed, and the shipped entries are no longer references."""
     [results] = [entry for entry in reference_entries() if entry.entry.name == policy]

@@ -100,14 +100,14 @@ def test_a_script_that_slipped_in_would_not_run(page: WebDriver) -> None:
 
 
 def test_tables_are_sorted_by_click_and_by_key(page: WebDriver) -> None:
-    assert names(page) == ["CVRL", EVIL, "Dreamer", "SAC", "zero", "random"]
+    assert names(page) == ["CVRL", EVIL, "Dreamer", "SAC", "zero", "random", "expert"]
     column = 8 + TASK_NAMES.index("finger-spin")
     heading(page, "finger-spin").click()  # type: ignore[attr-defined]
     falling = numbers(page, column)
     assert falling == sorted(falling, reverse=True)
     heading(page, "finger-spin").send_keys(Keys.ENTER)  # type: ignore[attr-defined]
     assert numbers(page, column) == sorted(falling)
-    assert set(names(page)[-2:]) == {"zero", "random"}
+    assert set(names(page)[-3:]) == {"zero", "random", "expert"}
     heading(page, "Entry").click()  # type: ignore[attr-defined]
     assert names(page)[:4] == sorted((name for name, _ in ENTRIES), key=str.lower)
     sorted_by = page.find_elements(By.CSS_SELECTOR, "section:not([hidden]) th[aria-sort]")
@@ -120,9 +120,9 @@ def test_tables_are_filtered(page: WebDriver) -> None:
     search = page.find_element(By.CSS_SELECTOR, "section:not([hidden]) input[type=search]")
     search.send_keys("dream")
     assert names(page) == ["Dreamer"]
-    assert page.find_element(By.CSS_SELECTOR, "section:not([hidden]) .count").text == "1 of 6 rows"
+    assert page.find_element(By.CSS_SELECTOR, "section:not([hidden]) .count").text == "1 of 7 rows"
     search.send_keys(Keys.CONTROL, "a", Keys.DELETE)
-    assert len(names(page)) == 6
+    assert len(names(page)) == 7
     page.find_element(By.CSS_SELECTOR, "section:not([hidden]) input[data-kind=reference]").click()
     assert names(page) == ["CVRL", EVIL, "Dreamer", "SAC"]
 

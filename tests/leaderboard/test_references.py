@@ -41,8 +41,10 @@ def test_references_stand_beside_entries_of_the_same_action_repeat(repeat: int) 
     board = make_board([at_repeat(make_results("mine"), repeat)])
     tab = board.tabs[0]
     own = next(row for row in tab.rows if row.name == "mine")
-    zero, random = tab.beside(own)
+    zero, random, *experts = tab.beside(own)
     assert (zero.name, random.name) == ("zero", "random")
+    # The expert is measured at the protocol's action repeat alone.
+    assert [(row.name, row.privileged) for row in experts] == [("expert", "state")] * (repeat == 2)
     means = reference_means(steady(repeat))["random"]
     assert {task: round(e.mean.point, 6) for task, e in random.tasks.items()} == {
         task: round(mean, 6) for task, mean in means.items()
@@ -50,7 +52,7 @@ def test_references_stand_beside_entries_of_the_same_action_repeat(repeat: int) 
     # Held actions push further: this is why repeats are kept apart.
     swingup = {1: 34, 2: 29, 4: 95, 8: 164}[repeat]
     assert random.tasks["cartpole-swingup"].mean.point == pytest.approx(swingup, abs=1)
-    assert [row.pace for row in tab.beside(None)] == [PROTOCOL_PACE] * 2
+    assert [row.pace for row in tab.beside(None)] == [PROTOCOL_PACE] * 3
 
 
 def test_an_entry_with_a_repeat_for_each_task_has_references_with_the_same(tmp_path: Path) -> None:
@@ -58,8 +60,10 @@ def test_an_entry_with_a_repeat_for_each_task_has_references_with_the_same(tmp_p
     board = make_board([entry, make_results("plain")])
     tab = board.tabs[0]
     own = next(row for row in tab.rows if row.name == "planet")
-    _, random = tab.beside(own)
+    _, random, expert = tab.beside(own)
     assert random.summary is not None
+    assert expert.summary is None
+    assert set(expert.tasks) == {task for task, repeat in pace_of(entry.runs) if repeat == 2}
     for task, repeat in pace_of(entry.runs):
         assert random.tasks[task].mean.point == pytest.approx(reference_means(steady(repeat))["random"][task])
     build_site([(Path("a"), entry), (Path("b"), make_results("plain"))], tmp_path / "site")
@@ -73,7 +77,7 @@ def test_a_repeat_that_was_not_measured_is_said() -> None:
     [tab, *_] = make_board([at_repeat(make_results("mine"), 3)]).tabs
     own = next(row for row in tab.rows if row.name == "mine")
     assert tab.beside(own) == ()
-    assert own.remarks == ("action repeat 3", "no zero or random at this action repeat")
+    assert own.remarks == ("action repeat 3", "no zero, random, expert at this action repeat")
 
 
 def test_the_protocols_references_did_not_change() -> None:

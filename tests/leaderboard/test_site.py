@@ -68,7 +68,7 @@ def view(board: Board, title: str, videos: str = "") -> Tab:
 
 def test_every_page_is_complete_in_itself(site: Path) -> None:
     pages = [site / "index.html", *(site / "entries").glob("*.html")]
-    assert len(pages) == 1 + 4 + 2
+    assert len(pages) == 1 + 4 + 3
     for path in pages:
         page = Page(path)
         assert not [tag for tag, attrs in page.tags if tag == "link" and attrs.get("href") != "data:,"]
@@ -153,7 +153,7 @@ def test_the_blind_baselines_stand_in_every_table_and_plot(
     site: Path, entries: list[Results], board: Board
 ) -> None:
     for v in board.tabs:
-        assert [row.name for row in v.references] == ["zero", "random"]
+        assert [row.name for row in v.references] == ["zero", "random", "expert"]
     source = (site / "index.html").read_text()
     plots = re.findall(r'<svg class="plot (?:intervals|task|profile|scatter)".*?</svg>', source, re.S)
     assert len(plots) > 60
@@ -245,7 +245,7 @@ def test_a_site_is_rebuilt_and_nothing_else_is_ever_removed(tmp_path: Path, entr
     (out / "entries" / "notes.txt").write_text("mine")
     build_site([(Path("a"), entries[1])], out)
     after = {path.name for path in (out / "entries").iterdir()}
-    assert len(before) == 3
+    assert len(before) == 1 + 3
     assert "notes.txt" in after
     assert not any(name.startswith("cvrl-") for name in after)
     foreign = tmp_path / "foreign"
@@ -305,7 +305,7 @@ def test_other_files_stay_where_they_are(
 def test_an_empty_board_begins_with_the_condition_that_counts() -> None:
     board = make_board([])
     assert [v.condition for v in board.tabs] == ["natural-test", "standard", "natural (as published)"]
-    assert [row.name for row in board.tabs[0].rows] == ["zero", "random"]
+    assert [row.name for row in board.tabs[0].rows] == ["zero", "random", "expert"]
 
 
 def test_tables_hold_what_the_site_holds(board: Board) -> None:

@@ -1,6 +1,6 @@
 """From a trained actor of SBX to plain layers.
 
-- `actor_layers`: the actor's mean as pairs of weights and biases, with batch normalisation folded in.
+- `actor_layers`: the actor's mean as pairs of weights and biases, with all normalisation folded in.
 - `act`: what they answer, for validation during training.
 """
 
@@ -18,8 +18,11 @@ Layers = list[tuple[Array, Array]]
 _RENORM_EPSILON = 1e-3  # sbx.common.jax_layers.BatchRenorm
 
 
-def actor_layers(model: Any) -> Layers:
-    """`[(weight [in, out], bias [out]), …]` of the greedy action: ReLU between them, tanh behind the last."""
+def actor_layers(model: Any, normaliser: Any = None) -> Layers:
+    """The greedy actor of `model`, and `normaliser` (SB3's `VecNormalize`) before it if there is one.
+
+    `[(weight [in, out], bias [out]), …]`, with ReLU between the layers and tanh behind the last.
+    """
     state = model.policy.actor_state
     params = state.params.get("params", state.params)
     statistics = getattr(state, "batch_stats", None) or {}
@@ -34,6 +37,10 @@ def actor_layers(model: Any) -> Layers:
             shift = np.asarray(norm["bias"]) - np.asarray(seen["mean"]) * scale
             bias = bias + shift @ weight
             weight = scale[:, None] * weight
+        if k == 0 and normaliser is not None:
+            spread = np.sqrt(normaliser.obs_rms.var + normaliser.epsilon)
+            weight = weight / spread[:, None]
+            bias = bias - normaliser.obs_rms.mean @ weight
         layers.append((weight.astype(np.float32), bias.astype(np.float32)))
     return layers
 

@@ -30,14 +30,16 @@ class Recipe:
     """Width of the two hidden layers of actor and critics."""
     layer_norm: bool = True
     """Layer normalisation in the critics, which keeps large learning rates stable."""
+    normalise: bool = False
+    """Observations by their running mean and deviation: where velocities are ten times what angles are."""
     discount: float = 0.99
     learning_rate: float = 7e-4
     warmup: int = 5000
     """Random steps at the beginning."""
     buffer: int = 1_000_000
     seed: int = 1
-    begin_with: str | None = None
-    """The task whose finished expert this one starts from: the same robot, and the hours of learning to stand."""
+    before: Recipe | None = None
+    """What is trained first, of the same robot and the same width: this one begins with its best weights."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of the algorithm."""
 
@@ -54,6 +56,12 @@ class Recipe:
 # Returns over three steps carry the reward back faster; the actor moves at every other update, which is cheaper.
 _LOCOMOTION = {"n_steps": 3, "policy_delay": 2}
 
+# The walker learns its gait fast where each action is held for four control steps, and stops short of the targets
+# there. From these weights it goes on at two.
+_WALK = Recipe("walker-walk", 950, 1_000_000, options=_LOCOMOTION)
+_RUN = Recipe("walker-run", 750, 2_000_000, before=_WALK, options=_LOCOMOTION)
+_FINER: dict[str, Any] = {"action_repeat": 2, "envs": 8, "updates": 4, "options": {"policy_delay": 2}}
+
 _RECIPES = (
     Recipe("cartpole-balance", 990, 300_000, units=128),
     Recipe("cartpole-swingup", 850, 400_000, units=128),
@@ -61,10 +69,10 @@ _RECIPES = (
     Recipe("finger-spin", 950, 1_000_000, units=128, action_repeat=2),
     Recipe("ball-in-cup-catch", 970, 500_000, units=128),
     Recipe("pendulum-swingup", 800, 500_000, units=128),
-    Recipe("walker-walk", 950, 1_000_000, units=128, options=_LOCOMOTION),
     Recipe("quadruped-walk", 900, 1_000_000, units=256, options=_LOCOMOTION),
     Recipe("cheetah-run", 850, 2_000_000, units=256, options=_LOCOMOTION),
-    Recipe("walker-run", 750, 2_000_000, units=128, begin_with="walker-walk", options=_LOCOMOTION),
+    Recipe("walker-walk", 950, 4_000_000, before=_WALK, **_FINER),
+    Recipe("walker-run", 750, 4_000_000, before=_RUN, **_FINER),
 )
 
 PLAN = {recipe.task: recipe for recipe in _RECIPES}

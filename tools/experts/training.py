@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 import sbx
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from .network import Layers, act, actor_layers
 from .physics import StateTask
 from .plan import Recipe
 
+STATISTICS = "statistics.pkl"
+"""The normaliser's running statistics, beside a model."""
 VALIDATION_SEED = 10_000
 VALIDATION_EPISODES = 15
 VALIDATE_EVERY_S = 45.0  # of processor time
@@ -42,46 +44,14 @@ def measure(layers: Layers, task: str, action_repeat: int, seeds: Sequence[int])
 def train(recipe: Recipe, folder: Path) -> None:
     """Trains by `recipe` in `folder`, from its newest checkpoint if there is one.
 
+    Trains what comes `before` first, in a folder of that name.
     Leaves `best` (the model whose actor that validated best), `log.jsonl` (one line a validation) and `done.json`.
     """
     if (folder / "done.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1) + "\n")
-    envs = DummyVecEnv(
-        [
-            lambda k=k: StateTask(recipe.task, recipe.action_repeat, 1000 * recipe.seed + k)
-            for k in range(recipe.envs)
-        ]
-    )
-    checkpoint = newest(folder / "checkpoint")
-    if checkpoint is not None:
-        model = getattr(sbx, recipe.algorithm).load(checkpoint / "model.zip", env=envs)
-        model.load_replay_buffer(checkpoint / "replay.pkl")
-    elif recipe.begin_with is not None:
-        model = getattr(sbx, recipe.algorithm).load(
-            _best_of(folder.parent / recipe.begin_with),
-            env=envs,
-            buffer_size=min(recipe.buffer, recipe.steps),
-        )
-        model.num_timesteps = 0  # the buffer is empty: warm up again
-    else:
-        policy_options: dict[str, Any] = {"net_arch": [recipe.units, recipe.units]}
-        if recipe.layer_norm:
-            policy_options["layer_norm"] = True
-        model = getattr(sbx, recipe.algorithm)(
-            "MlpPolicy",
-            envs,
-            learning_rate=recipe.learning_rate,
-            buffer_size=min(recipe.buffer, recipe.steps),
-            learning_starts=recipe.warmup,
-            gamma=recipe.discount,
-            train_freq=1,
-            gradient_steps=recipe.updates,
-            policy_kwargs=policy_options,
-            seed=recipe.seed,
-            **recipe.options,
-        )
+    model = _model(recipe, folder)
     progress = _Progress(recipe, folder)
     model.learn(recipe.steps - model.num_timesteps, progress, reset_num_timesteps=False)
     progress.validate()
@@ -90,12 +60,58 @@ def train(recipe: Recipe, folder: Path) -> None:
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def _best_of(folder: Path) -> Path:
-    """The weights of a finished run."""
-    best = newest(folder / "best")
-    if best is None:
-        raise FileNotFoundError(f"{folder} holds no trained expert to begin with: train {folder.name} first.")
-    return best / "model.zip"
+def _model(recipe: Recipe, folder: Path) -> Any:
+    """The learner: from the newest checkpoint, from the best of the run before, or fresh."""
+    envs: VecEnv = DummyVecEnv(
+        [
+            lambda k=k: StateTask(recipe.task, recipe.action_repeat, 1000 * recipe.seed + k)
+            for k in range(recipe.envs)
+        ]
+    )
+    learner = getattr(sbx, recipe.algorithm)
+    capacity = min(recipe.buffer, recipe.steps)
+    checkpoint = newest(folder / "checkpoint")
+    if checkpoint is not None:
+        model = learner.load(checkpoint / "model.zip", env=_normalised(recipe, envs, checkpoint))
+        model.load_replay_buffer(checkpoint / "replay.pkl")
+        return model
+    settings: dict[str, Any] = {
+        "learning_rate": recipe.learning_rate,
+        "gamma": recipe.discount,
+        "gradient_steps": recipe.updates,
+        "n_steps": 1,
+    } | recipe.options
+    if recipe.before is not None:
+        train(recipe.before, folder / "before")
+        best = newest(folder / "before/best")
+        assert best is not None  # a finished run has one
+        model = learner.load(
+            best / "model.zip", env=_normalised(recipe, envs, best), buffer_size=capacity, **settings
+        )
+        model.num_timesteps = 0  # the buffer is empty: warm up again
+        return model
+    policy_options: dict[str, Any] = {"net_arch": [recipe.units, recipe.units]}
+    if recipe.layer_norm:
+        policy_options["layer_norm"] = True
+    return learner(
+        "MlpPolicy",
+        _normalised(recipe, envs, None),
+        buffer_size=capacity,
+        learning_starts=recipe.warmup,
+        train_freq=1,
+        policy_kwargs=policy_options,
+        seed=recipe.seed,
+        **settings,
+    )
+
+
+def _normalised(recipe: Recipe, envs: VecEnv, folder: Path | None) -> VecEnv:
+    """`envs`, normalised if the recipe wants it, by the running statistics in `folder` or by fresh ones."""
+    if not recipe.normalise:
+        return envs
+    if folder is not None:
+        return VecNormalize.load(str(folder / STATISTICS), envs)
+    return VecNormalize(envs, norm_reward=False, clip_obs=np.inf, gamma=recipe.discount)
 
 
 class _Progress(BaseCallback):
@@ -130,7 +146,7 @@ class _Progress(BaseCallback):
 
     def validate(self) -> None:
         """Measures the greedy actor and keeps it if it is the best so far."""
-        layers = actor_layers(self.model)
+        layers = actor_layers(self.model, self.model.get_vec_normalize_env())
         seeds = range(VALIDATION_SEED, VALIDATION_SEED + VALIDATION_EPISODES)
         returns = measure(layers, self._recipe.task, 2, seeds)
         mean = float(np.mean(returns))
@@ -155,13 +171,20 @@ class _Progress(BaseCallback):
         print(self._recipe.task, json.dumps(line), flush=True)
 
 
-def _write_best(model: Any, state: dict[str, Any], folder: Path) -> None:
+def _write_model(model: Any, folder: Path) -> None:
     model.save(folder / "model.zip")
+    normaliser = model.get_vec_normalize_env()
+    if normaliser is not None:
+        normaliser.save(str(folder / STATISTICS))
+
+
+def _write_best(model: Any, state: dict[str, Any], folder: Path) -> None:
+    _write_model(model, folder)
     (folder / "state.json").write_text(json.dumps(state) + "\n")
 
 
 def _write_checkpoint(model: Any, folder: Path) -> None:
-    model.save(folder / "model.zip")
+    _write_model(model, folder)
     model.save_replay_buffer(folder / "replay.pkl")
 
 
