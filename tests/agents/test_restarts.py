@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,13 +77,13 @@ def test_a_run_outlives_a_killed_worker(tmp_path: Path, capsys: pytest.CaptureFi
         behaviour=replace(settings.behaviour, horizon=3),
     )
     trainer = Trainer(settings)
-    workers = multiprocessing.active_children()
+    workers = trainer.envs._workers  # type: ignore[attr-defined]
     collect, calls = trainer._collect, [0]
 
     def killing() -> None:
         calls[0] += 1
         if calls[0] == 8:
-            workers[0].kill()
+            os.kill(workers[0].pid, signal.SIGKILL)
         collect()
 
     trainer._collect = killing  # type: ignore[method-assign]

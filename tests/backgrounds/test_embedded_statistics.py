@@ -7,9 +7,9 @@ clips), the spectral slope against noise made to have a known one, the displacem
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import cv2
-import imageio.v3 as iio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from natural_mujoco.backgrounds.embedded.families import FAMILIES
 from natural_mujoco.backgrounds.embedded.generate import embedded_family, generate_frames
 
+from ..clips import read_film
 from .sampled_clips import IDS, TIMES, displacement, halved, sampled, spectral_slope
 
 SLOPES = (-2.5, -1.5)
@@ -128,8 +129,8 @@ def test_real_footage_moves_within_the_same_bounds() -> None:
     assert package is not None
     assert package.submodule_search_locations is not None
     for name, length in (("bikes.mp4", 250), ("carphone_pristine.mp4", 120)):
-        video = f"{package.submodule_search_locations[0]}/datasets/data/{name}"
-        frames = iio.imread(video, plugin="FFMPEG")[[i for t in range(0, length - 1, 24) for i in (t, t + 1)]]
+        video = Path(package.submodule_search_locations[0]) / "datasets/data" / name
+        frames = read_film(video)[[i for t in range(0, length - 1, 24) for i in (t, t + 1)]]
         side, left = frames.shape[1], (frames.shape[2] - frames.shape[1]) // 2
         square = frames[:, :, left : left + side]
         small = np.stack([cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA) for frame in square])
