@@ -58,7 +58,7 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 class Agent(nn.Module, Generic[BatchT]):
-    """Base of CVRL, Dreamer and pixel SAC.
+    """Base of every agent.
 
     Args:
         config: the run's; the agent reads its own sections.

@@ -12,7 +12,7 @@ import torch
 from .agent import Metrics
 from .behaviour.actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .latent_agent import LatentAgent
-from .training.config import DreamerConfig
+from .training.config import DreamerConfig, ObservationModel
 from .training.optimiser import step_together
 from .training.replay import Batch
 
@@ -20,8 +20,10 @@ from .training.replay import Batch
 class Dreamer(LatentAgent):
     """See LatentAgent; the observation model is a decoder."""
 
+    observation_model: ObservationModel = "generative"
+
     def __init__(self, config: DreamerConfig, action_size: int, device: torch.device) -> None:
-        super().__init__(config, action_size, device, "generative")
+        super().__init__(config, action_size, device, self.observation_model)
 
     def update(self, batch: Batch) -> Metrics:
         """World model, actor and value on one batch. B T A S F H N: see networks.py."""
@@ -46,7 +48,7 @@ class Dreamer(LatentAgent):
         actor_norm = self.optimisers["actor"].differentiate(actor, retain_graph=True)
         value_norm = self.optimisers["value"].differentiate(value)
 
-        step_together(self.optimisers.values())
+        step_together([self.optimisers[name] for name in ("model", "actor", "value")])
         return (
             model.metrics
             | self.behaviour_metrics(imagined, returns, values)

@@ -1,4 +1,4 @@
-"""What Dreamer and CVRL have in common: a world model, an actor and a value over its latents, and acting with them."""
+"""What Dreamer, RePo and CVRL share: a world model, an actor and a value over its latents, and acting with them."""
 
 from __future__ import annotations
 

@@ -18,9 +18,10 @@ from .agent import Agent
 from .cvrl import CVRL
 from .dreamer import Dreamer
 from .ppo import PPO
+from .repo import RePo
 from .sac import PixelSAC
-from .training.config import CVRLConfig, DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
-from .training.presets import CVRL_PRESETS, DREAMER_PRESETS, PPO_PRESETS, SAC_PRESETS
+from .training.config import CVRLConfig, DreamerConfig, PixelSACConfig, PPOConfig, RePoConfig, RunConfig
+from .training.presets import CVRL_PRESETS, DREAMER_PRESETS, PPO_PRESETS, REPO_PRESETS, SAC_PRESETS
 
 
 class Entry(NamedTuple):
@@ -37,6 +38,7 @@ AGENTS: dict[str, Entry] = {
     "cvrl": Entry(CVRLConfig, CVRL, CVRL_PRESETS),
     "dreamer": Entry(DreamerConfig, Dreamer, DREAMER_PRESETS),
     "sac": Entry(PixelSACConfig, PixelSAC, SAC_PRESETS),
+    "repo": Entry(RePoConfig, RePo, REPO_PRESETS),
     "ppo": Entry(PPOConfig, PPO, PPO_PRESETS),
 }
 

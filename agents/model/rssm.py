@@ -146,3 +146,13 @@ def kl_loss(posterior: Latent, prior: Latent, free_nats: float) -> tuple[Tensor,
     """
     kl = normal_kl(posterior.mean, posterior.std, prior.mean, prior.std).mean()
     return kl.clamp(min=free_nats), kl
+
+
+def balanced_kl(posterior: Latent, prior: Latent, prior_share: float) -> tuple[Tensor, Tensor]:
+    """The KL with its gradient divided (DreamerV2, Hafner and others 2021, algorithm 2): (loss, KL), scalars in nats.
+
+    The prior gets `prior_share` of the gradient, to catch up with the posterior, and the posterior the rest.
+    """
+    to_prior = normal_kl(posterior.mean.detach(), posterior.std.detach(), prior.mean, prior.std).mean()
+    to_posterior = normal_kl(posterior.mean, posterior.std, prior.mean.detach(), prior.std.detach()).mean()
+    return prior_share * to_prior + (1 - prior_share) * to_posterior, to_posterior.detach()

@@ -70,6 +70,15 @@ class WorldModel(nn.Module):
         """The mean of p(r | s): [..., F] → [...]. The reward is that of arriving at s."""
         return self.reward(features).squeeze(-1).float()
 
+    def reward_log_prob(self, batch: Batch, features: Tensor) -> Tensor:
+        """Mean log p(r | s) at features [B, T, F], in nats, a scalar.
+
+        A first frame came with no reward: the 0 in its row is no target.
+        """
+        rewarded = 1 - batch.first
+        log_prob = normal_log_prob(batch.rewards, self.predicted_reward(features))
+        return (rewarded * log_prob).sum() / rewarded.sum().clamp(min=1)
+
     def infer(self, batch: Batch, noise: Tensor) -> tuple[Latent, Latent, Tensor]:
         """(posterior, prior, embeddings) of whole sequences, noise [B, T, S] from N(0, I)."""
         embeddings = self.encoder(batch.frames)
@@ -85,10 +94,7 @@ class WorldModel(nn.Module):
         """
         posterior, prior, embeddings = self.infer(batch, noise)
         features = posterior.features
-        # A first frame came with no reward: the 0 in its row is no target.
-        rewarded = 1 - batch.first
-        log_prob = normal_log_prob(batch.rewards, self.predicted_reward(features))
-        reward = (rewarded * log_prob).sum() / rewarded.sum().clamp(min=1)
+        reward = self.reward_log_prob(batch, features)
         dynamics, kl = kl_loss(posterior, prior, self.config.free_nats)
         observation, metrics = self._observation_term(batch, features, embeddings)
         loss = (

@@ -178,11 +178,12 @@ class Book:
     def work(self, run: PlannedRun, commit: str) -> Work:
         """Train `run`, evaluate it, and write it down. `commit` is where it begins, unless it has begun before."""
         folder = self.runs / run.name
-        note = folder / "commit"
-        if note.exists():
-            commit = note.read_text().strip()
+        # Beside the run, which takes no folder in which another wrote before it; that is where it lay before.
+        note, before = self.runs / f"{run.name}.commit", folder / "commit"
+        found = next((path for path in (note, before) if path.exists()), None)
+        if found is not None:
+            commit = found.read_text().strip()
         code = frozen_code(self.checkout, commit, self.runs / "code")
-        folder.mkdir(parents=True, exist_ok=True)
         note.write_text(commit + "\n")
         flags = run.flags(self.plan)
         train = [python(), "-m", f"agents.{run.group.agent}", *flags, "--logdir", str(folder)]

@@ -23,6 +23,8 @@ from typing import Any
 
 from natural_mujoco import NaturalMujocoError
 
+from ..training.interruption import FOLLOWED
+
 STOPPED = 130  # exit status of a run that saved and stopped because it was asked to
 
 
@@ -78,7 +80,12 @@ class _Crew:
                 process = subprocess.Popen(
                     ["nice", "-n", str(self.nice), *step.command],
                     cwd=work.code,
-                    env={**os.environ, "PYTHONPATH": str(work.code), "OMP_NUM_THREADS": "1"},
+                    env={
+                        **os.environ,
+                        "PYTHONPATH": str(work.code),
+                        "OMP_NUM_THREADS": "1",
+                        FOLLOWED: str(os.getpid()),  # a run saves and ends when we are killed
+                    },
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # a Ctrl-C of ours is not theirs: they are asked below

@@ -14,7 +14,7 @@ from natural_mujoco.cli import exit_status
 
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
-from .config import DreamerConfig, PixelSACConfig, PPOConfig, RunConfig
+from .config import DreamerConfig, PixelSACConfig, PPOConfig, RePoConfig, RunConfig
 from .interruption import follow_sweep
 from .limits import first_fault
 from .trainer import Stopped, Trainer
@@ -111,7 +111,7 @@ def _paced(config: PPOConfig) -> PPOConfig:
 
 
 def _generative(config: DreamerConfig) -> bool:
-    return getattr(config, "ablation", "generative") == "generative"
+    return not isinstance(config, RePoConfig) and getattr(config, "ablation", "generative") == "generative"
 
 
 def main(agent: str, arguments: Sequence[str] | None = None) -> int:

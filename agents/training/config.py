@@ -216,6 +216,27 @@ class CVRLConfig(DreamerConfig):
 
 
 @dataclass(frozen=True)
+class BottleneckConfig:
+    """RePo's bound on what the latent takes from observations."""
+
+    target: float = 3.0
+    """Nats a step that the posterior may lie from the prior."""
+    initial_multiplier: float = 1.0
+    """β at the start, in (weighted) nats of reward per nat of KL."""
+    learning_rate: float = 1e-2
+    """Of log β, with Adam: a hundred updates move β by a factor of e."""
+    prior_share: float = 5 / 6
+    """Of the KL's gradient."""
+
+
+@dataclass(frozen=True)
+class RePoConfig(DreamerConfig):
+    """RePo. `model.kl_weight`, `free_nats` and `observation_weight` mean nothing to it."""
+
+    bottleneck: BottleneckConfig = field(default_factory=BottleneckConfig)
+
+
+@dataclass(frozen=True)
 class PixelSACConfig(RunConfig):
     """SAC from pixels: the same encoder and the same sizes of actor and Q networks."""
 

@@ -27,6 +27,10 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"random_shift|iterations", 0, 1000),
     (r"discount|lambda_|(.*_)?target_rate", 0, 1),
     (r"seed", 0, 2**63 - 1),
+    (r"(.*_)?log_std", -20, 20),
+    (r"prior_share", 0, 1),
+    (r"initial_multiplier", 1e-12, 1e12),
+    (r"target", 0, 1e12),
     (r"(.*_)?(std|learning_rate|noise|clip|temperature)", 0, 1e300),
 )
 _WHOLE, _REAL, _TEXT, _MANY = 10**15, 1e300, 4096, 64

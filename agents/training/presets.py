@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from .config import (
     BehaviourConfig,
@@ -20,6 +20,7 @@ from .config import (
     PlanningConfig,
     PPOConfig,
     ReplayConfig,
+    RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
@@ -156,6 +157,12 @@ def _laptop_cvrl() -> CVRLConfig:
     )
 
 
+def _laptop_repo() -> RePoConfig:
+    """Dreamer's, so that the two differ by what the world model is for."""
+    d = _laptop_dreamer()
+    return RePoConfig(**{f.name: getattr(d, f.name) for f in fields(d)})
+
+
 def _paper_sac() -> PixelSACConfig:
     return PixelSACConfig(
         # One update an agent step, as is the custom for SAC; batches of single transitions.
@@ -190,7 +197,8 @@ DREAMER_PRESETS = {
     "released-code": _released_dreamer(),
     "laptop": _laptop_dreamer(),
 }
+REPO_PRESETS = {"laptop": _laptop_repo()}
 # The released code has no pixel SAC: the paper took OpenAI's.
 SAC_PRESETS = {"paper": _paper_sac(), "laptop": _laptop_sac()}
-# Nor is PPO in the paper.
+# Nor are RePo and PPO in the paper.
 PPO_PRESETS = {"laptop": PPOConfig()}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from .tiny import A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_sac
+from .tiny import A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_repo, tiny_sac
 
-CONFIGS = [tiny_cvrl, tiny_dreamer, tiny_sac, tiny_ppo]
+CONFIGS = [tiny_cvrl, tiny_dreamer, tiny_repo, tiny_sac, tiny_ppo]
 
 
 def acted(agent: Any, frames: torch.Tensor, exploring: bool, seed: int = 0) -> torch.Tensor:
@@ -22,7 +22,7 @@ def acted(agent: Any, frames: torch.Tensor, exploring: bool, seed: int = 0) -> t
 def test_the_action_depends_on_the_image(config: Any) -> None:
     agent = make(config())
     for _ in range(3):
-        if config in (tiny_cvrl, tiny_dreamer):
+        if config in (tiny_cvrl, tiny_dreamer, tiny_repo):
             agent.update(random_batch())
     one = random_batch(1).frames[:, 0]
     other = 255 - one

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.table import AGENTS
 from agents.training.command_line import parse as parse_agent
 from benchmarks.ladder import RUNGS, main, parse, rows, works
 
@@ -39,7 +40,7 @@ def test_a_rung_lacks_what_has_no_whole_evaluation(tmp_path: Path) -> None:
     assert len(names) == 11
 
 
-@pytest.mark.parametrize("agent", ["cvrl", "dreamer", "sac", "ppo"])
+@pytest.mark.parametrize("agent", list(AGENTS))
 def test_every_command_of_the_ladder_is_one_of_its_agent(agent: str, tmp_path: Path) -> None:
     """And a run that goes on from one rung to the next differs in nothing but its steps."""
     options = parse(["--folder", str(tmp_path), "--agents", agent, "--tasks", "finger-spin", "--seeds", "0"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from agents.studies import plan as plans
 from agents.studies.plan import Book, main, planned_runs, read_plan
 from agents.studies.pursuit import STOPPED, Step, Work, commit_of, frozen_code, pursue
+from agents.training.run_folder import require_run_folder
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +39,7 @@ def test_the_plan_of_the_repository_is_one() -> None:
     runs = planned_runs(read_plan(ROOT / "results" / "plan.toml"))
     assert len({run.name for run in runs}) == len(runs) > 100
     assert runs[0].name == "cvrl-laptop-walker-walk-0"
-    for agent, count in (("cvrl", 10), ("dreamer", 10), ("sac", 10), ("ppo", 10)):
+    for agent, count in (("cvrl", 10), ("dreamer", 10), ("sac", 10), ("repo", 7), ("ppo", 10)):
         natural = [r for r in runs if r.group.entry == f"{agent}-laptop" and r.seed == 0]
         assert len({r.task for r in natural}) == count
 
@@ -109,6 +111,41 @@ def test_time_that_is_up_lets_runs_save_and_begins_no_more(tmp_path: Path) -> No
     assert not (tmp_path / "c").exists() or not (tmp_path / "c" / "finished").exists()
 
 
+def test_a_run_saves_and_ends_when_who_pursues_it_is_killed(tmp_path: Path) -> None:
+    child = (
+        "import os, signal, sys, time\n"
+        "from agents.training.interruption import follow_sweep\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (open('saved', 'w').close(), sys.exit(130)))\n"
+        "assert follow_sweep()\n"
+        "open('begun', 'w').close()\n"
+        "time.sleep(60)"
+    )
+    pursuer = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from agents.studies.pursuit import Step, Work, pursue\n"
+        "here = Path.cwd()\n"
+        f"pursue([Work('a', here, here, [Step([sys.executable, '-c', {child!r}])])], 1, print, nice=0)"
+    )
+    # The work's code is this folder: it finds `agents` through it.
+    for name in ("agents", "natural_mujoco"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    process = subprocess.Popen([sys.executable, "-c", pursuer], cwd=tmp_path)
+    try:
+        assert _appears(tmp_path / "begun")
+    finally:
+        process.kill()
+        process.wait()
+    assert _appears(tmp_path / "saved")
+
+
+def _appears(path: Path) -> bool:
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return path.exists()
+
+
 def test_steps_that_share_a_file_run_one_at_a_time(tmp_path: Path) -> None:
     check = (
         "import os, time\n"
@@ -162,6 +199,8 @@ def test_a_run_keeps_the_commit_it_began_with_and_is_written_down_when_it_ends(
     assert book.work(run, "f" * 40).code == work.code
 
     assert book.state(run) == "missing"
+    assert not require_run_folder(work.folder), "a run begins in no folder that holds something else"
+    work.folder.mkdir()
     (work.folder / "config.json").write_text("{}")
     (work.folder / "replay").mkdir()
     assert book.state(run) == "begun"

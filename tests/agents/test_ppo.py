@@ -137,5 +137,8 @@ def test_what_ppo_cannot_do_is_refused() -> None:
         check_config(replace(config, rollout=0))
     with pytest.raises(InvalidArgument, match=r"--replay\.capacity is 500; it must be at least 6009"):
         check_config(replace(config, rollout=1000))
+    assert check_config(replace(config, initial_log_std=-0.7, replay=PPOConfig().replay))
+    with pytest.raises(InvalidArgument, match="--initial-log-std is 50; it must be at most 20"):
+        check_config(replace(config, initial_log_std=50.0))
     with pytest.raises(InvalidArgument, match="Unknown preset 'paper' of ppo"):
         preset_config("ppo", "paper")

@@ -15,7 +15,7 @@ from agents.model.pixels import random_shift
 from agents.sac import StackedBatch
 from agents.training.optimiser import NonFiniteGradient, Optimiser
 
-from .tiny import MODEL, TRAINING, A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_sac
+from .tiny import MODEL, TRAINING, A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_repo, tiny_sac
 
 
 def stacked_batch(seed: int = 0) -> StackedBatch:
@@ -33,6 +33,7 @@ AGENTS: dict[str, tuple[Callable[[], Any], Callable[[int], Any]]] = {
     "cvrl-no-sac": (lambda: tiny_cvrl(ablation="no-sac"), random_batch),
     "cvrl-reward-only": (lambda: tiny_cvrl(ablation="reward-only"), random_batch),
     "dreamer": (tiny_dreamer, random_batch),
+    "repo": (tiny_repo, random_batch),
     "sac": (tiny_sac, stacked_batch),
 }
 

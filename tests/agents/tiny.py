@@ -21,6 +21,7 @@ from agents.training.config import (
     PlanningConfig,
     PPOConfig,
     ReplayConfig,
+    RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
@@ -87,6 +88,14 @@ def tiny_sac(**changes: Any) -> PixelSACConfig:
         latent=8,
         units=10,
         learning_rate=1e-3,
+    )
+    return replace(config, **changes)
+
+
+def tiny_repo(**changes: Any) -> RePoConfig:
+    """RePo with the world model of the others."""
+    config = RePoConfig(
+        training=TRAINING, model=MODEL, behaviour=BEHAVIOUR, replay=ReplayConfig(capacity=500)
     )
     return replace(config, **changes)
 
@@ -158,6 +167,8 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
         ]
     if agent == "sac":
         return [*flags, "--encoder-depth", "2", "--units", "10", "--latent", "8"]
+    if agent == "repo":  # whose one preset is the laptop's
+        flags += ["--num-envs", "1", "--training.warmup-updates", "3"]
     return [
         *flags,
         *("--training.batch-length", "6", "--model.encoder-depth", "2", "--model.deterministic", "12"),

@@ -28,6 +28,6 @@ def test_messages_that_users_meet_are_on_the_page(site: Path) -> None:
         "There is nothing to render yet. Call reset() before render().",
         "Unknown task …. Valid: ….",
         "clips. Add videos (their names decide the split)",
-        "is neither zero, random, an importable module:factory, nor a run directory",
+        "is neither zero, random, expert, an importable module:factory, nor a run directory",
     ):
         assert words in page, words

@@ -1,0 +1,85 @@
+"""RePo: a latent that keeps what predicts the reward and nothing else. Run with `python -m agents.repo`.
+
+Dreamer without a decoder. What the latent may take from the observation beyond what the dynamics predict is bounded,
+and the bound's multiplier is learned: maximise log p(r | s) subject to KL[posterior ‖ prior] ≤ `target` (Zhu and others
+2023).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from .agent import Metrics
+from .dreamer import Dreamer
+from .model.rssm import balanced_kl
+from .model.world_model import ModelLoss
+from .training.config import RePoConfig
+from .training.optimiser import Optimiser, step_together
+from .training.replay import Batch
+
+
+class Multiplier(nn.Module):
+    """β of the Lagrangian −log p(r | s) + β·(KL − target), moved by gradient ascent on its logarithm."""
+
+    def __init__(self, initial: float) -> None:
+        super().__init__()
+        self.log = nn.Parameter(torch.tensor(math.log(initial)))
+
+    def forward(self) -> Tensor:
+        """β, a scalar without a graph: the model does not move it."""
+        return self.log.detach().exp()
+
+    def dual_loss(self, kl: Tensor, target: float) -> Tensor:
+        """Raises log β while the KL, a scalar in nats, is above `target`: a scalar."""
+        return -self.log * (kl.detach() - target)
+
+
+class RePo(Dreamer):
+    """See Dreamer; there is no observation model."""
+
+    observation_model = "none"
+
+    def __init__(self, config: RePoConfig, action_size: int, device: torch.device) -> None:
+        super().__init__(config, action_size, device)
+        self.bottleneck = config.bottleneck
+        self.multiplier = Multiplier(config.bottleneck.initial_multiplier).to(device)
+        self.optimisers["multiplier"] = Optimiser(
+            "multiplier", self.multiplier.parameters(), config.bottleneck.learning_rate
+        )
+
+    def model_loss(self, batch: Batch) -> ModelLoss:
+        """The Lagrangian for a given β, with fresh noise."""
+        model = self.world_model
+        noise = self.normal(*batch.rewards.shape, model.rssm.stochastic_size)
+        posterior, prior, embeddings = model.infer(batch, noise)
+        reward = model.reward_log_prob(batch, posterior.features)
+        balanced, kl = balanced_kl(posterior, prior, self.bottleneck.prior_share)
+        loss = self.multiplier() * balanced - model.config.reward_weight * reward
+        metrics = {"model/loss": loss, "model/kl": kl, "model/reward_log_prob": reward}
+        return ModelLoss(loss, posterior, embeddings, {k: v.detach() for k, v in metrics.items()})
+
+    def update(self, batch: Batch) -> Metrics:
+        """Dreamer's update for the present β, then a step of β."""
+        metrics = super().update(batch)
+        return metrics | self._move_multiplier(metrics["model/kl"])
+
+    def warm_up(self, batch: Batch) -> Metrics:
+        """A step of the world model and of β."""
+        metrics = super().warm_up(batch)
+        return metrics | self._move_multiplier(metrics["model/kl"])
+
+    def _move_multiplier(self, kl: Tensor) -> Metrics:
+        optimiser = self.optimisers["multiplier"]
+        optimiser.differentiate(self.multiplier.dual_loss(kl, self.bottleneck.target))
+        step_together([optimiser])
+        return {"model/multiplier": self.multiplier()}
+
+
+if __name__ == "__main__":
+    from .training.command_line import main
+
+    sys.exit(main("repo"))
