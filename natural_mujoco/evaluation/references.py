@@ -3,6 +3,7 @@
 - `Pace`: the action repeat on each task. `pace_of`: that of a results file.
 - `reference_at`: a reference policy played at some pace. `reference_means`: all of them, as means by task.
 - `reference_entries`: those at the protocol's action repeat. `reference_label`: their names as people read them.
+- `share_of_expert`: how far a return gets from random to expert.
 
 `zero` and `random` act without seeing; `expert` reads the physical state, is therefore privileged, and is measured at
 the protocol's action repeat alone. The physics of an episode depends on its seed alone, so their returns are the same
@@ -107,3 +108,15 @@ def reference_means(pace: Pace = PROTOCOL_PACE) -> dict[str, dict[str, float]]:
             returns.setdefault(episode.task, {})[episode.episode_seed] = episode.return_
         means[name] = {task: float(np.mean(list(values.values()))) for task, values in returns.items()}
     return means
+
+
+def share_of_expert(task: str, mean: float, references: Mapping[str, Mapping[str, float]]) -> float | None:
+    """How far `mean` gets from random (0) to the expert (1) on `task`; `None` where either was not measured.
+
+    >>> share_of_expert("walker-walk", 500, {"random": {"walker-walk": 0}, "expert": {"walker-walk": 1000}})
+    0.5
+    """
+    random, expert = (references.get(name, {}).get(task) for name in ("random", "expert"))
+    if random is None or expert is None or expert <= random:
+        return None
+    return (mean - random) / (expert - random)

@@ -8,7 +8,7 @@ from typing import Any
 from ..evaluation.conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds
 from ..evaluation.curves import Curve
 from ..evaluation.records import REFERENCES, Machine, Results
-from ..evaluation.references import reference_label, reference_means
+from ..evaluation.references import reference_label, reference_means, share_of_expert
 from ..evaluation.statistics import Estimate, probability_of_improvement, task_estimates
 from .board import Board, Tab
 from .entry_charts import CONDITION_STYLES, conditions_chart, curve_chart, improvement_chart
@@ -55,11 +55,15 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
         "improvement_note": f"On {main}." if main else "",
         "curves": _curves(results, references),
         "references": tuple(map(reference_label, references)),
+        "main": main,
         "numbers": [
             {
                 "task": task,
                 "cells": [tasks[c].get(task) for c in tasks],
                 "references": [means.get(task) for means in references.values()],
+                "share": share_of_expert(task, tasks[main][task].mean.point, references)
+                if main and task in tasks[main]
+                else None,
             }
             for task in TASK_NAMES
             if any(task in means for means in tasks.values())

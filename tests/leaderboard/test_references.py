@@ -22,6 +22,7 @@ from natural_mujoco.evaluation.references import (
     steady,
 )
 from natural_mujoco.leaderboard.board import make_board
+from natural_mujoco.leaderboard.entry_page import entry_page
 from natural_mujoco.leaderboard.site import build_site
 from tests.evaluation.made_up import make_results
 
@@ -144,3 +145,22 @@ def test_an_eleventh_task_needs_no_edit_here(tmp_path: Path) -> None:
     source = (tmp_path / "site" / "index.html").read_text()
     assert "hopper-hop" in source
     assert "nan" not in re.sub(r"[a-z]*nan[a-z]+|[a-z]+nan[a-z]*", "", source)
+
+
+def test_an_entrys_page_says_how_far_it_gets_from_random_to_expert(tmp_path: Path) -> None:
+    entry = at_repeat(make_results("mine"), 2)
+    own = next(one for one in make_board([entry]).entries if one.results.entry.name == "mine")
+    page = entry_page(make_board([entry]), own)
+    means = reference_means()
+    for line in page["numbers"]:
+        random, expert = means["random"][line["task"]], means["expert"][line["task"]]
+        value = page["conditions"].index(page["main"])
+        assert line["share"] == pytest.approx((line["cells"][value].mean.point - random) / (expert - random))
+    build_site([(Path("a"), entry)], tmp_path / "site")
+    source = next((tmp_path / "site/entries").glob("mine*.html")).read_text()
+    assert f'<th scope="col">share of expert, {page["main"]}</th>' in source
+    assert all(f"<td>{line['share']:.2f}</td>".replace("-", "−") in source for line in page["numbers"])
+    away = next(one for one in make_board([at_repeat(entry, 4)]).entries if one.results.entry.name == "mine")
+    assert all(
+        line["share"] is None for line in entry_page(make_board([at_repeat(entry, 4)]), away)["numbers"]
+    )
