@@ -296,6 +296,16 @@ def test_no_way_of_ending_leaves_a_zombie(how: str, monkeypatch: pytest.MonkeyPa
     assert not process.is_running()
 
 
+def test_what_a_child_last_counted_can_be_asked_for_after_its_end(pair: Exchange) -> None:
+    child = pair.children[0]
+    child.mailbox.count(2, 7)
+    child.end()
+    child.end()
+    assert child.mailbox.counters == (0, 0, 7, 0)
+    with pytest.raises(OSError):
+        child.mailbox.put(b"for nobody")  # and not into a file that has the descriptor's number by now
+
+
 def test_using_up_descriptors_is_one_sentence() -> None:
     program = """
         import resource

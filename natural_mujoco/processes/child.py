@@ -215,9 +215,7 @@ class _Life:
         while self._open:
             self._close(self._open[-1])
         if hasattr(self, "mailbox"):
-            mailbox = self.mailbox
-            del self.mailbox
-            mailbox.close()
+            self.mailbox.close()
 
     def _pipe(self) -> tuple[int, int]:
         ends = os.pipe()

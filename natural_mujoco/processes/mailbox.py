@@ -106,7 +106,11 @@ class Mailbox:
         self._words[_OFF_THE_CLOCK] = off
 
     def close(self) -> None:
-        """Gives the memory back."""
-        self._words.release()
+        """Gives the memory back. The counters stay as they were, for threads that ask late. May be repeated."""
+        if self.descriptor < 0:
+            return
+        shared, self._words = self._words, memoryview(bytearray(self._map)).cast("q")
+        shared.release()
         self._map.close()
-        os.close(self.descriptor)
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)

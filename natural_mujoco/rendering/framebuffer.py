@@ -45,22 +45,32 @@ class Framebuffer:
     With a `quality` it has just that size and one sample a pixel; without one it is what dm_control would create for
     the model, multisampling and all.
 
-    Framebuffers made by one thread share context and memory where size, quality and `assets` agree, a word for the
-    model's textures and meshes (`None` shares with nobody). They are drawn on one after the other anyway, and with
-    a framebuffer each, four environments in a process no longer fit into a core's cache.
+    With `textures`, only those of the model (their numbers) can be drawn: the sky's and the floor's take 40 MB and
+    most of the time that creating a context takes, and a foreground has neither.
+
+    Framebuffers made by one thread share context and memory where size, quality, textures and `assets` agree, a word
+    for the model's textures and meshes (`None` shares with nobody). They are drawn on one after the other anyway, and
+    with a framebuffer each, four environments in a process no longer fit into a core's cache.
 
     Raises `RenderingError` with the remedy where no context can be created.
     """
 
-    def __init__(self, model: Any, size: int, quality: Quality | None, assets: str | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        size: int,
+        quality: Quality | None,
+        assets: str | None = None,
+        textures: frozenset[int] | None = None,
+    ) -> None:
         width = height = size
         if quality is None:
             width, height = max(model.vis.global_.offwidth, size), max(model.vis.global_.offheight, size)
-        place = (os.getpid(), threading.current_thread(), assets, width, height, quality)
+        place = (os.getpid(), threading.current_thread(), assets, width, height, quality, textures)
         with _sharing:
             context = _shared.get(place) if assets is not None else None
             if context is None:
-                context = _Context(model, width, height, quality)
+                context = _Context(model, width, height, quality, textures)
                 if assets is not None:
                     _shared[place] = context
             context.users += 1
@@ -113,7 +123,9 @@ _shared: weakref.WeakValueDictionary[tuple[object, ...], _Context] = weakref.Wea
 class _Context:
     """What framebuffers share: dm_control's GL context, and MuJoCo's with its off-screen buffer."""
 
-    def __init__(self, model: Any, width: int, height: int, quality: Quality | None) -> None:
+    def __init__(
+        self, model: Any, width: int, height: int, quality: Quality | None, textures: frozenset[int] | None
+    ) -> None:
         import mujoco
 
         self.owner = os.getpid()
@@ -124,21 +136,23 @@ class _Context:
         self._read_samples = reader_of_samples()
         try:
             try:
-                self._create(model, width, height, quality)
+                self._create(model, width, height, quality, textures)
             except Exception:
                 if not take_usable_device():
                     raise
-                self._create(model, width, height, quality)
+                self._create(model, width, height, quality, textures)
         except Exception as error:
             raise RenderingError(explain_context_failure(error, width, height)) from error
 
-    def _create(self, model: Any, width: int, height: int, quality: Quality | None) -> None:
+    def _create(
+        self, model: Any, width: int, height: int, quality: Quality | None, textures: frozenset[int] | None
+    ) -> None:
         from dm_control import _render
 
         with kept_current():
             self._gl = _render.Renderer(width, height)
         self.run = runner(self._gl)
-        self._mujoco = self.run(_mujoco_context, model, width, height, quality)
+        self._mujoco = self.run(_mujoco_context, model, width, height, quality, textures)
 
     def draw(self, viewport: Any, scene: Any, pixels: npt.NDArray[Any]) -> None:
         """`Framebuffer.draw`, where the context is current."""
@@ -167,11 +181,13 @@ class _Context:
             self.free()
 
 
-def _mujoco_context(model: Any, width: int, height: int, quality: Quality | None) -> Any:
+def _mujoco_context(
+    model: Any, width: int, height: int, quality: Quality | None, textures: frozenset[int] | None
+) -> Any:
     """MuJoCo's context with its off-screen buffer bound; to be called where a GL context is current."""
     import mujoco
 
-    with _visual_settings(model, width, height, quality):
+    with _visual_settings(model, width, height, quality), _only(model, textures):
         context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
     mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
     return context
@@ -197,6 +213,22 @@ def _visual_settings(model: Any, width: int, height: int, quality: Quality | Non
     finally:
         for (section, field, _), value in zip(wanted, before, strict=True):
             setattr(section, field, value)
+
+
+@contextmanager
+def _only(model: Any, textures: frozenset[int] | None) -> Iterator[None]:
+    """`model` with all but these `textures` a texel large, as a new MuJoCo context should read it, and as it was."""
+    if textures is None:
+        yield
+        return
+    width, height = model.tex_width.copy(), model.tex_height.copy()
+    try:
+        for number in set(range(model.ntex)) - textures:
+            model.tex_height[number] //= model.tex_width[number]  # a cube's six sides lie one above the other
+            model.tex_width[number] = 1
+        yield
+    finally:
+        model.tex_width[:], model.tex_height[:] = width, height
 
 
 def describe_driver() -> dict[str, str]:

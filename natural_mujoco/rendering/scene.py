@@ -31,7 +31,15 @@ _SCENERY_GROUP = 2
 class _Renderer:
     """MuJoCo's scene of one physics from the task's camera, and the framebuffer that it is drawn in."""
 
-    def __init__(self, physics: Any, task: Task, size: int, quality: Quality | None, channels: int) -> None:
+    def __init__(
+        self,
+        physics: Any,
+        task: Task,
+        size: int,
+        quality: Quality | None,
+        channels: int,
+        textures: frozenset[int] | None = None,
+    ) -> None:
         import mujoco
         from dm_control.mujoco import wrapper
 
@@ -47,7 +55,7 @@ class _Renderer:
         self._samples: Pixels = np.empty((size, size, channels), np.uint8)
         self._update, self._everything = mujoco.mjv_updateScene, mujoco.mjtCatBit.mjCAT_ALL.value
         # The tasks of a domain have one model.
-        self._framebuffer = Framebuffer(self._model, size, quality, assets=task.domain)
+        self._framebuffer = Framebuffer(self._model, size, quality, task.domain, textures)
 
     def _draw_samples(self) -> None:
         """The current state, bottom row first, into `_samples`."""
@@ -82,7 +90,8 @@ class SceneRenderer(_Renderer):
         import mujoco
 
         self._supersampling = supersampling or task.samples
-        super().__init__(physics, task, size * self._supersampling, quality, channels=4)
+        textures = None if whole else _textures_of_the_foreground(physics.model.ptr, task)
+        super().__init__(physics, task, size * self._supersampling, quality, channels=4, textures=textures)
         flag = mujoco.mjtRndFlag
         hidden = {flag.mjRND_REFLECTION}
         if not quality.shadow_map:
@@ -114,6 +123,18 @@ class ReferenceRenderer(_Renderer):
         self._draw_samples()
         image: Pixels = cv2.flip(self._samples, 0)
         return image
+
+
+def _textures_of_the_foreground(model: Any, task: Task) -> frozenset[int]:
+    """The numbers of the textures on what is drawn when sky and scenery are not."""
+    geoms = [number for number in range(model.ngeom) if model.geom(number).name not in task.scenery]
+    materials = {
+        *model.geom_matid[geoms],
+        *model.site_matid,
+        *model.tendon_matid,
+        *model.skin_matid,
+    }
+    return frozenset(int(t) for m in materials if m >= 0 for t in np.ravel(model.mat_texid[m]) if t >= 0)
 
 
 def _scene_capacity(model: Any) -> int:
