@@ -114,13 +114,13 @@ def await_end_of_session(session: int) -> None:
         time.sleep(0.05)
 
 
-def test_twenty_kills_at_random_moments_leave_a_cache_that_verifies(street: Path, home: Path) -> None:
+def test_kills_at_random_moments_leave_a_cache_that_verifies(street: Path, home: Path) -> None:
     rng = random.Random(20)
     seen: dict[str, str] = {}
-    for kill in range(20):
+    for kill in range(8):
         # Sizes of this round alone, and never more than the test lets it do: however fast the machine is, the
         # process is at work when it is killed.
-        sizes = ",".join(str(size) for size in range(8 + kill, 128, 20))
+        sizes = ",".join(str(size) for size in range(8 + kill, 72, 8))
         process = at_work([sys.executable, "-c", PREPARE, str(street), sizes, "1", "led"], home)
         lead(process, rng.randint(0, 8))
         time.sleep(rng.choice([0, rng.uniform(0, 0.02), rng.uniform(0, 0.2)]))
@@ -134,15 +134,15 @@ def test_twenty_kills_at_random_moments_leave_a_cache_that_verifies(street: Path
         assert {name: now.get(name) for name in seen} == seen  # what was whole stays as it was
         seen = now
         await_end_of_session(process.pid)
-    assert 0 < len(seen) <= 20 * 9
-    all_begun = ",".join(str(size) for size in range(8, 48))
+    assert 0 < len(seen) <= 8 * 9
+    all_begun = ",".join(str(size) for size in range(8, 24))
     done = run_script(PREPARE, street, all_begun, 1, env=environment(home))
     assert done.returncode == 0, done.stderr
     findings = verify(open_videos(street), mend=False)
     assert {finding.state for finding in findings} == {"good"}
-    assert {finding.what for finding in findings} >= set(range(8, 48))
+    assert {finding.what for finding in findings} >= set(range(8, 24))
     clean = {**environment(home), "NATURAL_MUJOCO_HOME": str(home.parent / "clean")}
-    first_begun = ",".join(str(size) for size in range(8, 28))
+    first_begun = ",".join(str(size) for size in range(8, 16))
     assert run_script(PREPARE, street, first_begun, 1, env=clean).returncode == 0
     undisturbed = prepared_under(home.parent / "clean")
     after = prepared_under(home)
