@@ -83,7 +83,7 @@ def test_a_run_killed_without_warning_resumes_to_the_same_parameters(tmp_path: P
 
 @pytest.mark.parametrize("agent", ["dreamer", "repo", "sac", "ppo"])
 def test_the_other_agents_run_end_to_end_and_load_as_policies(tmp_path: Path, agent: str) -> None:
-    run(tmp_path, agent, 500)
+    run(tmp_path, agent, 1000)
     policy = agents.load(tmp_path, device="cpu")
     policy.reset(2)
     observations = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
