@@ -1,6 +1,7 @@
 """Stacks of frames for agents without a memory of their own: encoding them, and shifting them at random.
 
 - `PixelEncoder`: the shared convolutions over a stack, projected and normalised.
+- `beside`: a stack as one picture of many channels, which is what it reads.
 - `random_shift`: DrQ's augmentation.
 """
 
@@ -26,8 +27,16 @@ class PixelEncoder(nn.Module):
         self.norm = nn.LayerNorm(latent)
 
     def forward(self, frames: Tensor) -> Tensor:
-        stacked = frames.permute(0, 2, 3, 1, 4).flatten(3)  # N height width stack·C
-        return torch.tanh(self.norm(self.projection(self.convolutions(stacked)).float()))
+        return self.read(beside(frames))
+
+    def read(self, stacks: Tensor) -> Tensor:
+        """`forward` for what `beside` gave: whoever sees a stack several times lays it out once."""
+        return torch.tanh(self.norm(self.projection(self.convolutions(stacks)).float()))
+
+
+def beside(frames: Tensor) -> Tensor:
+    """The frames of a stack side by side in its channels: [N, stack, height, width, C] → [N, height, width, stack·C]."""
+    return frames.permute(0, 2, 3, 1, 4).flatten(3)
 
 
 def random_shift(frames: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
