@@ -35,7 +35,7 @@ class PixelEncoder(nn.Module):
 
 
 def beside(frames: Tensor) -> Tensor:
-    """The frames of a stack side by side in its channels: [N, stack, height, width, C] → [N, height, width, stack·C]."""
+    """A stack as one picture: [N, stack, height, width, C] → [N, height, width, stack·C]."""
     return frames.permute(0, 2, 3, 1, 4).flatten(3)
 
 
