@@ -30,7 +30,7 @@ class CVRL(LatentAgent):
             config,
             action_size,
             device,
-            OBSERVATION_MODEL.get(config.ablation, "contrastive"),
+            OBSERVATION_MODEL.get(config.ablation, config.observation),
             config.contrastive,
             None if config.ablation == "no-mpc" else config.planning,
         )

@@ -76,8 +76,8 @@ class PPO(StackedAgent[Rollout]):
         orthogonal_(self.mean.output.weight, gain=0.01)
         orthogonal_(self.value.output.weight, gain=1.0)
 
-    def policy(self, stacks: Tensor) -> Policy:
-        return self._judge(beside(stacks))[0]
+    def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
+        return self._judge(beside(stacks))[0].action(noise)
 
     def _judge(self, stacks: Tensor) -> tuple[Policy, Tensor]:
         """What to do at stacks [B, height, width, stack·C], and what they are worth in normalised returns [B]."""

@@ -55,7 +55,7 @@ class RePo(Dreamer):
         """The Lagrangian for a given β, with fresh noise."""
         model = self.world_model
         noise = self.normal(*batch.rewards.shape, model.rssm.stochastic_size)
-        posterior, prior, embeddings = model.infer(batch, noise)
+        posterior, prior, embeddings = model.infer(batch, noise, self.seen(batch))
         reward = model.reward_log_prob(batch, posterior.features)
         balanced, kl = balanced_kl(posterior, prior, self.bottleneck.prior_share)
         loss = self.multiplier() * balanced - model.config.reward_weight * reward

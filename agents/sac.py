@@ -116,8 +116,9 @@ class PixelSAC(StackedAgent[StackedBatch]):
             "sac/entropy": -log_prob.detach(),
         }
 
-    def policy(self, stacks: Tensor) -> Policy:
-        return self.actor(self.encoder(stacks))
+    def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
+        policy: Policy = self.actor(self.encoder(stacks))
+        return policy.action(noise)
 
 
 if __name__ == "__main__":

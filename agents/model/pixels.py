@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .networks import Encoder
@@ -41,12 +40,10 @@ def beside(frames: Tensor) -> Tensor:
 
 def random_shift(frames: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """Every stack [N, stack, height, width, C] moved by up to `pixels` either way, the edge repeated outside."""
-    n, _, height, width, _ = frames.shape
-    padded = F.pad(frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float(), [pixels] * 4, mode="replicate")
-    offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device)
-    rows = (offset[0] + torch.arange(height, device=frames.device))[:, None, :, None]
-    columns = (offset[1] + torch.arange(width, device=frames.device))[:, None, None, :]
-    channels = torch.arange(padded.shape[1], device=frames.device)[None, :, None, None]
-    batch = torch.arange(n, device=frames.device)[:, None, None, None]
-    moved = padded[batch, channels, rows, columns].to(torch.uint8)  # N stack·C height width
-    return moved.unflatten(1, (frames.shape[1], -1)).permute(0, 1, 3, 4, 2)
+    n, stack, height, width, _ = frames.shape
+    offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device) - pixels
+    rows = (offset[0] + torch.arange(height, device=frames.device)).clamp(0, height - 1)  # N height
+    columns = (offset[1] + torch.arange(width, device=frames.device)).clamp(0, width - 1)  # N width
+    which = torch.arange(n, device=frames.device)[:, None, None, None]
+    place = torch.arange(stack, device=frames.device)[None, :, None, None]
+    return frames[which, place, rows[:, None, :, None], columns[:, None, None, :]]

@@ -17,7 +17,7 @@ Preset = Literal["paper", "released-code", "laptop"]
 Variant = Literal["natural", "standard"]
 # Table 2. `generative` reconstructs instead of contrasting; `reward-only` has no observation model.
 Ablation = Literal["none", "generative", "no-mpc", "no-sac", "reward-only"]
-ObservationModel = Literal["contrastive", "generative", "none"]
+ObservationModel = Literal["contrastive", "redundancy-reduction", "generative", "none"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ class ReplayConfig:
     """Agent steps kept, over all environments; 12.3 KB each at 64×64."""
     storage: Literal["memory", "mapped"] = "memory"
     """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read."""
+    windows_per_episode: int = 1
+    """Sequences of a batch that come from one episode. A batch of four windows of each of four episodes makes it worth
+    log 4 to tell the episodes' clips apart, and not log 16."""
     edge_windows: bool = False
     """Let windows that would hang over an episode's ends by up to a quarter be clipped into it, so that first and last
     steps are seen a quarter as often as others; otherwise every window is equally likely."""
@@ -73,6 +76,18 @@ class TrainingConfig:
     log_every: int = 1000
     """Control steps between lines of metrics."""
     checkpoint_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """What is done to frames before the encoder of a world model reads them; a decoder's targets stay as they are."""
+
+    random_shift: int = 0
+    """Pixels by which a sequence is shifted at random, all of its frames alike; 0 for none."""
+    overlay_probability: float = 0.0
+    """Share of sequences over which a frame of another sequence is laid, the same over all of its frames."""
+    overlay_weight: float = 0.6
+    """Most that the other frame weighs; how much is drawn for each sequence."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +217,7 @@ class RunConfig:
 class DreamerConfig(RunConfig):
     initialisation: Literal["keras", "torch"] = "keras"
     """What weights are drawn from: Keras' defaults, with which the paper's code ran, or PyTorch's."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
 
@@ -210,6 +226,8 @@ class DreamerConfig(RunConfig):
 class CVRLConfig(DreamerConfig):
     ablation: Ablation = "none"
     """Table 2."""
+    observation: Literal["contrastive", "redundancy-reduction"] = "contrastive"
+    """What takes the place of reconstruction: eq. 5, or that of R2-Dreamer, which compares no observations."""
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     sac: SoftActorCriticConfig = field(default_factory=SoftActorCriticConfig)
     planning: PlanningConfig = field(default_factory=PlanningConfig)
@@ -256,6 +274,47 @@ class PixelSACConfig(RunConfig):
     initial_temperature: float = 0.1
     temperature_learning_rate: float = 3e-4
     gradient_clip: float = 100.0
+
+
+@dataclass(frozen=True)
+class DrQv2Config(RunConfig):
+    """DrQ-v2 from pixels. `training.batch_length` means nothing: a piece of experience is `n_step` long."""
+
+    preset: Preset = "laptop"
+    steps: int = 500_000
+    num_envs: int = 8
+    environment: EnvironmentConfig = field(default_factory=lambda: EnvironmentConfig(action_repeat=4))
+    replay: ReplayConfig = field(default_factory=lambda: ReplayConfig(capacity=500_000, storage="mapped"))
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            batch_size=128, batch_length=1, prefill=8000, updates_per_1000_steps=60, train_every=400
+        )
+    )
+    frame_stack: int = 3
+    random_shift: int = 4
+    """Pixels by which training frames are shifted at random."""
+    channels: tuple[int, int, int, int] = (32, 32, 64, 64)
+    """Of the four convolutions."""
+    latent: int = 50
+    """Size of the normalised projection of the encoder that actor and Q networks read."""
+    layers: int = 2
+    units: int = 512
+    """Of actor and Q networks."""
+    n_step: int = 3
+    """Agent steps of real rewards before the Qs' own estimate."""
+    learning_rate: float = 1e-4
+    gradient_clip: float = 0.0
+    """0 for none."""
+    discount: float = 0.99
+    """Per two control steps, whatever the action repeat."""
+    target_rate: float = 0.01
+    initial_noise: float = 1.0
+    """Standard deviation of what is added to actions, at first."""
+    final_noise: float = 0.1
+    noise_steps: int = 200_000
+    """Control steps in which the noise falls from the first to the last."""
+    noise_clip: float = 0.3
+    """Bound on the noise of the actions that are learned from."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .config import (
     ContrastiveConfig,
     CVRLConfig,
     DreamerConfig,
+    DrQv2Config,
     EnvironmentConfig,
     ModelConfig,
     PixelSACConfig,
@@ -200,5 +201,6 @@ DREAMER_PRESETS = {
 REPO_PRESETS = {"laptop": _laptop_repo()}
 # The released code has no pixel SAC: the paper took OpenAI's.
 SAC_PRESETS = {"paper": _paper_sac(), "laptop": _laptop_sac()}
-# Nor are RePo and PPO in the paper.
+# Nor are RePo, DrQ-v2 and PPO in the paper.
+DRQV2_PRESETS = {"laptop": DrQv2Config()}
 PPO_PRESETS = {"laptop": PPOConfig()}

@@ -162,53 +162,69 @@ class Replay:
         return int(self._windows(length)[1].sum())
 
     def draw(
-        self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False
+        self,
+        count: int,
+        length: int,
+        rng: np.random.Generator,
+        edge_windows: bool = False,
+        per_episode: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """`count` windows as (stream, first row, first row of the episode that is still there, and of all of it).
 
         Every window within an episode is equally likely. With `edge_windows` the window may first hang over either end
         of the episode by up to a quarter of its length and is then pushed inside: an episode's ends are then seen a
-        quarter as often as its middle, without a batch being full of the same two windows.
+        quarter as often as its middle, without a batch being full of the same two windows. `per_episode` of them in a
+        row come from one episode.
 
         Raises:
             NaturalMujocoError: no episode has `length` rows yet.
         """
         low, windows = self._windows(length)
         margin = np.where(windows > 0, length // 4 if edge_windows else 0, 0)
-        total = np.cumsum(windows + 2 * margin)
+        extent = windows + 2 * margin
+        total = np.cumsum(extent)
         if not len(total) or total[-1] == 0:
             raise NaturalMujocoError(
                 f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
             )
-        ticket = rng.integers(total[-1], size=count)
+        ticket = rng.integers(total[-1], size=-(-count // per_episode))
         episode = np.searchsorted(total, ticket, side="right")
-        offset = ticket - (total[episode] - windows[episode] - 2 * margin[episode]) - margin[episode]
-        start = low[episode] + np.clip(offset, 0, windows[episode] - 1)
+        offset = ticket - (total[episode] - extent[episode])
+        if per_episode > 1:
+            episode = np.repeat(episode, per_episode)[:count]
+            offset = rng.integers(extent[episode])
+        start = low[episode] + np.clip(offset - margin[episode], 0, windows[episode] - 1)
         return self._stream[episode], start, low[episode], self._start[episode]
 
-    def sample(self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False) -> Batch:
+    def sample(
+        self,
+        count: int,
+        length: int,
+        rng: np.random.Generator,
+        edge_windows: bool = False,
+        per_episode: int = 1,
+    ) -> Batch:
         """`count` sequences of `length` rows, each within one episode; see `draw`."""
-        stream, start, _, began = self.draw(count, length, rng, edge_windows)
+        stream, start, _, began = self.draw(count, length, rng, edge_windows, per_episode)
         return self._gather(stream[:, None], start[:, None] + np.arange(length), began[:, None])
 
     def sample_stacked(
-        self, count: int, stack: int, rng: np.random.Generator
+        self, count: int, stack: int, rng: np.random.Generator, steps: int = 1
     ) -> tuple[Tensor, Tensor, Batch]:
-        """Single transitions with stacked frames, for agents without memory.
+        """Transitions over some steps with stacked frames, for agents without memory.
 
         Returns:
-            (frames, next frames, the row arrived at): uint8 [B, stack, height, width, C] twice, oldest first, an
-            episode's first frame repeated before its beginning; and a Batch [B, 1, …].
+            (frames, frames `steps` later, the rows on the way there): uint8 [B, stack, height, width, C] twice, oldest
+            first, an episode's first frame repeated before its beginning; and a Batch [B, steps, …].
         """
-        stream, start, low, began = self.draw(count, 2, rng)
-        back = np.arange(stack + 1) - (stack - 1)
-        rows = np.maximum(start[:, None] + back, low[:, None])
-        frames = self._take(self._frames, stream[:, None], rows)
-        return (
-            frames[:, :-1],
-            frames[:, 1:],
-            self._gather(stream[:, None], start[:, None] + 1, began[:, None]),
-        )
+        stream, start, low, began = self.draw(count, steps + 1, rng)
+
+        def stacks(end: NDArray[np.int64]) -> Tensor:
+            rows = np.maximum(end[:, None] + np.arange(1 - stack, 1), low[:, None])
+            return self._take(self._frames, stream[:, None], rows)
+
+        way = start[:, None] + np.arange(1, steps + 1)
+        return stacks(start), stacks(start + steps), self._gather(stream[:, None], way, began[:, None])
 
     def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
         """The last rows of every stream in order, at most `count`, and where the episode of each began.

@@ -15,6 +15,7 @@ from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
     DreamerConfig,
+    DrQv2Config,
     EnvironmentConfig,
     ModelConfig,
     PixelSACConfig,
@@ -100,6 +101,22 @@ def tiny_repo(**changes: Any) -> RePoConfig:
     return replace(config, **changes)
 
 
+def tiny_drqv2(**changes: Any) -> DrQv2Config:
+    """DrQ-v2 over three frames and three steps."""
+    config = DrQv2Config(
+        environment=EnvironmentConfig(),
+        num_envs=1,
+        training=replace(TRAINING, batch_length=1),
+        replay=ReplayConfig(capacity=500),
+        channels=(2, 2, 4, 4),
+        latent=8,
+        units=10,
+        learning_rate=1e-3,
+        noise_steps=1000,
+    )
+    return replace(config, **changes)
+
+
 def tiny_ppo(**changes: Any) -> PPOConfig:
     """PPO over three frames, with one update every six steps of each of three environments."""
     config = PPOConfig(
@@ -165,6 +182,9 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
             "--units",
             "8",
         ]
+    if agent == "drqv2":
+        flags += ["--num-envs", "1", "--channels", "2", "2", "4", "4"]
+        return [*flags, "--units", "10", "--latent", "8"]
     if agent == "sac":
         return [*flags, "--encoder-depth", "2", "--units", "10", "--latent", "8"]
     if agent == "repo":  # whose one preset is the laptop's
