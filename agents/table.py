@@ -16,12 +16,28 @@ from natural_mujoco import InvalidArgument
 
 from .agent import Agent
 from .cvrl import CVRL
+from .distil import Distil
 from .dreamer import Dreamer
 from .ppo import PPO
 from .repo import RePo
 from .sac import PixelSAC
-from .training.config import CVRLConfig, DreamerConfig, PixelSACConfig, PPOConfig, RePoConfig, RunConfig
-from .training.presets import CVRL_PRESETS, DREAMER_PRESETS, PPO_PRESETS, REPO_PRESETS, SAC_PRESETS
+from .training.config import (
+    CVRLConfig,
+    DistilConfig,
+    DreamerConfig,
+    PixelSACConfig,
+    PPOConfig,
+    RePoConfig,
+    RunConfig,
+)
+from .training.presets import (
+    CVRL_PRESETS,
+    DISTIL_PRESETS,
+    DREAMER_PRESETS,
+    PPO_PRESETS,
+    REPO_PRESETS,
+    SAC_PRESETS,
+)
 
 
 class Entry(NamedTuple):
@@ -40,6 +56,7 @@ AGENTS: dict[str, Entry] = {
     "sac": Entry(PixelSACConfig, PixelSAC, SAC_PRESETS),
     "repo": Entry(RePoConfig, RePo, REPO_PRESETS),
     "ppo": Entry(PPOConfig, PPO, PPO_PRESETS),
+    "distil": Entry(DistilConfig, Distil, DISTIL_PRESETS),
 }
 
 

@@ -296,6 +296,51 @@ class PPOConfig(RunConfig):
     """Of the policy, before the tanh."""
 
 
+@dataclass(frozen=True)
+class DistilConfig(RunConfig):
+    """A pixel student of the state expert. Its replay begins with what the expert does, so that nothing need be random
+    before the first update; `training.batch_length` means nothing."""
+
+    preset: Preset = "laptop"
+    steps: int = 1_000_000
+    num_envs: int = 16
+    replay: ReplayConfig = field(
+        default_factory=lambda: ReplayConfig(capacity=300_000, storage="mapped")
+    )
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            batch_size=128,
+            batch_length=1,
+            prefill=0,
+            updates_per_1000_steps=8,
+            train_every=1000,
+            evaluate_every=250_000,
+            log_every=10_000,
+        )
+    )
+    guidance_steps: int = 100_000
+    """Control steps in which the share of environments that the expert acts in falls from 1; 0 for never."""
+    least_guidance: float = 0.2
+    """What the share falls to."""
+    exploration_noise: float = 0.1
+    """Standard deviation of what is added to the student's actions before the tanh, in training."""
+    learning_rate: float = 1e-3
+    anneal_steps: int = 0
+    """Control steps in which the learning rate falls to a twentieth, in a line; 0 for `--steps`."""
+    gradient_clip: float = 1.0
+    random_shift: int = 0
+    """Pixels by which training frames are shifted at random; 0 for none. A shifted pole asks for another action."""
+    frame_stack: int = 3
+    channels: tuple[int, int, int, int] = (32, 64, 128, 128)
+    """Of the four convolutions."""
+    layers: int = 1
+    """Hidden layers between the encoder's projection and the action."""
+    units: int = 256
+    """Size of that projection, and of the hidden layers."""
+    expert: str = ""
+    """sha256 of the expert's weights; empty for those that are shipped, whose own is then written down."""
+
+
 # Fields that two runs of one directory may differ in: they change how long and where, never what is learned.
 RESUMABLE = (
     "steps",

@@ -25,7 +25,7 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"(.*_)?(units|hidden|deterministic|stochastic|latent|channels)", 1, 8192),
     (r"(.*_)?(batch_size|minibatch|episodes|starts)", 0, 1_000_000),
     (r"random_shift|iterations", 0, 1000),
-    (r"discount|lambda_|(.*_)?target_rate", 0, 1),
+    (r"discount|lambda_|least_guidance|(.*_)?target_rate", 0, 1),
     (r"seed", 0, 2**63 - 1),
     (r"(.*_)?log_std", -20, 20),
     (r"prior_share", 0, 1),

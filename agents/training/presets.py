@@ -13,6 +13,7 @@ from .config import (
     BehaviourConfig,
     ContrastiveConfig,
     CVRLConfig,
+    DistilConfig,
     DreamerConfig,
     EnvironmentConfig,
     ModelConfig,
@@ -200,5 +201,6 @@ DREAMER_PRESETS = {
 REPO_PRESETS = {"laptop": _laptop_repo()}
 # The released code has no pixel SAC: the paper took OpenAI's.
 SAC_PRESETS = {"paper": _paper_sac(), "laptop": _laptop_sac()}
-# Nor are RePo and PPO in the paper.
+# Nor are RePo, PPO and the student in the paper.
 PPO_PRESETS = {"laptop": PPOConfig()}
+DISTIL_PRESETS = {"laptop": DistilConfig()}
