@@ -100,7 +100,8 @@ class Distil(StackedAgent[Lesson]):
         deviation = batch.actions - batch.actions.mean(0)
         return {
             "distil/loss": error.mean().detach(),
-            "distil/explained_variance": 1 - error.mean().detach() / deviation.square().mean().clamp(min=1e-8),
+            "distil/explained_variance": 1
+            - error.mean().detach() / deviation.square().mean().clamp(min=1e-8),
             "distil/gradient_norm": norm,
             "distil/learning_rate": torch.tensor(learning_rate),
         }

@@ -24,7 +24,6 @@ from .replay import Replay
 from .saved_tensors import take
 from .state import CollectorState
 
-
 # Steps for which it stays decided who acts in an environment, the agent or its teacher.
 _TURN = 25
 

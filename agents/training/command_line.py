@@ -54,7 +54,9 @@ def check_config(config: RunConfig) -> RunConfig:
     if wrong:
         raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")
     begins_at_once = isinstance(config, PPOConfig | DistilConfig)  # with nothing random before
-    single = begins_at_once or isinstance(config, PixelSACConfig)  # learns from single steps, not from sequences
+    single = begins_at_once or isinstance(
+        config, PixelSACConfig
+    )  # learns from single steps, not from sequences
     length = 2 if single else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (
@@ -73,7 +75,11 @@ def check_config(config: RunConfig) -> RunConfig:
         ("--training.warmup-updates", t.warmup_updates, 0),
         ("--training.evaluate-every", t.evaluate_every, 0),
         ("--training.evaluation-episodes", t.evaluation_episodes, 1),
-        ("--training.prefill", t.prefill, 0 if begins_at_once else length * config.num_envs * e.action_repeat),
+        (
+            "--training.prefill",
+            t.prefill,
+            0 if begins_at_once else length * config.num_envs * e.action_repeat,
+        ),
     ):
         if value < lowest:
             raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")

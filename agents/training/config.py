@@ -304,9 +304,7 @@ class DistilConfig(RunConfig):
     preset: Preset = "laptop"
     steps: int = 1_000_000
     num_envs: int = 16
-    replay: ReplayConfig = field(
-        default_factory=lambda: ReplayConfig(capacity=300_000, storage="mapped")
-    )
+    replay: ReplayConfig = field(default_factory=lambda: ReplayConfig(capacity=300_000, storage="mapped"))
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             batch_size=128,

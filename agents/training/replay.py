@@ -223,7 +223,7 @@ class Replay:
         )
 
     def sample_states(self, count: int, stack: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Stacks of frames uint8 [B, stack, height, width, C] as in `sample_stacked`, and the states [B, …] of the last."""
+        """Stacks of frames uint8 [B, stack, height, width, C] as in `sample_stacked`; the states [B, …] of the last."""
         assert self._states is not None
         stream, row, low, _ = self.draw(count, 1, rng)
         rows = np.maximum(row[:, None] + np.arange(1 - stack, 1), low[:, None])
