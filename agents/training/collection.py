@@ -139,7 +139,8 @@ class Collector:
         """The physical states that the environments are in [N, state_size], for an agent whose replay keeps them."""
         if not self.agent.state_size:
             return None
-        return np.stack([flatten(parts) for parts in self.envs.call("task_observation")])
+        parts = self.envs.call("task_observation")  # type: ignore[attr-defined]  # all of Gymnasium's have it
+        return np.stack([flatten(part) for part in parts])
 
     def _begin_round(self) -> None:
         self.round += 1
