@@ -298,28 +298,11 @@ class PPOConfig(RunConfig):
 
 @dataclass(frozen=True)
 class DistilConfig(RunConfig):
-    """A pixel student of the state expert. Its replay begins with what the expert does, so that nothing need be random
-    before the first update; `training.batch_length` means nothing."""
+    """A pixel student of the state expert; `training.batch_length` means nothing."""
 
-    preset: Preset = "laptop"
-    steps: int = 1_000_000
-    num_envs: int = 16
-    replay: ReplayConfig = field(default_factory=lambda: ReplayConfig(capacity=300_000, storage="mapped"))
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            batch_size=128,
-            batch_length=1,
-            prefill=0,
-            updates_per_1000_steps=8,
-            train_every=1000,
-            evaluate_every=250_000,
-            log_every=10_000,
-        )
-    )
     guidance_steps: int = 100_000
-    """Control steps in which the share of environments that the expert acts in falls from 1; 0 for never."""
     least_guidance: float = 0.2
-    """What the share falls to."""
+    """Share of environments that the expert acts in: from 1 down to the least within these control steps; 0 for none."""
     exploration_noise: float = 0.1
     """Standard deviation of what is added to the student's actions before the tanh, in training."""
     learning_rate: float = 1e-3
@@ -332,9 +315,8 @@ class DistilConfig(RunConfig):
     channels: tuple[int, int, int, int] = (32, 64, 128, 128)
     """Of the four convolutions."""
     layers: int = 1
-    """Hidden layers between the encoder's projection and the action."""
     units: int = 256
-    """Size of that projection, and of the hidden layers."""
+    """Size of the encoder's projection, and of the hidden layers between it and the action."""
     expert: str = ""
     """sha256 of the expert's weights; empty for those that are shipped, whose own is then written down."""
 

@@ -307,7 +307,7 @@ class Replay:
             NaturalMujocoError: a state that contradicts itself or this replay, or a file that no longer holds what was
                 written; the file and the field or row are named.
         """
-        fault = self._contradiction(state)
+        fault = state.contradiction(self.streams)
         if fault:
             raise NaturalMujocoError(
                 f"{source}: replay.{fault}. It is damaged; start a run in another --logdir."
@@ -325,22 +325,6 @@ class Replay:
         if _CHECKSUMS in tensors:
             known = take(tensors, _CHECKSUMS, self.tensors()[_CHECKSUMS], source).numpy().view(np.uint32)
         self._verify(known)
-
-    def _contradiction(self, state: ReplayState) -> str | None:
-        episodes = len(state.stream)
-        if not len(state.start) == len(state.end) == episodes:
-            return (
-                f"start and end have {len(state.start)} and {len(state.end)} numbers for {episodes} episodes"
-            )
-        if len(state.current) != self.streams:
-            return f"current has {len(state.current)} numbers for {self.streams} environments"
-        if any(stream >= self.streams for stream in state.stream):
-            return f"stream names an environment beyond the {self.streams} there are"
-        if any(not a <= b <= state.rows for a, b in zip(state.start, state.end, strict=True)):
-            return f"start and end do not lie in order within {state.rows} rows"
-        if any(episode >= episodes for episode in state.current):
-            return f"current names an episode beyond the {episodes} there are"
-        return None
 
     def _verify(self, known: NDArray[np.uint32] | None) -> None:
         """Compare what can be sampled with the checksums that are `known`, or begin them from it."""
