@@ -302,7 +302,7 @@ class DistilConfig(RunConfig):
 
     guidance_steps: int = 100_000
     least_guidance: float = 0.2
-    """Share of environments that the expert acts in: from 1 down to the least within these control steps; 0 for none."""
+    """Share of environments that the expert acts in: from 1 to the least within these control steps; 0: none."""
     exploration_noise: float = 0.1
     """Standard deviation of what is added to the student's actions before the tanh, in training."""
     learning_rate: float = 1e-3
