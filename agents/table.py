@@ -16,6 +16,7 @@ from natural_mujoco import InvalidArgument
 
 from .agent import Agent
 from .cvrl import CVRL
+from .distil import Distil
 from .dreamer import Dreamer
 from .drqv2 import DrQv2
 from .ppo import PPO
@@ -23,6 +24,7 @@ from .repo import RePo
 from .sac import PixelSAC
 from .training.config import (
     CVRLConfig,
+    DistilConfig,
     DreamerConfig,
     DrQv2Config,
     PixelSACConfig,
@@ -32,6 +34,7 @@ from .training.config import (
 )
 from .training.presets import (
     CVRL_PRESETS,
+    DISTIL_PRESETS,
     DREAMER_PRESETS,
     DRQV2_PRESETS,
     PPO_PRESETS,
@@ -57,6 +60,7 @@ AGENTS: dict[str, Entry] = {
     "repo": Entry(RePoConfig, RePo, REPO_PRESETS),
     "drqv2": Entry(DrQv2Config, DrQv2, DRQV2_PRESETS),
     "ppo": Entry(PPOConfig, PPO, PPO_PRESETS),
+    "distil": Entry(DistilConfig, Distil, DISTIL_PRESETS),
 }
 
 

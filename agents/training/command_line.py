@@ -11,10 +11,19 @@ import tyro
 
 from natural_mujoco import InvalidArgument, find_task
 from natural_mujoco.cli import exit_status
+from natural_mujoco.experts import load_expert
 
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
-from .config import DreamerConfig, DrQv2Config, PixelSACConfig, PPOConfig, RePoConfig, RunConfig
+from .config import (
+    DistilConfig,
+    DreamerConfig,
+    DrQv2Config,
+    PixelSACConfig,
+    PPOConfig,
+    RePoConfig,
+    RunConfig,
+)
 from .interruption import follow_sweep
 from .limits import first_fault
 from .trainer import Stopped, Trainer
@@ -52,9 +61,9 @@ def check_config(config: RunConfig) -> RunConfig:
     wrong = first_fault(config)
     if wrong:
         raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")
-    on_policy = isinstance(config, PPOConfig)
+    begins_at_once = isinstance(config, PPOConfig | DistilConfig)  # with nothing random before
     n_step = config.n_step if isinstance(config, DrQv2Config) else 1
-    single = isinstance(config, PPOConfig | DrQv2Config | PixelSACConfig)  # learns from no sequences
+    single = begins_at_once or isinstance(config, DrQv2Config | PixelSACConfig)  # learns from no sequences
     length = n_step + 1 if single else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (
@@ -73,7 +82,11 @@ def check_config(config: RunConfig) -> RunConfig:
         ("--training.warmup-updates", t.warmup_updates, 0),
         ("--training.evaluate-every", t.evaluate_every, 0),
         ("--training.evaluation-episodes", t.evaluation_episodes, 1),
-        ("--training.prefill", t.prefill, 0 if on_policy else length * config.num_envs * e.action_repeat),
+        (
+            "--training.prefill",
+            t.prefill,
+            0 if begins_at_once else length * config.num_envs * e.action_repeat,
+        ),
     ):
         if value < lowest:
             raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")
@@ -86,6 +99,8 @@ def check_config(config: RunConfig) -> RunConfig:
         raise InvalidArgument(f"--environment.size is {e.size}; the decoder of a generative model gives 64.")
     if isinstance(config, PPOConfig):
         config = _paced(config)
+    if isinstance(config, DistilConfig):
+        config = _taught(config)
     return replace(config, task=task)
 
 
@@ -109,6 +124,17 @@ def _paced(config: PPOConfig) -> PPOConfig:
         config.training, train_every=every, updates_per_1000_steps=1000 / every, prefill=0, warmup_updates=0
     )
     return replace(config, training=pace, anneal_steps=config.anneal_steps or config.steps)
+
+
+def _taught(config: DistilConfig) -> DistilConfig:
+    """`config` with the expert it learns from, and a learning rate that falls until the run's end."""
+    shipped = load_expert(config.task).card.sha256
+    if config.expert not in ("", shipped):
+        raise InvalidArgument(
+            f"--expert {config.expert[:64]} is not the shipped expert of {config.task}, whose sha256 is {shipped}. "
+            "Leave it out."
+        )
+    return replace(config, expert=shipped, anneal_steps=config.anneal_steps or config.steps)
 
 
 def _generative(config: DreamerConfig) -> bool:

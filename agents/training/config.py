@@ -355,6 +355,31 @@ class PPOConfig(RunConfig):
     """Of the policy, before the tanh."""
 
 
+@dataclass(frozen=True)
+class DistilConfig(RunConfig):
+    """A pixel student of the state expert; `training.batch_length` means nothing."""
+
+    guidance_steps: int = 100_000
+    least_guidance: float = 0.2
+    """Share of environments that the expert acts in: from 1 to the least within these control steps; 0: none."""
+    exploration_noise: float = 0.1
+    """Standard deviation of what is added to the student's actions before the tanh, in training."""
+    learning_rate: float = 1e-3
+    anneal_steps: int = 0
+    """Control steps in which the learning rate falls to a twentieth, in a line; 0 for `--steps`."""
+    gradient_clip: float = 1.0
+    random_shift: int = 0
+    """Pixels by which training frames are shifted at random; 0 for none. A shifted pole asks for another action."""
+    frame_stack: int = 3
+    channels: tuple[int, int, int, int] = (32, 64, 128, 128)
+    """Of the four convolutions."""
+    layers: int = 1
+    units: int = 256
+    """Size of the encoder's projection, and of the hidden layers between it and the action."""
+    expert: str = ""
+    """sha256 of the expert's weights; empty for those that are shipped, whose own is then written down."""
+
+
 # Fields that two runs of one directory may differ in: they change how long and where, never what is learned.
 RESUMABLE = (
     "steps",

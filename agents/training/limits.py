@@ -28,7 +28,7 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"windows_per_episode", 1, 1_000_000),
     (r"overlay_(probability|weight)", 0, 1),
     (r"noise_steps", 1, 10**15),
-    (r"discount|lambda_|(.*_)?target_rate", 0, 1),
+    (r"discount|lambda_|least_guidance|(.*_)?target_rate", 0, 1),
     (r"seed", 0, 2**63 - 1),
     (r"(.*_)?log_std", -20, 20),
     (r"prior_share", 0, 1),

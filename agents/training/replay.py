@@ -57,6 +57,7 @@ class Replay:
         frame_shape, action_size: of one row.
         storage: `"memory"` holds the frames in memory and writes new ones to the file at `sync`;
             `"mapped"` works on the file itself; `"reading"` does so and writes nothing.
+        state_size: numbers of the physical state beside each frame; with 0 none are kept.
 
     Raises:
         InvalidArgument: a capacity below one step per stream.
@@ -71,6 +72,7 @@ class Replay:
         frame_shape: tuple[int, ...],
         action_size: int,
         storage: Storage = "memory",
+        state_size: int = 0,
     ) -> None:
         if streams < 1 or capacity < streams:
             raise InvalidArgument(
@@ -90,6 +92,7 @@ class Replay:
             self._actions = column("actions", (action_size,), np.float32)
             self._rewards = column("rewards", (), np.float32)
             self._terminals = column("terminals", (), np.uint8)
+            self._states = column("states", (state_size,), np.float32) if state_size else None
         except MemoryError as error:
             raise NaturalMujocoError(
                 f"A replay of {streams * self.stored} steps does not fit into memory. "
@@ -100,7 +103,9 @@ class Replay:
                 f"Cannot lay out a replay of {streams * self.stored} steps in {directory}: {error.strerror}. "
                 "Ask for a smaller --replay.capacity or another --logdir."
             ) from error
-        self._columns = (self._frames, self._actions, self._rewards, self._terminals)
+        self._columns = [self._frames, self._actions, self._rewards, self._terminals]
+        if self._states is not None:
+            self._columns.append(self._states)
         self._checksums = np.zeros((len(self._columns), self.stored), np.uint32)
         # Episodes as segments [start, end) of a stream, in rows ever added; the last one of a stream is still growing.
         self._stream = np.zeros(0, np.int64)
@@ -125,13 +130,20 @@ class Replay:
         rewards: NDArray[np.float32],
         terminals: NDArray[np.bool_],
         first: NDArray[np.bool_],
+        states: NDArray[np.float32] | None = None,
     ) -> None:
-        """One row for each stream: what was seen, and what led to it; `first` begins an episode. All [streams, …]."""
+        """One row for each stream: what was seen, and what led to it; `first` begins an episode. All [streams, …].
+
+        `states` are those that the frames show, where the replay keeps them.
+        """
         row = self.rows % self.stored
         self._frames.set(row, frames)
         self._actions.set(row, np.where(first[:, None], 0, actions))
         self._rewards.set(row, np.where(first, 0, rewards))
         self._terminals.set(row, np.where(first, 0, terminals))
+        if self._states is not None:
+            assert states is not None
+            self._states.set(row, states)
         self._checksums[:, row] = [column.checksum(row) for column in self._columns]
         starting = np.flatnonzero(first)
         if len(starting):
@@ -226,6 +238,13 @@ class Replay:
         way = start[:, None] + np.arange(1, steps + 1)
         return stacks(start), stacks(start + steps), self._gather(stream[:, None], way, began[:, None])
 
+    def sample_states(self, count: int, stack: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Stacks of frames uint8 [B, stack, height, width, C] as in `sample_stacked`; the states [B, …] of the last."""
+        assert self._states is not None
+        stream, row, low, _ = self.draw(count, 1, rng)
+        rows = np.maximum(row[:, None] + np.arange(1 - stack, 1), low[:, None])
+        return self._take(self._frames, stream[:, None], rows), self._take(self._states, stream, row)
+
     def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
         """The last rows of every stream in order, at most `count`, and where the episode of each began.
 
@@ -258,12 +277,17 @@ class Replay:
         """The newest frame of each stream, [streams, height, width, C]."""
         return self._frames.data[:, (self.rows - 1) % self.stored].copy()
 
+    def last_states(self) -> NDArray[np.float32]:
+        """The newest physical state of each stream, [streams, state_size]."""
+        assert self._states is not None
+        return self._states.data[:, (self.rows - 1) % self.stored].copy()
+
     def _take(self, column: Column, stream: NDArray, rows: NDArray) -> Tensor:
         return column.take(stream * self.stored + rows % self.stored)
 
     def _gather(self, stream: NDArray, rows: NDArray, began: NDArray) -> Batch:
         """Rows of streams; `began` are the first rows of their episodes. All broadcast."""
-        frames, actions, rewards, terminals = (self._take(c, stream, rows) for c in self._columns)
+        frames, actions, rewards, terminals = (self._take(c, stream, rows) for c in self._columns[:4])
         first = torch.from_numpy(rows == began).to(rewards.device)
         return Batch(frames, actions, rewards, terminals.float(), first.float())
 
@@ -299,7 +323,7 @@ class Replay:
             NaturalMujocoError: a state that contradicts itself or this replay, or a file that no longer holds what was
                 written; the file and the field or row are named.
         """
-        fault = self._contradiction(state)
+        fault = state.contradiction(self.streams)
         if fault:
             raise NaturalMujocoError(
                 f"{source}: replay.{fault}. It is damaged; start a run in another --logdir."
@@ -317,22 +341,6 @@ class Replay:
         if _CHECKSUMS in tensors:
             known = take(tensors, _CHECKSUMS, self.tensors()[_CHECKSUMS], source).numpy().view(np.uint32)
         self._verify(known)
-
-    def _contradiction(self, state: ReplayState) -> str | None:
-        episodes = len(state.stream)
-        if not len(state.start) == len(state.end) == episodes:
-            return (
-                f"start and end have {len(state.start)} and {len(state.end)} numbers for {episodes} episodes"
-            )
-        if len(state.current) != self.streams:
-            return f"current has {len(state.current)} numbers for {self.streams} environments"
-        if any(stream >= self.streams for stream in state.stream):
-            return f"stream names an environment beyond the {self.streams} there are"
-        if any(not a <= b <= state.rows for a, b in zip(state.start, state.end, strict=True)):
-            return f"start and end do not lie in order within {state.rows} rows"
-        if any(episode >= episodes for episode in state.current):
-            return f"current names an episode beyond the {episodes} there are"
-        return None
 
     def _verify(self, known: NDArray[np.uint32] | None) -> None:
         """Compare what can be sampled with the checksums that are `known`, or begin them from it."""

@@ -14,6 +14,7 @@ from agents.table import make_agent
 from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
+    DistilConfig,
     DreamerConfig,
     DrQv2Config,
     EnvironmentConfig,
@@ -134,6 +135,22 @@ def tiny_ppo(**changes: Any) -> PPOConfig:
     return replace(config, **changes)
 
 
+def tiny_distil(**changes: Any) -> DistilConfig:
+    """A student over three frames, of the expert whose actions have the fake simulator's size."""
+    config = DistilConfig(
+        task="reacher-easy",
+        num_envs=3,
+        training=replace(TRAINING, batch_length=1, prefill=0),
+        replay=ReplayConfig(capacity=500),
+        guidance_steps=100,
+        channels=(2, 2, 4, 4),
+        units=8,
+        anneal_steps=1000,
+        exploration_noise=0.3,
+    )
+    return replace(config, **changes)
+
+
 def make(config: Any, action_size: int = A) -> Agent[Any]:
     """The agent of a configuration, on the CPU."""
     return make_agent(config, action_size, CPU)
@@ -185,6 +202,8 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
     if agent == "drqv2":
         flags += ["--num-envs", "1", "--channels", "2", "2", "4", "4"]
         return [*flags, "--units", "10", "--latent", "8"]
+    if agent == "distil":
+        return [*flags, "--num-envs", "1", "--channels", "2", "2", "4", "4", "--units", "8"]
     if agent == "sac":
         return [*flags, "--encoder-depth", "2", "--units", "10", "--latent", "8"]
     if agent == "repo":  # whose one preset is the laptop's
