@@ -25,8 +25,8 @@ from .behaviour.actor_critic import Policy
 from .model.networks import MLP
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
-from .training.config import DistilConfig
 from .training.optimiser import Optimiser
+from .training.pixel_config import DistilConfig
 from .training.replay import Replay
 
 

@@ -20,8 +20,8 @@ from .behaviour.soft_actor_critic import TwinQ
 from .model.networks import MLP
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
-from .training.config import DrQv2Config
 from .training.optimiser import Optimiser, step_together
+from .training.pixel_config import DrQv2Config
 from .training.replay import Replay
 
 

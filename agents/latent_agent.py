@@ -16,9 +16,10 @@ from .model.distributions import Generators, standard_normal
 from .model.networks import MLP, initialise_as_keras
 from .model.rssm import Latent
 from .model.world_model import ModelLoss, WorldModel
+from .training.batch import Batch
 from .training.config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
 from .training.optimiser import Optimiser, step_together
-from .training.replay import Batch, Replay
+from .training.replay import Replay
 
 
 class LatentAgent(Agent[Batch]):

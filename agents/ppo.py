@@ -21,8 +21,8 @@ from .model.distributions import normal_entropy, normal_log_prob
 from .model.networks import MLP, orthogonal_
 from .model.pixels import PixelEncoder, beside
 from .stacked_agent import StackedAgent
-from .training.config import PPOConfig
 from .training.optimiser import Optimiser, step_together
+from .training.pixel_config import PPOConfig
 from .training.replay import Replay
 
 BOUND = 1 - 1e-6  # actions are taken back through the tanh, which is infinite at ±1

@@ -17,9 +17,9 @@ from .agent import Metrics
 from .dreamer import Dreamer
 from .model.rssm import balanced_kl
 from .model.world_model import ModelLoss
+from .training.batch import Batch
 from .training.config import RePoConfig
 from .training.optimiser import Optimiser, step_together
-from .training.replay import Batch
 
 
 class Multiplier(nn.Module):

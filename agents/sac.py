@@ -19,8 +19,8 @@ from .behaviour.actor_critic import Actor, Policy
 from .behaviour.soft_actor_critic import SoftCritic, Transitions
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
-from .training.config import PixelSACConfig
 from .training.optimiser import Optimiser, step_together
+from .training.pixel_config import PixelSACConfig
 from .training.replay import Replay
 
 

@@ -22,16 +22,8 @@ from .drqv2 import DrQv2
 from .ppo import PPO
 from .repo import RePo
 from .sac import PixelSAC
-from .training.config import (
-    CVRLConfig,
-    DistilConfig,
-    DreamerConfig,
-    DrQv2Config,
-    PixelSACConfig,
-    PPOConfig,
-    RePoConfig,
-    RunConfig,
-)
+from .training.config import CVRLConfig, DreamerConfig, RePoConfig, RunConfig
+from .training.pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 from .training.presets import (
     CVRL_PRESETS,
     DISTIL_PRESETS,

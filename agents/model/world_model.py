@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..training.batch import Batch
 from ..training.config import ContrastiveConfig, ModelConfig, ObservationModel
-from ..training.replay import Batch
 from .contrastive import Contrastive
 from .distributions import normal_log_prob
 from .networks import MLP, Decoder, Encoder

@@ -15,17 +15,10 @@ from natural_mujoco.experts import load_expert
 
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
-from .config import (
-    DistilConfig,
-    DreamerConfig,
-    DrQv2Config,
-    PixelSACConfig,
-    PPOConfig,
-    RePoConfig,
-    RunConfig,
-)
+from .config import DreamerConfig, RePoConfig, RunConfig
 from .interruption import follow_sweep
 from .limits import first_fault
+from .pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 from .trainer import Stopped, Trainer
 
 

@@ -13,19 +13,16 @@ from .config import (
     BehaviourConfig,
     ContrastiveConfig,
     CVRLConfig,
-    DistilConfig,
     DreamerConfig,
-    DrQv2Config,
     EnvironmentConfig,
     ModelConfig,
-    PixelSACConfig,
     PlanningConfig,
-    PPOConfig,
     ReplayConfig,
     RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
+from .pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 
 
 def _released_dreamer() -> DreamerConfig:

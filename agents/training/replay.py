@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
+from .batch import Batch
 from .replay_column import Column, Storage
 from .saved_tensors import take
 from .state import ReplayState
@@ -30,21 +30,6 @@ _CHECKSUMS = "replay.checksums"
 
 # Rows of one environment between checkpoints, at most; the ring keeps twice as many beyond its capacity.
 ROWS_BETWEEN_CHECKPOINTS = 1000
-
-
-class Batch(NamedTuple):
-    """Sequences within single episodes; row t holds what led to frame t."""
-
-    frames: Tensor  # [B, T, height, width, C] uint8
-    actions: Tensor  # [B, T, A], actions[:, t] was taken at frame t − 1
-    rewards: Tensor  # [B, T], of arriving at frame t
-    terminals: Tensor  # [B, T], 1 where frame t ended the episode for good
-    first: (
-        Tensor  # [B, T], 1 where frame t began the episode: no action led to it, and no reward came with it
-    )
-
-    def to(self, device: torch.device) -> Batch:
-        return Batch(*(x.to(device, non_blocking=True) for x in self))
 
 
 class Replay:
@@ -230,20 +215,15 @@ class Replay:
             first, an episode's first frame repeated before its beginning; and a Batch [B, steps, …].
         """
         stream, start, low, began = self.draw(count, steps + 1, rng)
-
-        def stacks(end: NDArray[np.int64]) -> Tensor:
-            rows = np.maximum(end[:, None] + np.arange(1 - stack, 1), low[:, None])
-            return self._take(self._frames, stream[:, None], rows)
-
+        frames, later = (self._stacks(stream, row, low, stack) for row in (start, start + steps))
         way = start[:, None] + np.arange(1, steps + 1)
-        return stacks(start), stacks(start + steps), self._gather(stream[:, None], way, began[:, None])
+        return frames, later, self._gather(stream[:, None], way, began[:, None])
 
     def sample_states(self, count: int, stack: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Stacks of frames uint8 [B, stack, height, width, C] as in `sample_stacked`; the states [B, …] of the last."""
         assert self._states is not None
         stream, row, low, _ = self.draw(count, 1, rng)
-        rows = np.maximum(row[:, None] + np.arange(1 - stack, 1), low[:, None])
-        return self._take(self._frames, stream[:, None], rows), self._take(self._states, stream, row)
+        return self._stacks(stream, row, low, stack), self._take(self._states, stream, row)
 
     def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
         """The last rows of every stream in order, at most `count`, and where the episode of each began.
@@ -281,6 +261,11 @@ class Replay:
         """The newest physical state of each stream, [streams, state_size]."""
         assert self._states is not None
         return self._states.data[:, (self.rows - 1) % self.stored].copy()
+
+    def _stacks(self, stream: NDArray, row: NDArray, low: NDArray, stack: int) -> Tensor:
+        """The frames up to `row` [B], none of them before `low` [B]: [B, stack, height, width, C]."""
+        rows = np.maximum(row[:, None] + np.arange(1 - stack, 1), low[:, None])
+        return self._take(self._frames, stream[:, None], rows)
 
     def _take(self, column: Column, stream: NDArray, rows: NDArray) -> Tensor:
         return column.take(stream * self.stored + rows % self.stored)

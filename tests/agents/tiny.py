@@ -11,23 +11,20 @@ import torch
 
 from agents.agent import Agent
 from agents.table import make_agent
+from agents.training.batch import Batch
 from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
-    DistilConfig,
     DreamerConfig,
-    DrQv2Config,
     EnvironmentConfig,
     ModelConfig,
-    PixelSACConfig,
     PlanningConfig,
-    PPOConfig,
     ReplayConfig,
     RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
-from agents.training.replay import Batch
+from agents.training.pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 
 A, B, T, SIZE = 2, 3, 6, 64
 CPU = torch.device("cpu")
