@@ -25,8 +25,8 @@ from .behaviour.actor_critic import Policy
 from .model.networks import MLP
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
-from .training.config import DistilConfig
 from .training.optimiser import Optimiser
+from .training.pixel_config import DistilConfig
 from .training.replay import Replay
 
 
@@ -61,6 +61,9 @@ class Distil(StackedAgent[Lesson]):
     @property
     def state_size(self) -> int:
         return self.expert.card.observation_size
+
+    def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
+        return self.policy(stacks).action(noise)
 
     def policy(self, stacks: Tensor) -> Policy:
         mean = self.mean(self.encoder(stacks))
@@ -111,7 +114,7 @@ class Distil(StackedAgent[Lesson]):
         c = self.config
         behind = 1000 * int(self.updates_made) / max(c.training.updates_per_1000_steps, 1e-9) / c.anneal_steps
         rate = c.learning_rate * max(0.05, 1 - behind)
-        self.optimisers["student"].adam.param_groups[0]["lr"] = rate
+        self.optimisers["student"].learning_rate = rate
         return rate
 
 

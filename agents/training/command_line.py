@@ -15,9 +15,10 @@ from natural_mujoco.experts import load_expert
 
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
-from .config import DistilConfig, DreamerConfig, PixelSACConfig, PPOConfig, RePoConfig, RunConfig
+from .config import DreamerConfig, RePoConfig, RunConfig
 from .interruption import follow_sweep
 from .limits import first_fault
+from .pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 from .trainer import Stopped, Trainer
 
 
@@ -54,10 +55,9 @@ def check_config(config: RunConfig) -> RunConfig:
     if wrong:
         raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")
     begins_at_once = isinstance(config, PPOConfig | DistilConfig)  # with nothing random before
-    single = begins_at_once or isinstance(
-        config, PixelSACConfig
-    )  # learns from single steps, not from sequences
-    length = 2 if single else t.batch_length
+    n_step = config.n_step if isinstance(config, DrQv2Config) else 1
+    single = begins_at_once or isinstance(config, DrQv2Config | PixelSACConfig)  # learns from no sequences
+    length = n_step + 1 if single else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (
         ("--num-envs", config.num_envs, 1),
@@ -84,9 +84,9 @@ def check_config(config: RunConfig) -> RunConfig:
         if value < lowest:
             raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")
     if length > agent_steps:
+        asked = f"--n-step is {n_step}" if single else f"--training.batch-length is {length}"
         raise InvalidArgument(
-            f"--training.batch-length is {length}; at action repeat {e.action_repeat} an episode has "
-            f"{agent_steps} frames."
+            f"{asked}; at action repeat {e.action_repeat} an episode has {agent_steps} frames."
         )
     if isinstance(config, DreamerConfig) and e.size != 64 and _generative(config):
         raise InvalidArgument(f"--environment.size is {e.size}; the decoder of a generative model gives 64.")

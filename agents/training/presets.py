@@ -13,18 +13,16 @@ from .config import (
     BehaviourConfig,
     ContrastiveConfig,
     CVRLConfig,
-    DistilConfig,
     DreamerConfig,
     EnvironmentConfig,
     ModelConfig,
-    PixelSACConfig,
     PlanningConfig,
-    PPOConfig,
     ReplayConfig,
     RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
+from .pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 
 
 def _released_dreamer() -> DreamerConfig:
@@ -222,6 +220,7 @@ DREAMER_PRESETS = {
 REPO_PRESETS = {"laptop": _laptop_repo()}
 # The released code has no pixel SAC: the paper took OpenAI's.
 SAC_PRESETS = {"paper": _paper_sac(), "laptop": _laptop_sac()}
-# Nor are RePo, PPO and the student in the paper.
+# Nor are RePo, DrQ-v2, PPO and the student in the paper.
+DRQV2_PRESETS = {"laptop": DrQv2Config()}
 PPO_PRESETS = {"laptop": PPOConfig()}
 DISTIL_PRESETS = {"laptop": _laptop_distil()}

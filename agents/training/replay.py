@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
+from .batch import Batch
 from .replay_column import Column, Storage
 from .saved_tensors import take
 from .state import ReplayState
@@ -30,21 +30,6 @@ _CHECKSUMS = "replay.checksums"
 
 # Rows of one environment between checkpoints, at most; the ring keeps twice as many beyond its capacity.
 ROWS_BETWEEN_CHECKPOINTS = 1000
-
-
-class Batch(NamedTuple):
-    """Sequences within single episodes; row t holds what led to frame t."""
-
-    frames: Tensor  # [B, T, height, width, C] uint8
-    actions: Tensor  # [B, T, A], actions[:, t] was taken at frame t − 1
-    rewards: Tensor  # [B, T], of arriving at frame t
-    terminals: Tensor  # [B, T], 1 where frame t ended the episode for good
-    first: (
-        Tensor  # [B, T], 1 where frame t began the episode: no action led to it, and no reward came with it
-    )
-
-    def to(self, device: torch.device) -> Batch:
-        return Batch(*(x.to(device, non_blocking=True) for x in self))
 
 
 class Replay:
@@ -174,60 +159,71 @@ class Replay:
         return int(self._windows(length)[1].sum())
 
     def draw(
-        self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False
+        self,
+        count: int,
+        length: int,
+        rng: np.random.Generator,
+        edge_windows: bool = False,
+        per_episode: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """`count` windows as (stream, first row, first row of the episode that is still there, and of all of it).
 
         Every window within an episode is equally likely. With `edge_windows` the window may first hang over either end
         of the episode by up to a quarter of its length and is then pushed inside: an episode's ends are then seen a
-        quarter as often as its middle, without a batch being full of the same two windows.
+        quarter as often as its middle, without a batch being full of the same two windows. `per_episode` of them in a
+        row come from one episode.
 
         Raises:
             NaturalMujocoError: no episode has `length` rows yet.
         """
         low, windows = self._windows(length)
         margin = np.where(windows > 0, length // 4 if edge_windows else 0, 0)
-        total = np.cumsum(windows + 2 * margin)
+        extent = windows + 2 * margin
+        total = np.cumsum(extent)
         if not len(total) or total[-1] == 0:
             raise NaturalMujocoError(
                 f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
             )
-        ticket = rng.integers(total[-1], size=count)
+        ticket = rng.integers(total[-1], size=-(-count // per_episode))
         episode = np.searchsorted(total, ticket, side="right")
-        offset = ticket - (total[episode] - windows[episode] - 2 * margin[episode]) - margin[episode]
-        start = low[episode] + np.clip(offset, 0, windows[episode] - 1)
+        offset = ticket - (total[episode] - extent[episode])
+        if per_episode > 1:
+            episode = np.repeat(episode, per_episode)[:count]
+            offset = rng.integers(extent[episode])
+        start = low[episode] + np.clip(offset - margin[episode], 0, windows[episode] - 1)
         return self._stream[episode], start, low[episode], self._start[episode]
 
-    def sample(self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False) -> Batch:
+    def sample(
+        self,
+        count: int,
+        length: int,
+        rng: np.random.Generator,
+        edge_windows: bool = False,
+        per_episode: int = 1,
+    ) -> Batch:
         """`count` sequences of `length` rows, each within one episode; see `draw`."""
-        stream, start, _, began = self.draw(count, length, rng, edge_windows)
+        stream, start, _, began = self.draw(count, length, rng, edge_windows, per_episode)
         return self._gather(stream[:, None], start[:, None] + np.arange(length), began[:, None])
 
     def sample_stacked(
-        self, count: int, stack: int, rng: np.random.Generator
+        self, count: int, stack: int, rng: np.random.Generator, steps: int = 1
     ) -> tuple[Tensor, Tensor, Batch]:
-        """Single transitions with stacked frames, for agents without memory.
+        """Transitions over some steps with stacked frames, for agents without memory.
 
         Returns:
-            (frames, next frames, the row arrived at): uint8 [B, stack, height, width, C] twice, oldest first, an
-            episode's first frame repeated before its beginning; and a Batch [B, 1, …].
+            (frames, frames `steps` later, the rows on the way there): uint8 [B, stack, height, width, C] twice, oldest
+            first, an episode's first frame repeated before its beginning; and a Batch [B, steps, …].
         """
-        stream, start, low, began = self.draw(count, 2, rng)
-        back = np.arange(stack + 1) - (stack - 1)
-        rows = np.maximum(start[:, None] + back, low[:, None])
-        frames = self._take(self._frames, stream[:, None], rows)
-        return (
-            frames[:, :-1],
-            frames[:, 1:],
-            self._gather(stream[:, None], start[:, None] + 1, began[:, None]),
-        )
+        stream, start, low, began = self.draw(count, steps + 1, rng)
+        frames, later = (self._stacks(stream, row, low, stack) for row in (start, start + steps))
+        way = start[:, None] + np.arange(1, steps + 1)
+        return frames, later, self._gather(stream[:, None], way, began[:, None])
 
     def sample_states(self, count: int, stack: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Stacks of frames uint8 [B, stack, height, width, C] as in `sample_stacked`; the states [B, …] of the last."""
         assert self._states is not None
         stream, row, low, _ = self.draw(count, 1, rng)
-        rows = np.maximum(row[:, None] + np.arange(1 - stack, 1), low[:, None])
-        return self._take(self._frames, stream[:, None], rows), self._take(self._states, stream, row)
+        return self._stacks(stream, row, low, stack), self._take(self._states, stream, row)
 
     def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
         """The last rows of every stream in order, at most `count`, and where the episode of each began.
@@ -265,6 +261,11 @@ class Replay:
         """The newest physical state of each stream, [streams, state_size]."""
         assert self._states is not None
         return self._states.data[:, (self.rows - 1) % self.stored].copy()
+
+    def _stacks(self, stream: NDArray, row: NDArray, low: NDArray, stack: int) -> Tensor:
+        """The frames up to `row` [B], none of them before `low` [B]: [B, stack, height, width, C]."""
+        rows = np.maximum(row[:, None] + np.arange(1 - stack, 1), low[:, None])
+        return self._take(self._frames, stream[:, None], rows)
 
     def _take(self, column: Column, stream: NDArray, rows: NDArray) -> Tensor:
         return column.take(stream * self.stored + rows % self.stored)

@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from agents.training.batch import Batch
 from agents.training.command_line import check_config, main
-from agents.training.replay import Batch
 from agents.training.run_folder import run_directory
 from agents.training.trainer import Stopped, Trainer
 from natural_mujoco import InvalidArgument, NaturalMujocoError

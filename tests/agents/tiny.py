@@ -11,22 +11,20 @@ import torch
 
 from agents.agent import Agent
 from agents.table import make_agent
+from agents.training.batch import Batch
 from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
-    DistilConfig,
     DreamerConfig,
     EnvironmentConfig,
     ModelConfig,
-    PixelSACConfig,
     PlanningConfig,
-    PPOConfig,
     ReplayConfig,
     RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
-from agents.training.replay import Batch
+from agents.training.pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 
 A, B, T, SIZE = 2, 3, 6, 64
 CPU = torch.device("cpu")
@@ -97,6 +95,22 @@ def tiny_repo(**changes: Any) -> RePoConfig:
     """RePo with the world model of the others."""
     config = RePoConfig(
         training=TRAINING, model=MODEL, behaviour=BEHAVIOUR, replay=ReplayConfig(capacity=500)
+    )
+    return replace(config, **changes)
+
+
+def tiny_drqv2(**changes: Any) -> DrQv2Config:
+    """DrQ-v2 over three frames and three steps."""
+    config = DrQv2Config(
+        environment=EnvironmentConfig(),
+        num_envs=1,
+        training=replace(TRAINING, batch_length=1),
+        replay=ReplayConfig(capacity=500),
+        channels=(2, 2, 4, 4),
+        latent=8,
+        units=10,
+        learning_rate=1e-3,
+        noise_steps=1000,
     )
     return replace(config, **changes)
 
@@ -182,6 +196,9 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
             "--units",
             "8",
         ]
+    if agent == "drqv2":
+        flags += ["--num-envs", "1", "--channels", "2", "2", "4", "4"]
+        return [*flags, "--units", "10", "--latent", "8"]
     if agent == "distil":
         return [*flags, "--num-envs", "1", "--channels", "2", "2", "4", "4", "--units", "8"]
     if agent == "sac":
