@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.training.collection import Collector, environment_id, round_seeds, make_environments
+from agents.training.collection import Collector, environment_id, make_environments, round_seeds
 from agents.training.config import CVRLConfig, EnvironmentConfig
 from agents.training.replay import Replay
 from agents.training.state import CollectorState
