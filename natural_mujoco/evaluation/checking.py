@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 
 from ..backgrounds.manifest import MAX_FRAMES, Manifest, load_manifest, manifest_folders
 from ..errors import ResultsError
@@ -207,6 +207,11 @@ def _curve_faults(results: Results) -> Iterator[str]:
             yield f"{here}: {len(curve.steps)} steps but {len(curve.returns)} returns"
         if any(a >= b for a, b in zip(curve.steps, curve.steps[1:], strict=False)):
             yield f"{here}: steps must increase"
+        hours = curve.cost.hours if curve.cost else ()
+        if hours and len(hours) != len(curve.steps):
+            yield f"{here}: {len(curve.steps)} steps but {len(hours)} hours"
+        if any(a > b for a, b in pairwise(hours)):
+            yield f"{here}: hours must not decrease"
 
 
 def _remarks(results: Results) -> Iterator[str]:

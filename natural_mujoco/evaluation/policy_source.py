@@ -20,7 +20,7 @@ from ..errors import InvalidArgument, NaturalMujocoError
 from ..experts import experts_digest
 from ..tasks import find_task
 from .conditions import ACTION_REPEAT
-from .fields import ActionRepeat, Line, Seed, Sha256, Steps
+from .fields import ActionRepeat, Line, Privileged, Seed, Sha256, Steps
 from .policy_digest import file_digest, source_digest
 from .policy_errors import printable
 
@@ -47,8 +47,8 @@ class PolicySource:
     action_repeat: int = ACTION_REPEAT
     earlier_digest: str | None = None
     """What versions before wrote down as `digest`: their files are continued."""
-    privileged: Literal["state"] | None = None
-    """What the policy is shown beyond pixels; only the package's own expert is."""
+    privileged: Privileged | None = None
+    """What the policy, or who taught it, is shown beyond pixels."""
 
     @property
     def looks(self) -> bool:
@@ -119,6 +119,9 @@ def _describe_run(path: Path, here: str) -> PolicySource:
             f"and seed ({_reason(error)}). Give the --logdir of a training run."
         ) from error
     digest, steps = newest_checkpoint(path)
+    taught = (
+        described.agent == "distil"
+    )  # by the expert, which reads the state; what it learned sees pixels alone
     return PolicySource(
         kind="run",
         text=str(path),
@@ -131,6 +134,7 @@ def _describe_run(path: Path, here: str) -> PolicySource:
         training_steps=steps,
         trained_on=config.variant,
         action_repeat=config.environment.action_repeat,
+        privileged="state in training" if taught else None,
     )
 
 

@@ -32,6 +32,7 @@ from .fields import (
     Link,
     LongLine,
     MediaPath,
+    Privileged,
     Return,
     Seed,
     Sha256,
@@ -60,7 +61,8 @@ class Run(Strict):
     """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
 
     `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
-    `training_steps` counts control steps; `privileged` says what it was shown beyond pixels.
+    `training_steps` counts control steps; `privileged` says what it, or its teacher in training, was shown beyond
+    pixels.
     """
 
     policy: LongLine
@@ -71,7 +73,7 @@ class Run(Strict):
     training_steps: Steps | None = None
     trained_on: Literal["standard", "natural"] | None = None
     action_repeat: ActionRepeat = ACTION_REPEAT
-    privileged: Literal["state"] | None = None
+    privileged: Privileged | None = None
 
 
 class Machine(Strict):

@@ -15,6 +15,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from ..errors import InvalidArgument
@@ -22,7 +23,7 @@ from ..evaluation.conditions import Condition
 from ..evaluation.names import skeleton
 from ..evaluation.published import NATURAL, PublishedEntry, published_entries
 from ..evaluation.records import REFERENCES, Results, VideoSet
-from ..evaluation.references import PROTOCOL_PACE, reference_at, reference_entries
+from ..evaluation.references import PROTOCOL_PACE, Pace, reference_at, reference_entries, stands_beside
 from ..evaluation.scores import EntryScores
 from .rows import MeasuredEntry, Row, measured_row, published_row
 
@@ -54,7 +55,8 @@ class Tab:
     def beside(self, row: Row | None) -> tuple[Row, ...]:
         """The reference policies at the pace of `row`, or at the protocol's."""
         pace = PROTOCOL_PACE if row is None else row.pace
-        return tuple(reference for reference in self.references if reference.pace == pace)
+        beside = [r for r in self.references if stands_beside(r.name, r.pace, pace)]
+        return tuple(sorted(beside, key=lambda row: REFERENCES.index(row.name)))
 
     @property
     def others(self) -> tuple[Row, ...]:
@@ -142,14 +144,31 @@ def make_board(results: Sequence[Results], published: bool = True) -> Board:
 def _references(entries: Sequence[MeasuredEntry]) -> tuple[MeasuredEntry, ...]:
     """The reference policies at the protocol's pace, and at that of every entry for which they were measured."""
     paces = dict.fromkeys((PROTOCOL_PACE, *(entry.pace for entry in entries)))
-    found = []
+    found: list[MeasuredEntry] = []
     for pace in paces:
         for name in REFERENCES:
-            file = reference_at(name, pace)
-            if file is not None:
-                slug = name if pace == PROTOCOL_PACE else f"{name}-{_digest(repr(pace))}"
-                found.append(MeasuredEntry(file, EntryScores(file.episodes), slug, True, pace))
+            reference = _reference(name, pace)
+            # The expert stands beside several paces.
+            if reference is not None and not any(reference.results is one.results for one in found):
+                found.append(reference)
     return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _reference(name: str, pace: Pace) -> MeasuredEntry | None:
+    file = reference_at(name, pace)
+    if file is None:
+        return None
+    slug = name if pace == PROTOCOL_PACE else f"{name}-{_digest(repr(pace))}"
+    return MeasuredEntry(file, EntryScores(file.episodes), slug, True, pace)
+
+
+@lru_cache(maxsize=64)
+def _reference_row(name: str, pace: Pace) -> Row:
+    """Blind policies do the same in front of any video, and so does the expert: their returns are any condition's."""
+    entry = _reference(name, pace)
+    assert entry is not None
+    return measured_row(entry, entry.conditions[0], {})
 
 
 def _tab(
@@ -164,15 +183,19 @@ def _tab(
     if condition != "natural (as published)":
         measured = [measured_row(entry, condition, colours) for entry in entries]
     measured.sort(
-        key=lambda row: (row.summary is None, -(row.summary.iqm.point if row.summary else 0), row.name)
+        key=lambda row: (
+            row.summary is None,
+            -(row.summary.iqm.point if row.summary else len(row.tasks)),
+            -(row.share or 0),
+            row.name,
+        )
     )
     ranks = itertools.count(1)
     ranked = [
         replace(row, rank=next(ranks)) if row.summary and not row.privileged else row for row in measured
     ]
     paces = {PROTOCOL_PACE, *(entry.pace for entry in entries)}
-    # Blind policies do the same in front of any video: their returns are those of any condition.
-    blind = [measured_row(entry, entry.conditions[0], {}) for entry in references if entry.pace in paces]
+    blind = [_reference_row(entry.name, entry.pace) for entry in references if entry.pace in paces]
     rows = (*ranked, *(published_row(entry) for entry in paper), *blind)
     title = _TITLES.get(condition, "Natural, as published")
     videos = _set_key(video_set) if video_set else ""
@@ -188,7 +211,8 @@ def _colours(entries: Sequence[MeasuredEntry]) -> dict[str, int]:
             matrix = entry.scores.matrix(condition)
             if matrix is not None:
                 return -float(matrix[0].mean()), entry.name
-        return 1.0, entry.name
+        tasks = {task for returns in entry.scores.returns.values() for task in returns}
+        return 1 / (1 + len(tasks)), entry.name
 
     return {entry.slug: number for number, entry in enumerate(sorted(entries, key=merit)[:COLOURED])}
 

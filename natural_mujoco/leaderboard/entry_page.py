@@ -8,7 +8,7 @@ from typing import Any
 from ..evaluation.conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds
 from ..evaluation.curves import Curve
 from ..evaluation.records import REFERENCES, Machine, Results
-from ..evaluation.references import reference_label, reference_means, share_of_expert
+from ..evaluation.references import reference_label, reference_means, share_of_expert, stands_beside
 from ..evaluation.statistics import Estimate, probability_of_improvement, task_estimates
 from .board import Board, Tab
 from .entry_charts import CONDITION_STYLES, conditions_chart, curve_chart, improvement_chart
@@ -109,7 +109,7 @@ def _rivals(
     blind: list[tuple[MeasuredEntry, Condition]] = [
         (reference, reference.conditions[0])
         for reference in board.references
-        if reference.slug != entry.slug and reference.pace == entry.pace
+        if reference.slug != entry.slug and stands_beside(reference.name, reference.pace, entry.pace)
     ]
     for other, where in [*chosen, *blind]:
         theirs = other.scores.matrix(where)
@@ -153,7 +153,8 @@ def _facts(entry: MeasuredEntry) -> list[tuple[str, str]]:
     if entry.training_steps is not None:
         facts.insert(0, ("Training", f"{entry.training_steps:,} control steps"))
     if entry.privileged:
-        facts.insert(0, ("Privileged", f"{entry.privileged}: its policy is shown more than pixels"))
+        who = "its teacher was" if entry.privileged == "state in training" else "its policy is"
+        facts.insert(0, ("Privileged", f"{entry.privileged}: {who} shown more than pixels"))
     if results.video_set:
         facts.append(
             ("Videos", f"{results.video_set.name}, manifest sha256 {results.video_set.manifest_hash[:16]}")

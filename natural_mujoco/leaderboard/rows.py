@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -16,7 +16,14 @@ import numpy as np
 from ..evaluation.conditions import ACTION_REPEAT, TASK_NAMES, Condition
 from ..evaluation.published import PublishedEntry
 from ..evaluation.records import REFERENCES, Results
-from ..evaluation.references import PROTOCOL_PACE, Pace, pace_of, reference_at
+from ..evaluation.references import (
+    PROTOCOL_PACE,
+    Pace,
+    pace_of,
+    reference_at,
+    reference_means,
+    share_of_expert,
+)
 from ..evaluation.scores import EntryScores
 from ..evaluation.statistics import (
     MAX_RETURN,
@@ -31,6 +38,7 @@ from ..evaluation.statistics import (
     ratio,
     task_estimates,
 )
+from .learning import Efficiency, Learner
 
 Kind = Literal["measured", "reference", "published"]
 
@@ -73,7 +81,7 @@ class MeasuredEntry:
 
     @property
     def privileged(self) -> str | None:
-        """What its policies are shown beyond pixels, as `state`; `None` for those that see pixels alone or nothing."""
+        """What its policies, or their teachers, are shown beyond pixels, as `state`; `None` where that is nothing."""
         return next((run.privileged for run in self.results.runs if run.privileged), None)
 
     @cached_property
@@ -140,6 +148,15 @@ class Row:
     video_gap: Estimate | None = None
     robustness: Estimate | None = None
     profile: Profile | None = None
+    efficiency: Efficiency | None = None
+    """What training cost; of entries with learning curves."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """How far from random (0) to the expert (1) it gets, on each task where both are known."""
+
+    @property
+    def share(self) -> float | None:
+        """The mean of `shares`."""
+        return float(np.mean(list(self.shares.values()))) if self.shares else None
 
     @property
     def badge(self) -> str:
@@ -161,14 +178,19 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         profile = performance_profile(
             matrix[0], np.linspace(0, 1, 51), shared_bootstrap(count, _PROFILE_DRAWS)
         )
-    steps = entry.training_steps
+    references = reference_means(entry.pace)
+    shares = {
+        task: share
+        for task, estimate in zip(present, estimates, strict=True)
+        if (share := share_of_expert(task, estimate.mean.point, references)) is not None
+    }
     return Row(
         name=entry.name,
         kind="reference" if entry.is_reference else "measured",
         tasks=dict(zip(present, estimates, strict=True)),
         summary=summary,
         units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
-        training_steps=steps,
+        training_steps=entry.training_steps,
         privileged=entry.privileged,
         slug=entry.slug,
         pace=entry.pace,
@@ -177,6 +199,8 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         video_gap=entry.video_gap if condition != "standard" else None,
         robustness=entry.robustness if condition == "natural-test" else None,
         profile=profile,
+        efficiency=Learner(entry.results, condition).efficiency(),
+        shares=shares,
     )
 
 
