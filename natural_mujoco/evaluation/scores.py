@@ -50,10 +50,10 @@ class EntryScores:
         return np.array(list(self.returns.get(condition, {}).get(task, {}).values()), np.float64)
 
     def matrix(self, *conditions: Condition) -> list[Floats] | None:
-        """Scores (return ÷ 1000) of all ten tasks, `[10, units]`, under each of the conditions, on common units.
+        """Scores (return ÷ 1000) of all tasks, `[tasks, units]`, under each of the conditions, on common units.
 
         Units that some task or condition lacks are left out. `None` where a task is missing or nothing is common:
-        an aggregate over fewer than ten tasks would be compared with aggregates over ten.
+        an aggregate over fewer tasks would be compared with aggregates over all.
         """
         common: set[int] | None = None
         for condition in conditions:
