@@ -181,6 +181,9 @@ def _summary_faults(results: Results) -> Iterator[str]:
                     f"summary of {condition}, {task}: says {said.tasks.get(task)}, the records' mean is "
                     f"{true.tasks.get(task)}"
                 )
+        if true.iqm is None and said.iqm is not None:
+            # Written before the table of tasks grew: the aggregate of the tasks that there were.
+            true = summarise(results, tuple(true.tasks))[condition]
         if not _close(said.iqm, true.iqm, 1e-3):
             yield f"summary of {condition}: says interquartile mean {said.iqm}, the records give {true.iqm}"
 
