@@ -26,6 +26,8 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"(.*_)?(batch_size|minibatch|episodes|starts)", 0, 1_000_000),
     (r"random_shift|iterations", 0, 1000),
     (r"discount|lambda_|(.*_)?target_rate", 0, 1),
+    (r"num_videos", 1, 1_000_000),
+    (r"strength", 0, 1),
     (r"seed", 0, 2**63 - 1),
     (r"(.*_)?log_std", -20, 20),
     (r"prior_share", 0, 1),

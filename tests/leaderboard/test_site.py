@@ -68,7 +68,7 @@ def view(board: Board, title: str, videos: str = "") -> Tab:
 
 def test_every_page_is_complete_in_itself(site: Path) -> None:
     pages = [*site.glob("*.html"), *(site / "entries").glob("*.html")]
-    assert len(pages) == 2 + 4 + 3
+    assert len(pages) == 3 + 4 + 3
     for path in pages:
         page = Page(path)
         assert not [tag for tag, attrs in page.tags if tag == "link" and attrs.get("href") != "data:,"]
