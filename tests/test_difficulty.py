@@ -14,7 +14,7 @@ from natural_mujoco.rendering.matting import fade
 from natural_mujoco.rendering.views import NaturalView
 
 
-def rollout(task: Task, steps: int = 2, natural: bool = True, **kwargs: Any) -> np.ndarray:
+def rollout(task: Task, steps: int = 1, natural: bool = True, **kwargs: Any) -> np.ndarray:
     env = NaturalMujocoEnv(task.id_name, natural, **kwargs)
     seen = [env.reset(seed=5)[0]]
     seen += [env.step(np.full(env.action_space.shape, 0.4, np.float32))[0] for _ in range(steps)]
@@ -78,13 +78,12 @@ def test_the_first_videos_in_the_order_of_their_ids() -> None:
         assert env.playback is not None
         assert env.playback.videos == order.videos[:count] == tuple(sorted(order.videos))[:count]
         env.close()
-    envs = gym.make_vec(
-        "NaturalMujoco/WalkerWalk-v0", num_envs=2, workers=1, videos="embedded", num_videos=1, strength=0.5
-    )
+    weak: Any = {"videos": "embedded", "num_videos": 1, "strength": 0.5}
+    envs = gym.make_vec("NaturalMujoco/WalkerWalk-v0", num_envs=2, workers=1, **weak)
     try:
         _, infos = envs.reset(seed=0)
         assert set(infos["background"]["video"]) == {"embedded-train-00"}
-        single = NaturalMujocoEnv("WalkerWalk", videos="embedded", num_videos=1, strength=0.5)
+        single = NaturalMujocoEnv("WalkerWalk", **weak)
         np.testing.assert_array_equal(envs.reset(seed=[3, 4])[0][1], single.reset(seed=4)[0])
         single.close()
     finally:

@@ -86,28 +86,19 @@ def test_an_evaluation_between_the_ends(
         "import numpy as np\nclass P:\n    def __init__(self, action_size): self.n = action_size\n"
         "    def reset(self, num_envs): pass\n    def act(self, obs): return np.zeros((len(obs), self.n), np.float32)\n"
     )
-    arguments = [
-        "evaluate",
-        "--policy",
-        "own:P",
-        "--tasks",
-        "pendulum-swingup",
-        "--episodes",
-        "1",
+    arguments = ["evaluate", "--policy", "own:P", "--tasks", "pendulum-swingup", "--episodes", "1"]
+    arguments += [
         "--workers",
         "1",
-    ]
-    arguments += [
         "--action-repeat",
         "100",
         "--videos",
         str(plain_clips),
-        "--num-videos",
-        "1",
-        "--training-strength",
-        "0.5",
+        "--out",
+        "mine.json",
     ]
-    arguments += ["--training-videos", "embedded", "--conditions", "natural-test@0.50", "--out", "mine.json"]
+    arguments += ["--training-videos", "embedded", "--num-videos", "1", "--training-strength", "0.5"]
+    arguments += ["--conditions", "natural-test@0.50"]
     assert main(arguments) == 0
     results = read_results("mine.json")
     assert [e.condition for e in results.episodes] == ["natural-test@0.5"]
