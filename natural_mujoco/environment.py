@@ -192,6 +192,14 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         return self.playback.library if self.playback else None
 
     @property
+    def task_observation(self) -> dict[str, npt.NDArray[np.float64]]:
+        """dm_control's own observation of the task in the present state, part by part: what a state policy reads."""
+        self._require_open()
+        physics = self.dm_control_env.physics
+        parts = self.dm_control_env.task.get_observation(physics)
+        return {name: np.array(part, np.float64) for name, part in parts.items()}
+
+    @property
     def matte(self) -> Pixels:
         """Coverage of the foreground in the last observation: `uint8[size, size]`, 255 where it covers a pixel fully.
 

@@ -31,10 +31,11 @@ from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
 from ..latent_agent import LatentAgent
 from ..table import make_agent, preset_config
+from ..training.batch import Batch
 from ..training.command_line import check_config
 from ..training.config import CVRLConfig, RunConfig, Variant
 from ..training.optimiser import NonFiniteGradient
-from ..training.replay import Batch, Replay
+from ..training.replay import Replay
 from .probe_data import ProbeEpisodes, collect_episodes, held_out_r2
 from .probe_results import ProbeResults
 

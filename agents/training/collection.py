@@ -16,12 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+from natural_mujoco.experts import flatten
 
 from ..agent import Agent
 from .config import RunConfig
 from .replay import Replay
 from .saved_tensors import take
 from .state import CollectorState
+
+# Steps for which it stays decided who acts in an environment, the agent or its teacher.
+_TURN = 25
 
 
 class Episode(NamedTuple):
@@ -122,7 +126,25 @@ class Collector:
             return actions
         frames = torch.from_numpy(self.replay.last_frames()).to(self.agent.device)
         chosen, self.memory = self.agent.act(frames, self.memory, self.agent.acting_noise, exploring=True)
-        return chosen.float().cpu().numpy()
+        actions = chosen.float().cpu().numpy()
+        return self._overruled(actions) if self.agent.state_size else actions
+
+    def _overruled(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the agent's teacher makes of its actions. Whose turn it is follows from the round and the row alone."""
+        turn = np.random.SeedSequence([self.seed, 6, self.round, self.row // _TURN])
+        return self.agent.overrule(
+            actions,
+            self.replay.last_states(),
+            self.replay.rows,
+            np.random.default_rng(turn).random(self.envs.num_envs),
+        )
+
+    def _states(self) -> NDArray[np.float32] | None:
+        """The physical states that the environments are in [N, state_size], for an agent whose replay keeps them."""
+        if not self.agent.state_size:
+            return None
+        parts = self.envs.call("task_observation")  # type: ignore[attr-defined]  # all of Gymnasium's have it
+        return np.stack([flatten(part) for part in parts])
 
     def _begin_round(self) -> None:
         self.round += 1
@@ -134,6 +156,7 @@ class Collector:
             np.zeros(n, np.float32),
             np.zeros(n, bool),
             np.ones(n, bool),
+            self._states(),
         )
         self.memory = self.agent.begin(n)
         self.row = 1
@@ -142,7 +165,7 @@ class Collector:
     def _apply(self, actions: NDArray[np.float32], outcome: tuple[Any, ...]) -> tuple[int, list[Episode]]:
         first = self.ended
         frames, rewards, terminated, truncated, _ = outcome
-        self.replay.add(frames, actions, rewards, terminated, first)
+        self.replay.add(frames, actions, rewards, terminated, first, self._states())
         if first.any():
             self.memory = self.agent.forget(self.memory, torch.from_numpy(first).to(self.agent.device))
         self.row += 1

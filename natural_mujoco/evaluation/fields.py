@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,6 +30,7 @@ Return = Annotated[float, Field(ge=0, le=1000)]
 Steps = Annotated[int, Field(ge=0, le=10**12)]
 Hours = Annotated[float, Field(ge=0, le=10**7)]
 ActionRepeat = Annotated[int, Field(ge=1, le=1000)]
+Privileged = Literal["state", "state in training"]
 MediaPath = Annotated[str, Field(max_length=200, pattern=_MEDIA)]
 
 MEANINGS = {

@@ -20,7 +20,7 @@ from ..errors import InvalidArgument, NaturalMujocoError
 from ..experts import experts_digest
 from ..tasks import find_task
 from .conditions import ACTION_REPEAT
-from .fields import ActionRepeat, Line, Seed, Sha256, Steps, VideoSet
+from .fields import ActionRepeat, Line, Privileged, Seed, Sha256, Steps, VideoSet
 from .policy_digest import file_digest, source_digest
 from .policy_errors import printable
 
@@ -50,8 +50,8 @@ class PolicySource:
     action_repeat: int = ACTION_REPEAT
     earlier_digest: str | None = None
     """What versions before wrote down as `digest`: their files are continued."""
-    privileged: Literal["state"] | None = None
-    """What the policy is shown beyond pixels; only the package's own expert is."""
+    privileged: Privileged | None = None
+    """What the policy, or who taught it, is shown beyond pixels."""
 
     @property
     def looks(self) -> bool:
@@ -126,6 +126,8 @@ def _describe_run(path: Path, here: str) -> PolicySource:
         ) from error
     digest, steps = newest_checkpoint(path)
     natural = config.variant == "natural"
+    # By the expert, which reads the state; what it learned sees pixels alone.
+    taught = described.agent == "distil"
     return PolicySource(
         kind="run",
         text=str(path),
@@ -141,6 +143,7 @@ def _describe_run(path: Path, here: str) -> PolicySource:
         num_videos=config.environment.num_videos if natural else None,
         strength=config.environment.strength if natural and config.environment.strength < 1 else None,
         action_repeat=config.environment.action_repeat,
+        privileged="state in training" if taught else None,
     )
 
 

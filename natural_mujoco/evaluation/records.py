@@ -32,6 +32,7 @@ from .fields import (
     Link,
     LongLine,
     MediaPath,
+    Privileged,
     Return,
     Seed,
     Sha256,
@@ -62,7 +63,8 @@ class Run(Strict):
     """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
 
     `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
-    `training_steps` counts control steps; `privileged` says what it was shown beyond pixels.
+    `training_steps` counts control steps; `privileged` says what it, or its teacher in training, was shown beyond
+    pixels.
     """
 
     policy: LongLine
@@ -79,7 +81,7 @@ class Run(Strict):
     strength: Annotated[float, Field(ge=0, le=1)] | None = None
     """How much of the video there was in training; `None` for all of it."""
     action_repeat: ActionRepeat = ACTION_REPEAT
-    privileged: Literal["state"] | None = None
+    privileged: Privileged | None = None
 
 
 class Machine(Strict):

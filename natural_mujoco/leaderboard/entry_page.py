@@ -156,7 +156,8 @@ def _facts(entry: MeasuredEntry) -> list[tuple[str, str]]:
     if entry.training_steps is not None:
         facts.insert(0, ("Training", f"{entry.training_steps:,} control steps"))
     if entry.privileged:
-        facts.insert(0, ("Privileged", f"{entry.privileged}: its policy is shown more than pixels"))
+        who = "its teacher was" if entry.privileged == "state in training" else "its policy is"
+        facts.insert(0, ("Privileged", f"{entry.privileged}: {who} shown more than pixels"))
     if results.video_set:
         facts.append(
             ("Videos", f"{results.video_set.name}, manifest sha256 {results.video_set.manifest_hash[:16]}")

@@ -81,7 +81,7 @@ class MeasuredEntry:
 
     @property
     def privileged(self) -> str | None:
-        """What its policies are shown beyond pixels, as `state`; `None` for those that see pixels alone or nothing."""
+        """What its policies, or their teachers, are shown beyond pixels, as `state`; `None` where that is nothing."""
         return next((run.privileged for run in self.results.runs if run.privileged), None)
 
     @cached_property

@@ -14,7 +14,7 @@ from agents.behaviour.policy_gradient import clipped_objective, generalised_adva
 from agents.ppo import PPO, Rollout
 from agents.table import preset_config
 from agents.training.command_line import check_config
-from agents.training.config import PPOConfig
+from agents.training.pixel_config import PPOConfig
 from agents.training.trainer import Trainer
 from natural_mujoco import InvalidArgument
 

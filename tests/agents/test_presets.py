@@ -14,7 +14,7 @@ from agents.table import preset_config
 from agents.training.config import CVRLConfig, DreamerConfig, EnvironmentConfig
 from natural_mujoco import InvalidArgument
 
-from .tiny import CPU, make, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_repo, tiny_sac
+from .tiny import CPU, make, tiny_cvrl, tiny_dreamer, tiny_drqv2, tiny_ppo, tiny_repo, tiny_sac
 
 TINY = {
     "cvrl": tiny_cvrl,
@@ -22,6 +22,7 @@ TINY = {
     "repo": tiny_repo,
     "sac": tiny_sac,
     "ppo": tiny_ppo,
+    "drqv2": tiny_drqv2,
 }
 
 
@@ -172,6 +173,7 @@ def test_the_discount_reaches_equally_far_in_control_time_at_every_action_repeat
         "repo": lambda: agent.behaviour.discount,
         "sac": lambda: agent.critic.discount,
         "ppo": lambda: agent.discount,
+        "drqv2": lambda: agent.discount,
     }[name]()
     assert discount ** (1000 / repeat) == pytest.approx(0.99**500)
     if name == "cvrl":
