@@ -114,7 +114,7 @@ class Distil(StackedAgent[Lesson]):
         c = self.config
         behind = 1000 * int(self.updates_made) / max(c.training.updates_per_1000_steps, 1e-9) / c.anneal_steps
         rate = c.learning_rate * max(0.05, 1 - behind)
-        self.optimisers["student"].adam.param_groups[0]["lr"] = rate
+        self.optimisers["student"].learning_rate = rate
         return rate
 
 

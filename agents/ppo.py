@@ -192,7 +192,7 @@ class PPO(StackedAgent[Rollout]):
         c = self.config
         behind = int(self.rollouts) * c.training.train_every / c.anneal_steps
         rate = c.learning_rate * max(0.1, 1 - 0.9 * behind)
-        self.optimisers["ppo"].adam.param_groups[0]["lr"] = rate
+        self.optimisers["ppo"].learning_rate = rate
         return rate
 
 

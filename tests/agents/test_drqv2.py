@@ -60,7 +60,7 @@ def test_the_targets_are_n_step_returns_and_the_smaller_q_of_the_slow_copies() -
 def test_the_actors_loss_moves_neither_encoder_nor_qs() -> None:
     frozen, moved = make(tiny_drqv2()), make(tiny_drqv2())
     for agent in (frozen, moved):
-        agent.optimisers["actor"].adam.param_groups[0]["lr"] = 0.0 if agent is frozen else 1.0
+        agent.optimisers["actor"].learning_rate = 0.0 if agent is frozen else 1.0
         agent.update(random_steps())
     for part in ("encoder", "q"):
         for a, b in zip(getattr(frozen, part).parameters(), getattr(moved, part).parameters(), strict=True):

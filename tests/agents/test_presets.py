@@ -51,7 +51,7 @@ def test_the_papers_numbers(paper: CVRL) -> None:
     c = cast(CVRLConfig, paper.config)
     assert (c.training.batch_size, c.training.batch_length, c.training.prefill) == (50, 50, 5000)
     assert (c.training.updates_per_1000_steps, c.environment.action_repeat, c.steps) == (100, 2, 5_000_000)
-    rates = {name: o.adam.param_groups[0]["lr"] for name, o in paper.optimisers.items()}
+    rates = {name: o.learning_rate for name, o in paper.optimisers.items()}
     assert rates == {"model": 6e-4, "actor": 8e-5, "value": 8e-5, "q": 8e-5, "temperature": 3e-4}
     assert (c.behaviour.horizon, c.behaviour.discount, c.behaviour.lambda_) == (15, 0.99, 0.95)
     assert c.planning.learning_rate == 0.003
