@@ -1,7 +1,8 @@
 """One entry under one condition, as the leaderboard shows it.
 
 - `MeasuredEntry`: a results file with its scores; `measured_row` computes its row.
-- `Row`: what a table shows of an entry; `published_row` makes one of a column of the paper.
+- `Row`: what a table shows of an entry; `published_row` makes one of a column of the paper, `elsewhere_row` one of what
+  others report.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ..evaluation.conditions import ACTION_REPEAT, TASK_NAMES, Condition
+from ..evaluation.elsewhere import ElsewhereEntry
 from ..evaluation.published import PublishedEntry
 from ..evaluation.records import REFERENCES, Results, Run, VideoSet
 from ..evaluation.references import (
@@ -244,6 +246,22 @@ def published_row(entry: PublishedEntry) -> Row:
         units="3 training seeds, spread unpublished",
         training_steps=entry.training_steps,
         source=entry.source,
+    )
+
+
+def elsewhere_row(entry: ElsewhereEntry) -> Row:
+    """The row of an entry from elsewhere: means, and intervals where its source has the training seeds apart."""
+    estimates = task_estimates(list(entry.returns.values()))
+    seeds = max(map(len, entry.returns.values()))
+    return Row(
+        name=entry.name,
+        kind="published",
+        tasks=dict(zip(entry.returns, estimates, strict=True)),
+        summary=None,
+        units=f"{seeds} training seeds" if seeds > 1 else "spread not at hand",
+        training_steps=entry.training_steps,
+        source=f"{entry.source.name} ({entry.source.terms})",
+        remarks=("checked second-hand",) if entry.second_hand else (),
     )
 
 
