@@ -136,7 +136,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self.strength = 1.0 if strength is None else share("strength", strength)
         """How much of the video there is."""
         full_render = not natural or matte == "paper"
-        behind: Rendering = _one_of("rendering", rendering, RENDERINGS)
+        behind: Rendering = rendering or RENDERINGS[0]
         rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
         self.size = whole_number("size", size, 1, MAX_SIZE)
         self.action_repeat = whole_number("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
