@@ -70,7 +70,7 @@ def make_environments(config: RunConfig, num_envs: int, split: str = "train") ->
     return envs
 
 
-def episode_seeds(seed: int, round_number: int, num_envs: int) -> list[int]:
+def round_seeds(seed: int, round_number: int, num_envs: int) -> list[int]:
     """The reset seeds of one round, one for each environment."""
     return np.random.SeedSequence([seed, 2, round_number]).generate_state(num_envs).tolist()
 
@@ -149,7 +149,7 @@ class Collector:
     def _begin_round(self) -> None:
         self.round += 1
         n = self.envs.num_envs
-        frames, _ = self.envs.reset(seed=episode_seeds(self.seed, self.round, n))  # type: ignore[arg-type]
+        frames, _ = self.envs.reset(seed=round_seeds(self.seed, self.round, n))  # type: ignore[arg-type]
         self.replay.add(
             frames,
             np.zeros((n, self.agent.action_size), np.float32),
@@ -206,7 +206,7 @@ class Collector:
                 f"{source}: collector.row is {self.row}, and the replay has {self.replay.rows} rows. It is damaged."
             )
         self._reset_bookkeeping()
-        seeds = episode_seeds(self.seed, self.round, self.envs.num_envs)
+        seeds = round_seeds(self.seed, self.round, self.envs.num_envs)
         frames, _ = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
         for actions in self.replay.recent_actions(self.row - 1):
             first = self.ended

@@ -47,7 +47,7 @@ def _check_variant(name: str) -> None:
 
 
 def check_config(config: RunConfig) -> RunConfig:
-    """`config` with the task's name as the paper writes it. Raises InvalidArgument for what cannot be meant."""
+    """`config` with the task's name as the paper writes it. Raises InvalidArgument for values out of range."""
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
     choose_device(config.device)

@@ -98,7 +98,7 @@ def environment_spec(
 
 
 def select_tasks(names: Iterable[str]) -> tuple[str, ...]:
-    """The paper's names of the tasks called `names`, in the table's order, `all` for all ten."""
+    """The paper's names of the tasks called `names`, in the table's order, `all` for all of them."""
     wanted = {name if name == "all" else find_task(name).name for name in names}
     return tuple(name for name in TASK_NAMES if "all" in wanted or name in wanted)
 

@@ -137,7 +137,7 @@ class Media(Strict):
 
 
 class TaskSummary(Strict):
-    """Mean returns of a condition by task, and the interquartile mean return where all ten tasks are there."""
+    """Mean returns of a condition by task, and the interquartile mean return where all tasks are there."""
 
     tasks: dict[Line, Return]
     iqm: Return | None = None

@@ -53,7 +53,7 @@ class EntryScores:
         """Scores (return ÷ 1000) of all `tasks`, `[tasks, units]`, under each of the conditions, on common units.
 
         Units that some task or condition lacks are left out. `None` where a task is missing or nothing is common:
-        an aggregate over fewer than the ten tasks would be compared with aggregates over ten.
+        an aggregate over fewer tasks would be compared with aggregates over all.
         """
         common: set[int] | None = None
         for condition in conditions:

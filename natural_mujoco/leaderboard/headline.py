@@ -101,7 +101,7 @@ def cost_in_words(row: Row) -> str:
 def _sentence(tab: Tab) -> str:
     ranked = [row for row in tab.others if row.rank]
     if not ranked:
-        return "No entry covers all ten tasks yet, so none is ranked. Task by task, in front of unseen video:"
+        return "No entry covers all tasks yet, so none is ranked. Task by task, in front of unseen video:"
     first = ranked[0]
     assert first.summary is not None
     iqm = Estimate(*(value * MAX_RETURN for value in first.summary.iqm))

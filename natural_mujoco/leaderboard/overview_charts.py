@@ -111,7 +111,7 @@ def interval_chart(aggregate: Aggregate, rows: Sequence[Row], beside: Beside) ->
         drawing.marker(x(estimate.point), y + 25, shape_of(row), "mark")
         drawing.end()
     if not drawn:
-        drawing.text(width / 2, top + 24, "no entry covers all ten tasks", "muted middle")
+        drawing.text(width / 2, top + 24, "no entry covers all tasks", "muted middle")
     return drawing.render()
 
 
