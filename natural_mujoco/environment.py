@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import seeding
 
-from .arguments import parse_actions, parse_seed, whole_number
+from .arguments import parse_actions, parse_seed, share, whole_number
 from .backgrounds.library import VideoLibrary, open_videos
 from .backgrounds.playback import Playback
 from .errors import (
@@ -75,6 +75,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         split: `"train"` or `"test"` videos (natural only).
         videos: a set's name, a manifest file, a folder of videos, or `"auto"`: `ilsvrc-vid` if it is prepared on this
             machine, else `embedded` with a warning. Resolved once, here, and reported in `info` (natural only).
+        num_videos: only the first so many training videos, in the order of their ids; all by default (natural only,
+            `split="train"`).
+        strength: how much of the video there is, 0 to 1, the default (natural only). Observations are
+            (1 - strength) · the standard id's + strength · this id's, rounded: at 0 they are the standard id's bit for
+            bit, at 1 the natural one's. `rendering` holds for both, each by its own default.
         playback: `"loop"`, `"pingpong"` or `"still"` (natural only).
         matte: `"semantic"`, or `"paper"`, the released code's red > 100 on the full render (natural only).
         size: height and width of observations in pixels, 1 to 1024.
@@ -100,6 +105,8 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         *,
         split: Split | None = None,
         videos: str | os.PathLike[str] | None = None,
+        num_videos: int | None = None,
+        strength: float | None = None,
         playback: PlaybackMode | None = None,
         matte: Matte | None = None,
         size: int = 64,
@@ -118,9 +125,18 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             matte = _one_of("matte", matte, MATTES)
         else:
             _refuse_video_arguments(
-                self.task.natural_id, split=split, videos=videos, playback=playback, matte=matte
+                self.task.natural_id,
+                split=split,
+                videos=videos,
+                num_videos=num_videos,
+                strength=strength,
+                playback=playback,
+                matte=matte,
             )
+        self.strength = 1.0 if strength is None else share("strength", strength)
+        """How much of the video there is."""
         full_render = not natural or matte == "paper"
+        behind: Rendering = rendering or RENDERINGS[0]
         rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
         self.size = whole_number("size", size, 1, MAX_SIZE)
         self.action_repeat = whole_number("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
@@ -133,7 +149,8 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         """The video behind the environment; `None` on standard ids."""
         if natural:
             library = open_videos("auto" if videos is None else videos)
-            self.playback = Playback(library, split or SPLITS[0], playback or PLAYBACKS[0], self.size)
+            split, playback = split or SPLITS[0], playback or PLAYBACKS[0]
+            self.playback = Playback(library, split, playback, self.size, num_videos)
 
         from .conversion import ConvertedTask
 
@@ -145,10 +162,10 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             self.dm_control_env.physics,
             self.task,
             natural=natural,
-            rendering=rendering,
             matte=matte,
+            strength=self.strength,
         )
-        self._view: View = self._make_view(size=self.size)
+        self._view: View = self._make_view(size=self.size, rendering=rendering, behind=behind)
         self._people_view: View | None = None
 
         self.metadata = {
@@ -269,7 +286,9 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             raise ResetNeeded("There is nothing to render yet. Call reset() before render().")
         if self._people_view is None:
             # People look at one frame at a time: no need to be fast.
-            self._people_view = self._make_view(size=self.render_size, rendering="reference")
+            self._people_view = self._make_view(
+                size=self.render_size, rendering="reference", behind="reference"
+            )
         video = None
         if self.playback is not None:
             side = (self.render_size, self.render_size)

@@ -51,6 +51,10 @@ def environment_arguments(config: RunConfig, split: str) -> dict[str, Any]:
         arguments["rendering"] = e.rendering
     if config.variant == "natural":
         arguments |= {"videos": config.videos, "split": split, "playback": e.playback, "matte": e.matte}
+        if e.strength != 1:
+            arguments["strength"] = e.strength
+        if e.num_videos is not None and split == "train":
+            arguments["num_videos"] = e.num_videos
     return arguments
 
 

@@ -24,7 +24,7 @@ ObservationModel = Literal["contrastive", "redundancy-reduction", "generative", 
 
 @dataclass(frozen=True)
 class EnvironmentConfig:
-    """What the agent trains on; evaluation differs in the split alone."""
+    """What the agent trains on; evaluation differs in the split alone, and has all of its videos."""
 
     action_repeat: int = 2
     size: int = 64
@@ -34,6 +34,10 @@ class EnvironmentConfig:
     """`default` is each id's own: `reference` for standard ones, `fast` (no shadows) for natural ones."""
     matte: Literal["semantic", "paper"] = "semantic"
     """Natural only. `paper` is the released code's rule: a pixel stays where red > 100."""
+    num_videos: int | None = None
+    """Natural only: train on the first so many training videos; evaluation is on all held-out ones."""
+    strength: float = 1.0
+    """Natural only: how much of the video there is, from 0, the standard background, to 1."""
 
     def discount_per_step(self, discount: float) -> float:
         """That of one agent step here, for a `discount` of two control steps, which are the paper's agent step."""

@@ -25,6 +25,8 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"(.*_)?(units|hidden|deterministic|stochastic|latent|channels)", 1, 8192),
     (r"(.*_)?(batch_size|minibatch|episodes|starts)", 0, 1_000_000),
     (r"random_shift|iterations", 0, 1000),
+    (r"num_videos", 1, 1_000_000),
+    (r"strength", 0, 1),
     (r"windows_per_episode", 1, 1_000_000),
     (r"overlay_(probability|weight)", 0, 1),
     (r"noise_steps", 1, 10**15),

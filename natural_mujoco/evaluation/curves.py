@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..backgrounds.library import VideoLibrary, open_videos
-from .conditions import SIZE, Condition
+from .conditions import SIZE, Condition, strength_of
 from .fields import ActionRepeat, Hours, Line, LongLine, Return, Seed, Steps, Strict, VideoSet
 
 AS_TRAINED: Literal["as trained"] = "as trained"
@@ -44,7 +44,7 @@ class Setting(Strict):
 
         `video_set` is the one that the evaluation's other records were played on, `action_repeat` the policy's.
         """
-        natural = condition != "standard"
+        natural, others = condition != "standard", dict(self.others)
         wanted: list[tuple[str, object, object]] = [
             ("rendering", self.rendering, "fast" if natural else "reference"),
             ("action repeat", self.action_repeat, action_repeat),
@@ -55,7 +55,12 @@ class Setting(Strict):
         found = [f"{name} {is_ or 'unknown'}" for name, is_, should in wanted if is_ != should]
         if natural and (self.video_set is None or self.video_set != video_set):
             found.append(f"videos {_named(self.video_set)}")
-        return (*found, *(f"{name} {value}" for name, value in sorted(self.others.items())))
+        strength = f"{strength_of(condition):g}"
+        if natural and others.get("strength", "1") == strength:
+            others.pop("strength", None)
+        elif natural and "strength" not in others:
+            found.append("strength 1")
+        return (*found, *(f"{name} {value}" for name, value in sorted(others.items())))
 
 
 def setting_of(natural: bool, **arguments: Any) -> Setting:
@@ -67,6 +72,8 @@ def setting_of(natural: bool, **arguments: Any) -> Setting:
     ()
     """
     given = {name: value for name, value in arguments.items() if value is not None and name not in _UNUSED}
+    if "strength" in given and f"{given['strength']:g}" == "1":
+        del given["strength"]
     library = open_videos(given.pop("videos", "auto")) if natural else None
     matte = given.pop("matte", "semantic")
     playback = given.pop("playback", "loop")
@@ -78,7 +85,7 @@ def setting_of(natural: bool, **arguments: Any) -> Setting:
         action_repeat=given.pop("action_repeat", 2),
         size=given.pop("size", SIZE),
         video_set=None if library is None else video_set_of(library),
-        others={name: str(value) for name, value in given.items()},
+        others={name: f"{value:g}" if name == "strength" else str(value) for name, value in given.items()},
     )
 
 

@@ -55,6 +55,8 @@ class Entry(Strict):
     authors: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
     link: Link | None = None
     description: LongLine = ""
+    series: Line | None = None
+    """Entries of one series differ in the number of their training videos alone."""
 
 
 class Run(Strict):
@@ -68,10 +70,16 @@ class Run(Strict):
     policy: LongLine
     training_seed: Seed
     tasks: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)]
-    conditions: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=3)]
+    conditions: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=200)]
     digest: Sha256 | None = None
     training_steps: Steps | None = None
     trained_on: Literal["standard", "natural"] | None = None
+    trained_set: VideoSet | None = None
+    """The video set that it was trained on, where that is known."""
+    num_videos: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    """How many of its training videos there were in training; `None` for all of them."""
+    strength: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How much of the video there was in training; `None` for all of it."""
     action_repeat: ActionRepeat = ACTION_REPEAT
     privileged: Privileged | None = None
 

@@ -17,21 +17,16 @@ from .rows import Row
 
 
 @dataclass(frozen=True)
-class Leader:
-    """The best entry on a task, and the one after it."""
+class Standing:
+    """An entry on a task."""
 
     task: str
     row: Row
-    second: Row | None
 
     @property
     def mean(self) -> Estimate:
+        """Its mean return."""
         return self.row.tasks[self.task].mean
-
-    @property
-    def ahead(self) -> float | None:
-        """By how much it leads; `None` where it is alone."""
-        return None if self.second is None else self.mean.point - self.second.tasks[self.task].mean.point
 
     @property
     def share(self) -> float | None:
@@ -40,32 +35,59 @@ class Leader:
 
     @property
     def seeds(self) -> str:
-        """What the mean is over, in words."""
-        return seeds_in_words(self.row)
+        """What the mean is over: `3 training seeds`, or `1 training seed, 10 episodes`."""
+        return seeds_in_words(self.row, self.row.tasks[self.task].units)
 
     @property
     def cost(self) -> str:
+        """Of a run."""
         return cost_in_words(self.row)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A task: the best entry, the one after it, and the best of those whose training was privileged."""
+
+    task: str
+    first: Standing | None
+    second: Standing | None
+    taught: Standing | None
+
+    @property
+    def ahead(self) -> float | None:
+        """By how much the first leads; `None` where it is alone."""
+        return self.first.mean.point - self.second.mean.point if self.first and self.second else None
 
 
 def headline(board: Board) -> dict[str, Any] | None:
     """What stands above the tabs: of the first natural-test tab; `None` where no entry was measured on it."""
     tab = board.tabs[0]
-    contenders = [row for row in tab.others if row.kind == "measured" and not row.privileged]
-    if tab.condition != "natural-test" or not contenders:
+    measured = [row for row in tab.others if row.kind == "measured"]
+    if tab.condition != "natural-test" or not measured:
         return None
-    leaders = [leader for task in TASK_NAMES if (leader := _leader(task, contenders)) is not None]
+    lines = [_line(task, measured) for task in TASK_NAMES if any(task in row.tasks for row in measured)]
     return {
         "videos": tab.videos,
         "sentence": _sentence(tab),
-        "leaders": leaders,
-        "open": [task for task in TASK_NAMES if task not in {leader.task for leader in leaders}],
+        "lines": lines,
+        "taught": any(line.taught for line in lines),
+        "open": [task for task in TASK_NAMES if task not in {line.task for line in lines}],
     }
 
 
-def seeds_in_words(row: Row) -> str:
-    """`3 training seeds`, or `1 training seed, 10 episodes`."""
-    return row.units if "seed" in row.units else f"1 training seed, {row.units}"
+def _line(task: str, rows: Sequence[Row]) -> Line:
+    there = sorted((row for row in rows if task in row.tasks), key=lambda row: -row.tasks[task].mean.point)
+    fair = [Standing(task, row) for row in there if not row.privileged]
+    taught = [Standing(task, row) for row in there if row.privileged]
+    first, second, best_taught = (*fair, None, None)[0], (*fair, None, None)[1], (*taught, None)[0]
+    return Line(task, first, second, best_taught)
+
+
+def seeds_in_words(row: Row, units: int) -> str:
+    """What `units` of an entry are, seeds first."""
+    if "seed" in row.units:
+        return f"{units} training seed{'s' * (units > 1)}"
+    return f"1 training seed, {units} episode{'s' * (units > 1)}"
 
 
 def cost_in_words(row: Row) -> str:
@@ -76,15 +98,10 @@ def cost_in_words(row: Row) -> str:
     return ", ".join(parts) or "unstated"
 
 
-def _leader(task: str, rows: Sequence[Row]) -> Leader | None:
-    there = sorted((row for row in rows if task in row.tasks), key=lambda row: -row.tasks[task].mean.point)
-    return Leader(task, there[0], there[1] if len(there) > 1 else None) if there else None
-
-
 def _sentence(tab: Tab) -> str:
     ranked = [row for row in tab.others if row.rank]
     if not ranked:
-        return "No entry covers all ten tasks yet, so that none is ranked; on each task leads:"
+        return "No entry covers all tasks yet, so none is ranked. Task by task, in front of unseen video:"
     first = ranked[0]
     assert first.summary is not None
     iqm = Estimate(*(value * MAX_RETURN for value in first.summary.iqm))
@@ -96,4 +113,6 @@ def _sentence(tab: Tab) -> str:
         words += f", {ahead:.0f} ahead of {ranked[1].name}"
     if first.share is not None:
         words += f"; {first.share * 100:.0f} % of the way from random to the expert"
-    return f"{words}; {seeds_in_words(first)}; a run cost {cost_in_words(first)}."
+    return (
+        f"{words}; {seeds_in_words(first, int(first.units.split()[0]))}; a run cost {cost_in_words(first)}."
+    )

@@ -118,7 +118,7 @@ class Learner:
         if found is None:
             return None
         x, returns = found
-        bootstrap = _bootstrap(len(tasks), len(seeds))
+        bootstrap = fitting_bootstrap(len(tasks), len(seeds))
         iqms = [aggregates(returns[:, :, k] / MAX_RETURN, bootstrap).iqm for k in range(len(x))]
         return Band(x, *(np.array([e[k] for e in iqms]) * MAX_RETURN for k in range(3)))
 
@@ -196,5 +196,6 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 @lru_cache(maxsize=64)
-def _bootstrap(tasks: int, units: int) -> Bootstrap | None:
+def fitting_bootstrap(tasks: int, units: int) -> Bootstrap | None:
+    """Draws for `tasks` × `units`; `None` for one unit, which has no spread."""
     return Bootstrap(tasks, units, _DRAWS, 0) if units > 1 else None

@@ -26,8 +26,6 @@ def learning_page(board: Board) -> dict[str, Any]:
 
 
 def _view(board: Board, tab: Tab) -> dict[str, Any] | None:
-    if tab.condition == "natural (as published)":
-        return None
     results = {entry.slug: entry.results for entry in board.entries}
     drawn = [
         (row, learner)
@@ -70,14 +68,14 @@ def _view(board: Board, tab: Tab) -> dict[str, Any] | None:
 
 def _over(tasks: Sequence[str]) -> str:
     if len(tasks) == len(TASK_NAMES):
-        return "Interquartile mean over ten tasks"
+        return "Interquartile mean over all tasks"
     return f"Interquartile mean over {len(tasks)} tasks" if len(tasks) > 1 else tasks[0]
 
 
 def _over_note(drawn: Drawn, tasks: Sequence[str], lines: Sequence[Line]) -> str:
     note = "Bands are 95 % bootstrap intervals over training seeds; an entry with one seed has none."
     if len(tasks) < len(TASK_NAMES):
-        note += f" No entry has curves on all ten tasks: drawn are those that have {', '.join(tasks)}."
+        note += f" No entry has curves on all tasks: drawn are those that have {', '.join(tasks)}."
     missing = len(drawn) - len(lines)
     return note + (f" {missing} of {len(drawn)} entries lack some of these tasks." if missing else "")
 

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..evaluation.conditions import TASK_NAMES
+from ..evaluation.elsewhere import ELSEWHERE, UNCHECKED, elsewhere_entries
 from ..evaluation.published import INCONSISTENCIES, PAPER, PAPER_LINK
 from .board import Board, Tab
 from .headline import headline
@@ -53,6 +54,8 @@ def overview_page(board: Board) -> dict[str, Any]:
         "views": [_tab(board, tab) for tab in board.tabs],
         "tasks": TASK_NAMES,
         "inconsistencies": INCONSISTENCIES if published else (),
+        "sources": list(dict.fromkeys(entry.source for entry in elsewhere_entries())) if published else [],
+        "unchecked": UNCHECKED,
         "paper": PAPER,
         "paper_link": PAPER_LINK,
     }
@@ -71,7 +74,9 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         "key": tab.key,
         "title": tab.title,
         "videos": tab.videos,
-        "explanation": _EXPLANATIONS[tab.condition]
+        "explanation": (
+            ELSEWHERE[tab.condition].words if tab.condition in ELSEWHERE else _EXPLANATIONS[tab.condition]
+        )
         + ("" if tab.others else " No entry was measured on it yet."),
         "ranked": ranked,
         "has_published": any(row.kind == "published" for row in tab.rows),
@@ -90,6 +95,7 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         ],
         "intervals_note": (_INTERVALS_NOTE if ranked else _MEANS_NOTE) + more,
         "rows": [_table_row(row, board) for row in tab.rows],
+        "aggregated": tab.condition not in ELSEWHERE,
         "table_note": _table_note(tab),
         "task_plots": [{"name": task, "plot": task_chart(task, panels, tab.beside)} for task in TASK_NAMES],
         "tasks_note": _tasks_note(panels)

@@ -1,7 +1,8 @@
 """One entry under one condition, as the leaderboard shows it.
 
 - `MeasuredEntry`: a results file with its scores; `measured_row` computes its row.
-- `Row`: what a table shows of an entry; `published_row` makes one of a column of the paper.
+- `Row`: what a table shows of an entry; `published_row` makes one of a column of the paper, `elsewhere_row` one of what
+  others report.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Literal
 import numpy as np
 
 from ..evaluation.conditions import ACTION_REPEAT, TASK_NAMES, Condition
+from ..evaluation.elsewhere import ElsewhereEntry
 from ..evaluation.published import PublishedEntry
-from ..evaluation.records import REFERENCES, Results
+from ..evaluation.records import REFERENCES, Results, Run, VideoSet
 from ..evaluation.references import (
     PROTOCOL_PACE,
     Pace,
@@ -86,8 +88,11 @@ class MeasuredEntry:
 
     @cached_property
     def video_gap(self) -> Estimate | None:
-        """Interquartile mean on training minus on test videos; `None` for the references."""
-        return None if self.is_reference else self._pair("natural-train", "natural-test", difference)
+        """Interquartile mean on training minus on test videos; `None` for the references and after other videos."""
+        others = any(_other_set(run, self.results.video_set) for run in self.results.runs)
+        return (
+            None if self.is_reference or others else self._pair("natural-train", "natural-test", difference)
+        )
 
     @cached_property
     def robustness(self) -> Estimate | None:
@@ -117,9 +122,28 @@ class MeasuredEntry:
             remarks.append("trained on standard")
         if condition == "standard" and any(run.trained_on == "natural" for run in runs):
             remarks.append("trained on natural")
+        remarks += self._training_remarks(condition)
         if self.results.protocol.seed:
             remarks.append(f"evaluation seed {self.results.protocol.seed}")
         return tuple(remarks)
+
+    def _training_remarks(self, condition: Condition) -> list[str]:
+        """What was different in training, in front of video."""
+        runs = [run for run in self.results.runs if condition in run.conditions]
+        sets = {s.name for run in runs if (s := _other_set(run, self.results.video_set)) is not None}
+        videos = {run.num_videos for run in runs if run.num_videos is not None}
+        strengths = {run.strength for run in runs if run.strength is not None}
+        return [
+            *(f"trained on {name}" for name in sorted(sets)),
+            *(f"trained on {count} video{'s' * (count > 1)}" for count in sorted(videos)),
+            *(f"trained at strength {strength:g}" for strength in sorted(strengths)),
+        ]
+
+
+def _other_set(run: Run, video_set: VideoSet | None) -> VideoSet | None:
+    """The set that a run was trained on, where that is known and another than it is evaluated on."""
+    same = run.trained_set is None or video_set is None or run.trained_set == video_set
+    return None if same else run.trained_set
 
 
 BADGES = {"zero": "blind baseline", "random": "blind baseline"}
@@ -222,6 +246,22 @@ def published_row(entry: PublishedEntry) -> Row:
         units="3 training seeds, spread unpublished",
         training_steps=entry.training_steps,
         source=entry.source,
+    )
+
+
+def elsewhere_row(entry: ElsewhereEntry) -> Row:
+    """The row of an entry from elsewhere: means, and intervals where its source has the training seeds apart."""
+    estimates = task_estimates(list(entry.returns.values()))
+    seeds = max(map(len, entry.returns.values()))
+    return Row(
+        name=entry.name,
+        kind="published",
+        tasks=dict(zip(entry.returns, estimates, strict=True)),
+        summary=None,
+        units=f"{seeds} training seeds" if seeds > 1 else "spread not at hand",
+        training_steps=entry.training_steps,
+        source=f"{entry.source.name} ({entry.source.terms})",
+        remarks=("checked second-hand",) if entry.second_hand else (),
     )
 
 

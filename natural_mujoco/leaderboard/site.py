@@ -23,6 +23,7 @@ from ..evaluation.records import Results
 from ..evaluation.statistics import Estimate
 from ..version import __version__
 from .board import make_board
+from .difficulty_page import difficulty_page
 from .entry_charts import short_steps
 from .entry_page import entry_page
 from .learning_page import learning_page
@@ -56,6 +57,7 @@ def build_site(
     pages: dict[str, bytes] = {
         "index.html": render("index.html", overview_page(board)),
         "cost.html": render("cost.html", learning_page(board)),
+        "difficulty.html": render("difficulty.html", difficulty_page(board)),
     }
     copies: dict[str, Path] = {}
     for entry in (*board.entries, *board.references):

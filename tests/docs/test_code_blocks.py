@@ -134,12 +134,14 @@ def understand(words: list[str]) -> None:
         targets = re.search(r"^\.PHONY:(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert targets
         assert {word for word in arguments if "=" not in word} <= set(targets[1].split()), words
-    elif words[:2] == ["pip", "install"] and "-e" not in words and not arguments[1].startswith("."):
-        for word in arguments[1:]:
-            assert word in (ROOT / "pyproject.toml").read_text(), f"{words}: nothing here knows {word}"
     elif words[:2] == ["pip", "install"]:
-        for extra in re.findall(r"\w+", words[-1].partition("[")[2]):
-            assert re.search(rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE), words
+        known = (ROOT / "pyproject.toml").read_text()
+        package, _, extras = words[-1].partition("[")
+        assert package in (".", "natural-mujoco") or package in known, (
+            f"{words}: nothing here knows {package}"
+        )
+        for extra in re.findall(r"\w+", extras):
+            assert re.search(rf"^{extra} = \[", known, re.MULTILINE), words
     elif program == "natural-mujoco":
         expect_parsed(lambda: main(arguments), words)
     elif program == "python":

@@ -134,6 +134,9 @@ def test_tabs_obey_the_arrow_keys_and_the_address(page: WebDriver, site: Path) -
 
     assert chosen()[0].startswith("Natural, test videos, embedded")
     page.find_element(By.CSS_SELECTOR, '[role=tab][aria-selected="true"]').send_keys(Keys.END)
+    assert chosen()[0].startswith("Elsewhere: standard pixels")
+    for _ in range(3):
+        page.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
     assert chosen()[0].startswith("Natural, as published")
     assert names(page)[:3] == ["CVRL", "Dreamer", "SAC"]
     assert "Elsewhere" not in names(page)

@@ -180,7 +180,7 @@ def test_every_cost_on_the_page_is_that_of_the_committed_records(tmp_path: Path)
             hours = [
                 curve["cost"]["hours"][-1] * curve["cost"]["cores"]
                 for curve in data["curves"]
-                if curve["condition"] == condition and curve["cost"] and curve["cost"]["device"] == "cpu"
+                if curve["condition"] == condition and (curve.get("cost") or {}).get("device") == "cpu"
             ]
             if row["efficiency"].run_core_hours is not None:
                 assert row["efficiency"].run_core_hours == pytest.approx(sum(hours) / len(hours))
