@@ -21,7 +21,7 @@ from gymnasium.vector.utils import batch_space
 
 from ..arguments import parse_actions, parse_seeds, seconds, whole_number
 from ..backgrounds.library import open_videos
-from ..environment import EPISODE_CONTROL_STEPS, MAX_SIZE, NaturalMujocoEnv
+from ..environment import NaturalMujocoEnv
 from ..errors import (
     ClosedEnvironmentError,
     InvalidArgument,
@@ -31,6 +31,7 @@ from ..errors import (
 )
 from ..processes import ChildProcess, usable_cores
 from ..rendering.gl import choose_backend
+from ..settings import EPISODE_CONTROL_STEPS, MAX_SIZE
 from .shared_block import RUNNING, UNBEGUN, SharedBlock
 from .team import Team
 
