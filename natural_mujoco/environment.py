@@ -301,7 +301,7 @@ def spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np.
 
 
 def parse_reset_options(options: dict[str, Any], natural: bool) -> dict[str, Any]:
-    """`reset`'s options, which pin `video` and `frame` of a natural environment. Raises `InvalidArgument` for others."""
+    """`reset`'s options: `video` and `frame`, which natural environments take. Raises `InvalidArgument` for others."""
     valid = ("video", "frame") if natural else ()
     for key in options:
         if key not in valid:

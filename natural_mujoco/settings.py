@@ -1,11 +1,13 @@
 """What an id and its keyword arguments mean, checked once: for one environment, for many, and for those on a GPU.
 
 - `Settings`: the checked arguments; `Settings.check` makes them of what a user passed.
+- `KEYWORDS`: their names.
 - `EPISODE_CONTROL_STEPS`: how long an episode is.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -97,6 +99,10 @@ class Settings:
             render_mode,
             render_size,
         )
+
+
+KEYWORDS = tuple(name for name in inspect.signature(Settings.check).parameters if name not in ("task", "natural"))
+"""What can be passed beside an id, which says the other two."""
 
 
 def _one_of(name: str, value: Word | None, valid: tuple[Word, ...]) -> Word:

@@ -1,16 +1,17 @@
-"""Thousands of environments at once on a GPU, by MuJoCo Warp: observations, rewards and flags are tensors that never leave it.
+"""Thousands of environments at once on a GPU, by MuJoCo Warp: observations, rewards and flags are tensors there.
 
 - `make`: the environment.
 - `to_numpy`: the same with NumPy arrays, as other vector environments give them.
 
-Needs the extra `gpu`. Whatever else this package does works without it: nothing here is imported before it is asked for.
+Needs the extra `gpu`. Everything else works without it: torch and Warp are imported when `make` is called.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..settings import Settings
+from ..errors import unknown
+from ..settings import KEYWORDS, Settings
 
 if TYPE_CHECKING:
     from .arrays import NumpyVectorEnv
@@ -32,9 +33,9 @@ def make(
 
     Physics, rewards, seeds, videos and the meaning of every keyword argument are those of
     `gymnasium.make_vec(id, num_envs)`: the same seeds begin in the same states, before the same clips and frames. What
-    differs: numbers are 32-bit, so that trajectories drift apart as they do between machines; pictures are ray-traced and
-    a few grey levels from OpenGL's; a world whose physics diverge does not raise, it is put back to where it was before the
-    step, with reward 0, `truncated` and `infos["diverged"]`, and begins anew.
+    differs: numbers are 32-bit, so that trajectories drift apart as they do between machines; pictures are ray-traced
+    and a few grey levels from OpenGL's; a world whose physics diverge does not raise, it is put back to where it was
+    before the step, with reward 0, `truncated` and `infos["diverged"]`, and begins anew.
 
     >>> from natural_mujoco import batched
     >>> envs = batched.make("walker-walk", num_envs=4, device="cpu", videos="embedded")
@@ -56,10 +57,11 @@ def make(
             environments do not fit into its memory.
         VideoSetError: the videos cannot be used as they are.
     """
-    from ..errors import unknown
-
     if variant not in ("natural", "standard"):
         raise unknown("variant", variant, ("natural", "standard"))
+    for name in env_kwargs:
+        if name not in KEYWORDS:
+            raise unknown("keyword argument", name, KEYWORDS)
     settings = Settings.check(task, variant == "natural", **env_kwargs)
     from .requirements import require
 

@@ -34,8 +34,8 @@ class Clips:
                 self._frames[first : first + len(frames)] = torch.from_numpy(np.array(frames))
         except (RuntimeError, MemoryError) as error:
             raise BatchedError(
-                f"The {playback.split} clips of {playback.library.name!r} take {size / 2**30:.1f} GiB, which {device} does "
-                "not have. Choose a smaller set, such as 'embedded' or 'ilsvrc-vid-mini'."
+                f"The {playback.split} clips of {playback.library.name!r} take {size / 2**30:.1f} GiB, which {device} "
+                "does not have. Choose a smaller set, such as 'embedded' or 'ilsvrc-vid-mini'."
             ) from error
         self._first = torch.from_numpy(starts[:-1]).to(device)  # [clips]
         self._length = torch.from_numpy(lengths).to(device)  # [clips]

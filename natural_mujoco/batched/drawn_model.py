@@ -35,6 +35,8 @@ class DrawnModel:
     model: Any
     geoms: list[int]
     """Where the physics' geoms are."""
+    scenery: list[int]
+    """Which of the physics' geoms are scenery."""
     sites: dict[int, int]
     """Where the physics' visible sites are: `{site: geom}`."""
     strings: dict[int, list[int]]
@@ -94,6 +96,7 @@ def _draw_everything(specification: Any, physics: Any, task: Task, whole: bool) 
     return DrawnModel(
         drawn,
         geoms,
+        [k for k in range(physics.ngeom) if physics.geom(k).name in task.scenery],
         {site: named[name] for site, name in sites.items()},
         {tendon: [named[name] for name in names] for tendon, names in strings.items()},
     )

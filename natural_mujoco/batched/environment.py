@@ -21,7 +21,14 @@ from ..arguments import parse_actions, parse_seeds, whole_number
 from ..backgrounds.library import open_videos
 from ..backgrounds.playback import Playback, Turn
 from ..environment import parse_reset_options, spawn_streams
-from ..errors import BatchedError, ClosedEnvironmentError, InvalidAction, InvalidArgument, ResetNeeded, unknown
+from ..errors import (
+    BatchedError,
+    ClosedEnvironmentError,
+    InvalidAction,
+    InvalidArgument,
+    ResetNeeded,
+    unknown,
+)
 from ..settings import EPISODE_CONTROL_STEPS, Settings
 from .clips import Clips
 from .drawn_model import load_task
@@ -33,7 +40,7 @@ from .starts import Starts
 
 
 class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
-    """`num_envs` environments of one id on one device. Make it with `natural_mujoco.batched.make`, which describes it."""
+    """`num_envs` environments of one id on one device: what `natural_mujoco.batched.make` makes and describes."""
 
     def __init__(
         self,
@@ -51,8 +58,8 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
             raise unknown("autoreset_mode", autoreset_mode, valid) from None
         if settings.render_mode is not None:
             raise InvalidArgument(
-                f"render_mode={settings.render_mode!r} means nothing here: observations are tensors on the device. To look "
-                f"at an episode, play it in gymnasium.make({settings.task.natural_id!r}, render_mode='rgb_array')."
+                f"render_mode={settings.render_mode!r} means nothing here: observations are tensors on the device. To "
+                f"look at an episode, play it in gymnasium.make({settings.task.natural_id!r}, render_mode='rgb_array')."
             )
         self.device: torch.device = require(device)
         self._clips: Clips | None = None
@@ -68,8 +75,8 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
             self._renderer = Renderer(self.simulation, drawn, settings)
         except (RuntimeError, MemoryError) as error:
             raise BatchedError(
-                f"{self.num_envs} environments do not fit into the memory of {self.device} ({_first_line(error)}). Make "
-                "fewer; `python -m benchmarks.batched` shows how many this machine takes."
+                f"{self.num_envs} environments do not fit into the memory of {self.device} ({_first_line(error)}). "
+                "Make fewer; `python -m benchmarks.batched` shows how many this machine takes."
             ) from error
         self._converted = converted
         self._starts = Starts(converted, self.num_envs, self.device)
@@ -123,10 +130,10 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Steps all environments with `actions` (`float32[n, a]`, a tensor or an array).
 
-        Returns tensors on the device: observations `uint8[n, size, size, 3]`, rewards `float32[n]`, terminated and truncated
-        `bool[n]`, and infos. With `NEXT_STEP`, an environment that ended in the last step is reset instead, with reward 0.
-        With `SAME_STEP` it is reset at once; `infos["final_obs"]` and `infos["final_info"]` hold how it ended, in the rows
-        of `infos["_final_obs"]`.
+        Returns tensors on the device: observations `uint8[n, size, size, 3]`, rewards `float32[n]`, terminated and
+        truncated `bool[n]`, and infos. With `NEXT_STEP`, an environment that ended in the last step is reset instead,
+        with reward 0. With `SAME_STEP` it is reset at once; `infos["final_obs"]` and `infos["final_info"]` hold how it
+        ended, in the rows of `infos["_final_obs"]`.
         """
         self._require_open()
         control = self._parse_actions(actions)
@@ -140,20 +147,25 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         truncated = self._on_device(self._over)
         observations, infos = self._draw(), self._infos(diverged)
         if self.autoreset_mode is AutoresetMode.SAME_STEP and self._over.any():
-            final = {"final_obs": observations, "_final_obs": truncated, "final_info": infos, "_final_info": truncated}
+            final = {
+                "final_obs": observations,
+                "_final_obs": truncated,
+                "final_info": infos,
+                "_final_info": truncated,
+            }
             self._begin(np.flatnonzero(self._over), [None] * self.num_envs, {})
             observations, infos = self._draw(), self._infos(diverged) | final
         self._starts.draw_ahead(self._draws_ahead)
         return observations, rewards, torch.zeros_like(truncated), truncated, infos
 
     def state_observation(self) -> Tensor:
-        """dm_control's observation of the physical state, its parts joined in its order: `float32[n, d]`; what experts read."""
+        """dm_control's observation of the physical state, its parts joined, as experts read it: `float32[n, d]`."""
         self._require_open()
         return self._measures.observation(self.simulation.state())
 
     @property
     def matte(self) -> Tensor:
-        """Coverage of the foreground in the last observations: `uint8[n, size, size]`; 255 all over a full render."""
+        """Coverage of the foreground in the last observations: `uint8[n, size, size]`."""
         self._require_open()
         return self._renderer.matte()
 
@@ -176,7 +188,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         before = simulation.snapshot()
         for k in range(int(left.max())):
             moving = self._on_device(left > k)
-            # All worlds step. Those whose episode ends within the repeat are put back; those resetting begin anew anyway.
+            # All worlds step: those whose episode ends within the repeat are put back, and those resetting begin anew.
             resting = (left <= k) & ~resetting
             kept = simulation.snapshot() if resting.any() else None
             simulation.step(control)
@@ -190,9 +202,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         simulation.restore(bad, before)
         return rewards.masked_fill(bad, 0.0), bad.cpu().numpy()
 
-    def _begin(
-        self, rows: np.ndarray[Any, Any], seeds: Sequence[int | None], pinned: dict[str, Any]
-    ) -> None:
+    def _begin(self, rows: np.ndarray[Any, Any], seeds: Sequence[int | None], pinned: dict[str, Any]) -> None:
         """Begins the episodes of `rows`, seeded as single environments are. Raises before any of them begins."""
         streams: dict[int, tuple[np.random.Generator, int | None]] = {}
         turns: list[Turn] = []
@@ -236,7 +246,9 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         """Which rows this step begins anew: `bool[n]`. Raises `ResetNeeded` where that is not for a step to do."""
         if not self._begun.all():
             rows = np.flatnonzero(~self._begun).tolist()
-            raise ResetNeeded(f"Sub-environments {rows} have not begun an episode. Call reset() before step().")
+            raise ResetNeeded(
+                f"Sub-environments {rows} have not begun an episode. Call reset() before step()."
+            )
         if self._over.any() and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded(
                 f"The episodes of sub-environments {np.flatnonzero(self._over).tolist()} are over. Reset them with "
@@ -262,8 +274,8 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
             actions = torch.from_numpy(parsed)
         elif actions.shape != self._actions_shape or actions.is_complex():
             raise InvalidAction(
-                f"actions have shape {tuple(actions.shape)} and dtype {actions.dtype}; this environment takes numbers of "
-                f"shape {self._actions_shape}."
+                f"actions have shape {tuple(actions.shape)} and dtype {actions.dtype}; this environment takes numbers "
+                f"of shape {self._actions_shape}."
             )
         control: Tensor = actions.detach().to(self.device, torch.float32).clamp(-1, 1)
         if control.isnan().any():

@@ -13,8 +13,9 @@ from torch import Tensor
 def hang(start: Tensor, end: Tensor, length: float, segments: int) -> Tensor:
     """`segments` + 1 points along strings of `length` metres: `[N, segments + 1, 3]`.
 
-    A string hangs in a catenary between `start` and `end` (`[N, 3]`), gravity along -z; its points are at equal distances
-    across, so that there are many where it bends. Where the ends are farther apart than `length`, it is straight.
+    A string hangs in a catenary between `start` and `end` (`[N, 3]`), gravity along -z; its points are at equal
+    distances across, so that there are many where it bends. Where the ends are farther apart than `length`, it is
+    straight.
     """
     out = start.dtype
     start, end = start.double(), end.double()
@@ -26,7 +27,9 @@ def hang(start: Tensor, end: Tensor, length: float, segments: int) -> Tensor:
     across = span.norm(dim=1).clamp(min=1e-3 * length)  # points above one another: as if a hair apart
     # sinh(u) / u = √(length² - rise²) / across gives u, and with it the catenary's parameter.
     ratio = ((length**2 - rise**2).clamp(min=1e-12).sqrt() / across).clamp(min=1 + 1e-9)
-    u = torch.where(ratio < 3, (6 * (ratio - 1)).sqrt(), (2 * ratio).log() + (2 * ratio).log().log().clamp(min=0))
+    u = torch.where(
+        ratio < 3, (6 * (ratio - 1)).sqrt(), (2 * ratio).log() + (2 * ratio).log().log().clamp(min=0)
+    )
     for _ in range(8):  # Newton's, on the logarithm
         value = u.sinh().log() - u.log() - ratio.log()
         u = (u - value / (1 / u.tanh() - 1 / u)).clamp(min=1e-6)

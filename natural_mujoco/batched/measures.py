@@ -142,7 +142,7 @@ class BallInCup:
         self.room = [float(r) for r in room]
 
     def reward(self, state: State) -> Tensor:
-        offset = (state.site_xpos[:, self.target] - state.xpos[:, self.ball]).abs()  # [N, 3]
+        offset: Tensor = (state.site_xpos[:, self.target] - state.xpos[:, self.ball]).abs()  # [N, 3]
         inside = (offset[:, 0] < self.room[0]) & (offset[:, 2] < self.room[1])
         return inside.to(state.qpos.dtype)
 
@@ -159,10 +159,12 @@ class Reacher:
         self.reach = 0.05 + float(model.geom("finger").size[0])
 
     def _to_target(self, state: State) -> Tensor:
-        return state.geom_xpos[:, self.target, :2] - state.geom_xpos[:, self.finger, :2]  # [N, 2]
+        to_target: Tensor = state.geom_xpos[:, self.target, :2] - state.geom_xpos[:, self.finger, :2]
+        return to_target  # [N, 2]
 
     def reward(self, state: State) -> Tensor:
-        return (self._to_target(state).norm(dim=1) <= self.reach).to(state.qpos.dtype)
+        distance = torch.linalg.vector_norm(self._to_target(state), dim=1)  # [N]
+        return (distance <= self.reach).to(state.qpos.dtype)
 
     def observation(self, state: State) -> Tensor:
         return torch.cat([state.qpos, self._to_target(state), state.qvel], 1)

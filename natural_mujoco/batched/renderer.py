@@ -2,8 +2,8 @@
 
 - `Renderer`: draws the present state of a `Simulation`.
 
-A ray that misses everything leaves alpha 0 and black, so that the mean over a pixel's samples is its colour multiplied by
-its coverage, and the blend is that of `rendering/matting.py`.
+A ray that misses everything leaves alpha 0 and black, so that the mean over a pixel's samples is its colour multiplied
+by its coverage, and the blend is that of `rendering/matting.py`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor
 
 from ..rendering.matting import RED_THRESHOLD
 from ..settings import Settings
+from .composite import PAPER, SEMANTIC, WHOLE, composite
 from .drawn_model import STRING_SEGMENTS, DrawnModel
 from .hanging_string import hang, segment_poses
 from .simulation import Simulation, on_stream
 
-WHOLE, SEMANTIC, PAPER = 0, 1, 2
 WHOLE_SAMPLES = 2
 """Samples a pixel in each direction of a full render."""
 
@@ -48,7 +48,7 @@ class Renderer:
                 cam_active=[settings.task.camera_id],
                 render_rgb=True,
                 render_depth=False,
-                render_seg=False,
+                render_seg=whole,
                 use_textures=whole,
                 render_skybox=whole,
                 use_shadows=whole and settings.rendering == "reference",
@@ -69,10 +69,14 @@ class Renderer:
         self._geom_rgba: Tensor = warp.to_torch(self._model.geom_rgba)
         self._strings = [_String(model, tendon, numbers) for tendon, numbers in drawn.strings.items()]
         self._matte: Tensor = torch.zeros((n, size, size), dtype=torch.uint8, device=simulation.device)
+        scenery = {drawn.geoms[k] for k in drawn.scenery}
+        foreground = [k not in scenery for k in range(model.ngeom)]
+        with on_stream(simulation.device):
+            self._foreground = warp.array(foreground, dtype=bool)
         self._no_video = torch.zeros((n, 1, 1, 3), dtype=torch.uint8, device=simulation.device)
 
     def draw(self, video: Tensor | None) -> Tensor:
-        """The present states, over `video` (`uint8[N, size, size, 3]`) on natural ids: `uint8[N, size, size, 3]`, new."""
+        """The present states, over `video` on natural ids, both `uint8[N, size, size, 3]`; a new tensor."""
         self._place()
         simulation = self._simulation
         image = torch.empty(
@@ -84,10 +88,12 @@ class Renderer:
             mujoco_warp.refit_bvh(self._model, self._data, self._context)
             mujoco_warp.render(self._model, self._data, self._context)
             warp.launch(
-                _composite,
+                composite,
                 dim=tuple(image.shape[:3]),
                 inputs=[
                     self._context.rgb_data,
+                    self._context.seg_data,
+                    self._foreground,
                     warp.from_torch(behind),
                     self._samples,
                     self._mode,
@@ -98,7 +104,7 @@ class Renderer:
         return image
 
     def matte(self) -> Tensor:
-        """Coverage of the foreground in what was drawn last: `uint8[N, size, size]`, new; 255 all over a full render."""
+        """Coverage of the foreground in what was drawn last: `uint8[N, size, size]`, a new tensor."""
         return self._matte.clone()
 
     def _place(self) -> None:
@@ -135,52 +141,3 @@ class _String:
         mix = float(model.tendon_solimp_lim[tendon, 1]) if self.length else 0.0
         taut = mix * torch.tensor(model.vis.rgba.constraint) + (1 - mix) * slack
         self.colours = torch.stack([slack, taut]).float()  # [2, 4]
-
-
-@warp.kernel(enable_backward=False)  # type: ignore[untyped-decorator]
-def _composite(
-    packed: warp.array2d(dtype=warp.uint32),  # type: ignore[valid-type]  # [N, (size · samples)²], ARGB
-    video: warp.array4d(dtype=warp.uint8),  # type: ignore[valid-type]  # [N, size, size, 3], RGB
-    samples: int,
-    mode: int,
-    red_threshold: int,
-    image: warp.array4d(dtype=warp.uint8),  # type: ignore[valid-type]  # [N, size, size, 3], RGB
-    matte: warp.array3d(dtype=warp.uint8),  # type: ignore[valid-type]  # [N, size, size]
-) -> None:
-    """A pixel: the mean of its samples, over the video as far as they leave it visible."""
-    world, row, column = warp.tid()
-    width = image.shape[2] * samples
-    red = int(0)
-    green = int(0)
-    blue = int(0)
-    covered = int(0)
-    for y in range(samples):
-        for x in range(samples):
-            sample = packed[world, (row * samples + y) * width + column * samples + x]
-            red += int((sample >> warp.uint32(16)) & warp.uint32(255))
-            green += int((sample >> warp.uint32(8)) & warp.uint32(255))
-            blue += int(sample & warp.uint32(255))
-            covered += int(sample >> warp.uint32(24))
-    number = samples * samples
-    half = number // 2
-    r = (red + half) // number
-    g = (green + half) // number
-    b = (blue + half) // number
-    a = (covered + half) // number
-    if mode == 2:
-        if r > red_threshold:
-            a = int(255)
-        else:
-            r = int(0)
-            g = int(0)
-            b = int(0)
-            a = int(0)
-    if mode != 0:
-        uncovered = 255 - a
-        r += (int(video[world, row, column, 0]) * uncovered + 127) // 255
-        g += (int(video[world, row, column, 1]) * uncovered + 127) // 255
-        b += (int(video[world, row, column, 2]) * uncovered + 127) // 255
-    image[world, row, column, 0] = warp.uint8(warp.min(r, 255))
-    image[world, row, column, 1] = warp.uint8(warp.min(g, 255))
-    image[world, row, column, 2] = warp.uint8(warp.min(b, 255))
-    matte[world, row, column] = warp.uint8(a)

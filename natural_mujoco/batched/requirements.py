@@ -18,7 +18,7 @@ PACKAGES = ("torch", "warp-lang", "mujoco-warp")
 def require(device: Any = "cuda") -> Any:
     """The `torch.device` called `device`, on which torch and Warp both work.
 
-    Raises `InvalidArgument` for what is no device, `BatchedError` where the packages are missing or do not fit together, or
+    Raises `InvalidArgument` for what is no device, `BatchedError` where packages are missing or do not fit together, or
     where the device cannot be used.
     """
     require_packages()
@@ -57,7 +57,8 @@ def require_packages() -> None:
     """Raises `BatchedError` unless torch, Warp, and the MuJoCo Warp that belongs to the installed MuJoCo are there."""
     missing = [package for package in PACKAGES if _version(package) is None]
     if missing:
-        raise BatchedError(f"{' and '.join(missing)} cannot be imported. {INSTALL} installs what is missing.")
+        are = "is" if len(missing) == 1 else "are"
+        raise BatchedError(f"{' and '.join(missing)} {are} not installed. {INSTALL} installs what is missing.")
     mujoco, mujoco_warp = version("mujoco"), version("mujoco-warp")
     if mujoco.split(".")[:2] != mujoco_warp.split(".")[:2]:
         raise BatchedError(
@@ -95,7 +96,7 @@ def _like(release: str) -> str:
 def _why_not(torch: Any) -> str:
     if torch.version.cuda is None:
         return f"PyTorch {torch.__version__} is built without CUDA"
-    return f"PyTorch {torch.__version__} is built for CUDA {torch.version.cuda}; is the NVIDIA driver there and new enough?"
+    return f"PyTorch {torch.__version__} needs an NVIDIA driver for CUDA {torch.version.cuda} or newer"
 
 
 def _toolkit(warp: Any) -> str:

@@ -42,9 +42,9 @@ class Start(NamedTuple):
 class Simulation:
     """`num_envs` worlds of `model` (a `mujoco.MjModel`), `substeps` physics steps in a control step.
 
-    A control step is dm_control's: positions and velocities are those after it, contact forces and accelerations those of
-    the last physics step. Tensors share memory with Warp's arrays: they show the present state, and writing to them
-    changes it.
+    A control step is dm_control's: positions and velocities are those after it, contact forces and accelerations
+    those of the last physics step. Tensors share memory with Warp's arrays: they show the present state, and writing
+    to them changes it.
     """
 
     def __init__(self, model: Any, num_envs: int, substeps: int, device: torch.device) -> None:
@@ -52,9 +52,7 @@ class Simulation:
         self._runge_kutta = model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
         with on_stream(device):
             self.model = mujoco_warp.put_model(model, batch_sizes={"geom_pos": num_envs})
-            self.data = mujoco_warp.make_data(
-                model, nworld=num_envs, nconmax=CONTACTS, njmax=CONSTRAINTS
-            )
+            self.data = mujoco_warp.make_data(model, nworld=num_envs, nconmax=CONTACTS, njmax=CONSTRAINTS)
         tensor = warp.to_torch
         data = self.data
         self.qpos, self.qvel, self.act, self.ctrl = map(tensor, (data.qpos, data.qvel, data.act, data.ctrl))
@@ -69,7 +67,10 @@ class Simulation:
 
     def state(self) -> State:
         """The present state; its tensors change with it."""
-        return State(self.qpos, self.qvel, self.act, self.ctrl, *self._poses, self.sensordata)
+        xpos, xmat, geom_xpos, site_xpos = self._poses
+        return State(
+            self.qpos, self.qvel, self.act, self.ctrl, xpos, xmat, geom_xpos, site_xpos, self.sensordata
+        )
 
     def begin(self, rows: Tensor, start: Start) -> None:
         """Puts the worlds `rows` (`int64[k]`) into the states of `start`, whose tensors have k rows."""

@@ -17,8 +17,8 @@ from .simulation import Start
 class Starts:
     """The next episodes of `num_envs` worlds, whose streams are those of single environments with the same seeds.
 
-    dm_control runs on the processor, for one world after the other, and takes from a quarter of a millisecond (pendulum)
-    to some milliseconds (cheetah, quadruped): `draw_ahead` does some of it while the device is busy.
+    dm_control runs on the processor, for one world after the other, and takes from a quarter of a millisecond
+    (pendulum) to some milliseconds (cheetah, quadruped): `draw_ahead` does some of it while the device is busy.
     """
 
     def __init__(self, converted: ConvertedTask, num_envs: int, device: torch.device) -> None:
@@ -34,7 +34,7 @@ class Starts:
 
     def take(self, rows: list[int]) -> Start:
         """The states in which the next episodes of `rows` begin, on the device, a row each."""
-        states = [self._drawn.pop(row, None) or self._draw(row) for row in rows]
+        states = [self._drawn.pop(row) if row in self._drawn else self._draw(row) for row in rows]
         columns = zip(*states, strict=True)
         return Start(
             *(torch.from_numpy(np.stack(column).astype(np.float32)).to(self._device) for column in columns)

@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints every finding; returns 1 where something is broken."""
     broken = False
-    for examine in (versions, opengl, physics, speed, video_sets, cache_folder):
+    for examine in (versions, opengl, physics, speed, video_sets, cache_folder, batched):
         findings = _examine(examine)
         for finding in findings:
             mark = "FAIL" if finding.broken else "ok"
@@ -147,6 +147,16 @@ def _steps_per_second(env: Any, seconds: float = 1.0) -> float:
     rate = steps / (time.perf_counter() - start)
     env.close()
     return rate
+
+
+def batched() -> list[Finding]:
+    """Whether `natural_mujoco.batched` would run, and on what. It is an extra: nothing is broken where it is not there."""
+    from ..batched.requirements import describe
+
+    try:
+        return [Finding("batched", describe())]
+    except NaturalMujocoError as error:
+        return [Finding("batched", f"not available: {error}")]
 
 
 def video_sets() -> list[Finding]:
