@@ -7,12 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo docs dist leaderboard results ladder test test-batched test-lowest lint type format bench bench-all wheel clean help
+.PHONY: demo docs dist leaderboard references results ladder test test-batched test-lowest lint type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
 	@echo "make leaderboard  build the example site from results/ and the paper's tables; writes site/"
 	@echo "make docs         build the documentation site; writes build/docs/html/"
+	@echo "make references   play what the shipped references zero and random lack, for instance a new task"
 	@echo "make results      go on with the runs of results/plan.toml (RESULTS=--status says which are missing)"
 	@echo "make ladder       what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
 	@echo "make test         the whole test suite"
@@ -46,6 +47,15 @@ demo: $(VENV)/suite.stamp
 
 leaderboard: $(VENV)/suite.stamp
 	@$(BIN)/python -m natural_mujoco leaderboard build $(wildcard results/*.json) --out site
+
+# At the protocol's action repeat under all conditions, at the others in front of test videos.
+ENTRIES := natural_mujoco/evaluation/entries
+references: $(VENV)/suite.stamp
+	@for policy in zero random; do \
+		$(BIN)/python -m natural_mujoco evaluate --policy $$policy --tasks all --videos embedded --out $(ENTRIES)/$$policy.json || exit 1; \
+		for repeat in 1 4 8; do $(BIN)/python -m natural_mujoco evaluate --policy $$policy --tasks all --videos embedded \
+			--conditions natural-test --action-repeat $$repeat --out $(ENTRIES)/$$policy-repeat-$$repeat.json || exit 1; done; \
+	done
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python -m tools.site --out build/docs

@@ -1,7 +1,7 @@
-"""The reference agents of the benchmark: CVRL, Dreamer, SAC and PPO from pixels, in PyTorch.
+"""The reference agents of the benchmark: CVRL, Dreamer, RePo, SAC, DrQ-v2, PPO and a student from pixels.
 
-- `python -m agents.cvrl`, `agents.dreamer`, `agents.sac`, `agents.ppo`: train. (From an installed wheel:
-  `natural_mujoco.agents.cvrl` and so on.)
+- `python -m agents.cvrl`, `agents.dreamer`, `agents.repo`, `agents.sac`, `agents.drqv2`, `agents.ppo`, `agents.distil`:
+  train. (From an installed wheel: `natural_mujoco.agents.cvrl` and so on.)
 - `load`: the policy of a run directory.
 - `python -m agents.probe`: what a world model knows. `agents.sweep`: many runs. `agents.open_loop`: figure 3.
 

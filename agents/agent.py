@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from natural_mujoco import InvalidArgument
@@ -79,6 +80,27 @@ class Agent(nn.Module, Generic[BatchT]):
     def autocast(self):  # type: ignore[no-untyped-def]
         """The context that forward passes run in."""
         return precision(self.precision, self.device)
+
+    @property
+    def state_size(self) -> int:
+        """How many numbers of the physical state the replay keeps beside a frame; 0 for those who see pixels alone."""
+        return 0
+
+    def overrule(
+        self,
+        actions: NDArray[np.float32],
+        states: NDArray[np.float32],
+        rows: int,
+        turns: NDArray[np.float64],
+    ) -> NDArray[np.float32]:
+        """What is done in training instead of this agent's own `actions` [N, A]; asked where there is a `state_size`.
+
+        Args:
+            states: the physical states [N, state_size] that the actions were chosen in.
+            rows: steps of each environment so far, resets too.
+            turns: [N] uniform in [0, 1), drawn anew every some steps.
+        """
+        return actions
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers for an update."""

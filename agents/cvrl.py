@@ -15,9 +15,9 @@ from .behaviour.actor_critic import actor_loss, discounts, lambda_returns, value
 from .behaviour.soft_actor_critic import SoftCritic, transitions
 from .latent_agent import LatentAgent
 from .model.networks import initialise_as_keras
+from .training.batch import Batch
 from .training.config import Ablation, CVRLConfig, ObservationModel
 from .training.optimiser import Optimiser, step_together
-from .training.replay import Batch
 
 OBSERVATION_MODEL: dict[Ablation, ObservationModel] = {"generative": "generative", "reward-only": "none"}
 
@@ -30,7 +30,7 @@ class CVRL(LatentAgent):
             config,
             action_size,
             device,
-            OBSERVATION_MODEL.get(config.ablation, "contrastive"),
+            OBSERVATION_MODEL.get(config.ablation, config.observation),
             config.contrastive,
             None if config.ablation == "no-mpc" else config.planning,
         )

@@ -12,9 +12,9 @@ import torch
 from .agent import Metrics
 from .behaviour.actor_critic import actor_loss, discounts, lambda_returns, value_loss
 from .latent_agent import LatentAgent
+from .training.batch import Batch
 from .training.config import DreamerConfig, ObservationModel
 from .training.optimiser import step_together
-from .training.replay import Batch
 
 
 class Dreamer(LatentAgent):

@@ -11,13 +11,15 @@ from torch import Tensor
 from .agent import Agent, Memory, Metrics
 from .behaviour.actor_critic import Actor, Imagination, ReturnRange, imagine
 from .behaviour.planning import Planner, planned_in
+from .model.augmentation import augmented
 from .model.distributions import Generators, standard_normal
 from .model.networks import MLP, initialise_as_keras
 from .model.rssm import Latent
 from .model.world_model import ModelLoss, WorldModel
+from .training.batch import Batch
 from .training.config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
 from .training.optimiser import Optimiser, step_together
-from .training.replay import Batch, Replay
+from .training.replay import Replay
 
 
 class LatentAgent(Agent[Batch]):
@@ -66,15 +68,18 @@ class LatentAgent(Agent[Batch]):
 
     def draw(self, replay: Replay, rng: np.random.Generator) -> Batch:
         """B sequences of T steps, each within one episode."""
-        t = self.config.training
-        batch = replay.sample(t.batch_size, t.batch_length, rng, self.config.replay.edge_windows)
+        t, r = self.config.training, self.config.replay
+        batch = replay.sample(t.batch_size, t.batch_length, rng, r.edge_windows, r.windows_per_episode)
         return batch.to(self.device)
 
     def model_loss(self, batch: Batch) -> ModelLoss:
         """The world model's loss with fresh noise."""
-        return self.world_model.loss(
-            batch, self.normal(*batch.rewards.shape, self.world_model.rssm.stochastic_size)
-        )
+        noise = self.normal(*batch.rewards.shape, self.world_model.rssm.stochastic_size)
+        return self.world_model.loss(batch, noise, self.seen(batch))
+
+    def seen(self, batch: Batch) -> Tensor:
+        """The frames as the encoder is to see them in training: [B, T, height, width, C]."""
+        return augmented(batch.frames, self.config.augmentation, self.update_noise)
 
     def warm_up(self, batch: Batch) -> Metrics:
         """A step of the world model alone."""

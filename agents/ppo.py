@@ -19,10 +19,10 @@ from .behaviour.actor_critic import Policy
 from .behaviour.policy_gradient import clipped_objective, generalised_advantages
 from .model.distributions import normal_entropy, normal_log_prob
 from .model.networks import MLP, orthogonal_
-from .model.pixels import PixelEncoder
+from .model.pixels import PixelEncoder, beside
 from .stacked_agent import StackedAgent
-from .training.config import PPOConfig
 from .training.optimiser import Optimiser, step_together
+from .training.pixel_config import PPOConfig
 from .training.replay import Replay
 
 BOUND = 1 - 1e-6  # actions are taken back through the tanh, which is infinite at ±1
@@ -76,12 +76,12 @@ class PPO(StackedAgent[Rollout]):
         orthogonal_(self.mean.output.weight, gain=0.01)
         orthogonal_(self.value.output.weight, gain=1.0)
 
-    def policy(self, stacks: Tensor) -> Policy:
-        return self._judge(stacks)[0]
+    def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
+        return self._judge(beside(stacks))[0].action(noise)
 
     def _judge(self, stacks: Tensor) -> tuple[Policy, Tensor]:
-        """What to do at stacks of frames [B, stack, …], and what they are worth in normalised returns [B]."""
-        features = self.encoder(stacks)
+        """What to do at stacks [B, height, width, stack·C], and what they are worth in normalised returns [B]."""
+        features = self.encoder.read(stacks)
         mean = self.mean(features)
         return Policy(mean, self.log_std.exp().expand_as(mean)), self.value(features).squeeze(-1)
 
@@ -109,14 +109,15 @@ class PPO(StackedAgent[Rollout]):
     def update(self, batch: Rollout) -> Metrics:
         """Some epochs over one rollout. N environments, T steps, B of them in a minibatch."""
         c = self.config
-        frames = batch.frames.flatten(0, 1)  # [N·K, height, width, C]
+        # Every stack is read once an epoch, and once before.
+        stacks = self._lay_out(batch)  # [N, T + 1, height, width, stack·C]
         raw = torch.atanh(batch.actions.clamp(-BOUND, BOUND))  # [N, T, A], before the tanh
         learning_rate = self._anneal()
         self.rows_learned += batch.rewards.shape[1]
         self.rollouts += 1
 
         # The policy that acted and the values of all states, before anything moves.
-        policy, normalised = self._judge_all(frames, batch.stacks)
+        policy, normalised = self._judge_all(stacks)
         log_prob = normal_log_prob(raw, policy.mean[:, :-1], policy.std[:, :-1]).sum(-1)  # [N, T]
         values = normalised * self.return_std + self.return_mean  # [N, T + 1]
         advantages = generalised_advantages(
@@ -127,14 +128,17 @@ class PPO(StackedAgent[Rollout]):
         self._follow_returns(returns.flatten()[taken])
         targets = (returns - self.return_mean) / self.return_std
 
-        flat = [x.flatten(0, 1) for x in (batch.stacks[:, :-1], raw, log_prob, advantages, targets)]
+        flat = [x.flatten(0, 1) for x in (raw, log_prob, advantages, targets)]
+        # Where they lie among the N·(T + 1) states.
+        place = torch.arange(values.numel(), device=self.device).view_as(values)[:, :-1].flatten()
+        seen = stacks.flatten(0, 1)
         totals: list[Tensor] = []
         for _ in range(c.epochs):
             order = taken[torch.randperm(len(taken), generator=self.update_noise, device=self.device)]
             for chosen in order.tensor_split(max(1, round(len(order) / c.minibatch))):
-                stacks, raw_action, old, advantage, target = (x[chosen] for x in flat)
+                raw_action, old, advantage, target = (x[chosen] for x in flat)
                 with self.autocast():
-                    now, value = self._judge(frames[stacks])
+                    now, value = self._judge(seen[place[chosen]])
                 new = normal_log_prob(raw_action, now.mean, now.std).sum(-1)  # [B]
                 ratio = (new - old).exp()
                 advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-6)
@@ -160,12 +164,19 @@ class PPO(StackedAgent[Rollout]):
             "ppo/learning_rate": torch.tensor(learning_rate),
         }
 
-    def _judge_all(self, frames: Tensor, stacks: Tensor) -> tuple[Policy, Tensor]:
-        """`_judge` for stacks [N, T + 1, stack] of frames, by pieces and without a graph."""
+    def _lay_out(self, batch: Rollout) -> Tensor:
+        """The stacks that all states see, uint8 [N, T + 1, height, width, stack·C]."""
+        frames, (n, states, stack) = batch.frames.flatten(0, 1), batch.stacks.shape
+        shape = (n, states, *frames.shape[1:3], stack * frames.shape[3])
+        laid_out = torch.empty(shape, dtype=frames.dtype, device=frames.device)
+        for out, chosen in zip(laid_out, batch.stacks, strict=True):
+            out.copy_(beside(frames[chosen]))
+        return laid_out
+
+    def _judge_all(self, stacks: Tensor) -> tuple[Policy, Tensor]:
+        """`_judge` for stacks [N, T + 1, …], by pieces and without a graph."""
         with torch.no_grad(), self.autocast():
-            pieces = [
-                self._judge(frames[piece]) for piece in stacks.flatten(0, 1).split(self.config.minibatch)
-            ]
+            pieces = [self._judge(piece) for piece in stacks.flatten(0, 1).split(self.config.minibatch)]
         policies, values = zip(*pieces, strict=True)
         mean, std = (torch.cat(x).unflatten(0, stacks.shape[:2]) for x in zip(*policies, strict=True))
         return Policy(mean, std), torch.cat(values).unflatten(0, stacks.shape[:2])
@@ -181,7 +192,7 @@ class PPO(StackedAgent[Rollout]):
         c = self.config
         behind = int(self.rollouts) * c.training.train_every / c.anneal_steps
         rate = c.learning_rate * max(0.1, 1 - 0.9 * behind)
-        self.optimisers["ppo"].adam.param_groups[0]["lr"] = rate
+        self.optimisers["ppo"].learning_rate = rate
         return rate
 
 

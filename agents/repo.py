@@ -17,9 +17,9 @@ from .agent import Metrics
 from .dreamer import Dreamer
 from .model.rssm import balanced_kl
 from .model.world_model import ModelLoss
+from .training.batch import Batch
 from .training.config import RePoConfig
 from .training.optimiser import Optimiser, step_together
-from .training.replay import Batch
 
 
 class Multiplier(nn.Module):
@@ -55,7 +55,7 @@ class RePo(Dreamer):
         """The Lagrangian for a given β, with fresh noise."""
         model = self.world_model
         noise = self.normal(*batch.rewards.shape, model.rssm.stochastic_size)
-        posterior, prior, embeddings = model.infer(batch, noise)
+        posterior, prior, embeddings = model.infer(batch, noise, self.seen(batch))
         reward = model.reward_log_prob(batch, posterior.features)
         balanced, kl = balanced_kl(posterior, prior, self.bottleneck.prior_share)
         loss = self.multiplier() * balanced - model.config.reward_weight * reward

@@ -19,8 +19,8 @@ from .behaviour.actor_critic import Actor, Policy
 from .behaviour.soft_actor_critic import SoftCritic, Transitions
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
-from .training.config import PixelSACConfig
 from .training.optimiser import Optimiser, step_together
+from .training.pixel_config import PixelSACConfig
 from .training.replay import Replay
 
 
@@ -116,8 +116,9 @@ class PixelSAC(StackedAgent[StackedBatch]):
             "sac/entropy": -log_prob.detach(),
         }
 
-    def policy(self, stacks: Tensor) -> Policy:
-        return self.actor(self.encoder(stacks))
+    def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
+        policy: Policy = self.actor(self.encoder(stacks))
+        return policy.action(noise)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from .agent import Agent, BatchT, Memory
-from .behaviour.actor_critic import Policy
 from .model.distributions import Generators, standard_normal
 from .training.config import RunConfig
 
@@ -21,8 +20,11 @@ class StackedAgent(Agent[BatchT]):
         self.frame_stack, self.size = frame_stack, config.environment.size
 
     @abstractmethod
-    def policy(self, stacks: Tensor) -> Policy:
-        """What to do after stacks of frames uint8 [N, stack, height, width, C]; called under `autocast`."""
+    def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
+        """Actions [N, A] after stacks of frames uint8 [N, stack, height, width, C]; called under `autocast`.
+
+        Those to evaluate with where there is no `noise`, else with this much of it, [N, A] from N(0, I), to explore.
+        """
 
     def begin(self, num_envs: int) -> Memory:
         shape = (num_envs, self.frame_stack, self.size, self.size, 3)
@@ -34,13 +36,11 @@ class StackedAgent(Agent[BatchT]):
     def act(
         self, frames: Tensor, memory: Memory, generators: Generators, exploring: bool
     ) -> tuple[Tensor, Memory]:
-        """A sample of the policy while exploring, its mode in evaluation."""
+        """See `choose`."""
         stack = torch.cat([memory["frames"][:, 1:], frames[:, None]], 1)
         repeated = frames[:, None].expand_as(stack)
         stack = torch.where(memory["empty"].view(-1, 1, 1, 1, 1), repeated, stack)
+        noise = standard_normal(generators, len(frames), self.action_size) if exploring else None
         with torch.no_grad(), self.autocast():
-            policy = self.policy(stack)
-            action = policy.mode()
-            if exploring:
-                action, _ = policy.sample(standard_normal(generators, *action.shape))
+            action = self.choose(stack, noise)
         return action, {"frames": stack, "empty": torch.zeros_like(memory["empty"])}

@@ -16,12 +16,23 @@ from natural_mujoco import InvalidArgument
 
 from .agent import Agent
 from .cvrl import CVRL
+from .distil import Distil
 from .dreamer import Dreamer
+from .drqv2 import DrQv2
 from .ppo import PPO
 from .repo import RePo
 from .sac import PixelSAC
-from .training.config import CVRLConfig, DreamerConfig, PixelSACConfig, PPOConfig, RePoConfig, RunConfig
-from .training.presets import CVRL_PRESETS, DREAMER_PRESETS, PPO_PRESETS, REPO_PRESETS, SAC_PRESETS
+from .training.config import CVRLConfig, DreamerConfig, RePoConfig, RunConfig
+from .training.pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
+from .training.presets import (
+    CVRL_PRESETS,
+    DISTIL_PRESETS,
+    DREAMER_PRESETS,
+    DRQV2_PRESETS,
+    PPO_PRESETS,
+    REPO_PRESETS,
+    SAC_PRESETS,
+)
 
 
 class Entry(NamedTuple):
@@ -39,7 +50,9 @@ AGENTS: dict[str, Entry] = {
     "dreamer": Entry(DreamerConfig, Dreamer, DREAMER_PRESETS),
     "sac": Entry(PixelSACConfig, PixelSAC, SAC_PRESETS),
     "repo": Entry(RePoConfig, RePo, REPO_PRESETS),
+    "drqv2": Entry(DrQv2Config, DrQv2, DRQV2_PRESETS),
     "ppo": Entry(PPOConfig, PPO, PPO_PRESETS),
+    "distil": Entry(DistilConfig, Distil, DISTIL_PRESETS),
 }
 
 

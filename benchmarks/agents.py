@@ -29,8 +29,8 @@ import torch
 sys.path[0] = str(Path(__file__).parents[1])  # this folder holds a file called agents too
 
 from agents.table import make_agent  # noqa: E402
+from agents.training.batch import Batch  # noqa: E402
 from agents.training.config import CVRLConfig, DreamerConfig, TrainingConfig  # noqa: E402
-from agents.training.replay import Batch  # noqa: E402
 
 # Another public PyTorch Dreamer (RePo's), float32, the same shapes, two such cores: see docs/agents/README.md.
 PUBLIC_SECONDS = {"16x16": 1.0, "50x50": 19.6}

@@ -54,7 +54,7 @@ def training_work(folder: Path, agent: str, task: str, seed: int, rung: str, fla
     ]
     train += ["--seed", str(seed), "--threads", "1", "--preset", "laptop", "--steps", str(RUNGS[rung])]
     train += ["--training.evaluate-every", "100000", "--logdir", str(run)]
-    if agent == "ppo":  # one schedule for all rungs, or the last one would go on at another rate
+    if agent in ("ppo", "distil"):  # one schedule for all rungs, or the last one would go on at another rate
         train += ["--anneal-steps", str(max(RUNGS.values()))]
     out = folder / f"{run.name}-{rung}.json"
     evaluate = [python(), "-m", "natural_mujoco", "evaluate", "--policy", str(run), "--videos", "embedded"]

@@ -28,8 +28,9 @@ import torch
 import natural_mujoco  # noqa: F401
 from agents.fast.allocator import keep_freed_memory
 from agents.table import make_agent
+from agents.training.batch import Batch
 from agents.training.config import CVRLConfig
-from agents.training.replay import Batch, Replay
+from agents.training.replay import Replay
 from benchmarks.measuring.timing import machine, sample, spread
 
 matplotlib.use("Agg")

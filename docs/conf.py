@@ -18,8 +18,12 @@ myst_enable_extensions = ["colon_fence", "attrs_block"]
 myst_heading_anchors = 3
 exclude_patterns = ["snippets"]
 
+smartquotes = False  # messages are searched for as they are printed
+
 # Docstrings are written for people who read code: single backticks mean code.
 default_role = "code"
+# Bases of clients' classes: importing torch for their names would take longer than the rest of the build.
+autodoc_mock_imports = ["stable_baselines3"]
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"

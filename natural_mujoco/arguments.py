@@ -2,7 +2,7 @@
 
 - `parse_seed`, `parse_seeds`: seeds of one and of several environments.
 - `parse_actions`: an action, or one for each row.
-- `whole_number`, `seconds`: sizes, counts and time-outs.
+- `whole_number`, `share`, `seconds`: sizes and counts, shares of a whole, time-outs.
 
 Each raises `InvalidArgument` with the offending value for anything that cannot be meant.
 """
@@ -80,6 +80,18 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
             f"{name} is {value!r}; it must be a whole number{',' * (high is None)} {bounds}."
         )
     return int(value)
+
+
+def share(name: str, value: Any) -> float:
+    """A number from 0 to 1.
+
+    >>> share("strength", np.float32(0.5))
+    0.5
+    """
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not 0 <= value <= 1:
+        raise InvalidArgument(f"{name} is {value!r}; it must be a number from 0 to 1.")
+    return float(value)
 
 
 def seconds(name: str, value: Any) -> float | None:

@@ -18,7 +18,7 @@ from .errors import InvalidArgument, NaturalMujocoError
 from .processes import Stopped, stop_on_signals
 from .version import __version__
 
-COMMANDS = ("list", "doctor", "preview", "videos", "evaluate", "leaderboard")
+COMMANDS = ("list", "doctor", "preview", "videos", "evaluate", "episodes", "leaderboard")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

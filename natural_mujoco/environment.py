@@ -18,8 +18,7 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 
 from .arguments import parse_actions, parse_seed
-from .backgrounds.library import VideoLibrary, open_videos
-from .backgrounds.playback import Playback
+from .backgrounds.library import VideoLibrary
 from .errors import (
     ClosedEnvironmentError,
     InvalidArgument,
@@ -27,7 +26,7 @@ from .errors import (
     ResetNeeded,
     unknown,
 )
-from .options import Matte, PlaybackMode, Rendering, Split
+from .options import RENDERINGS, Matte, PlaybackMode, Rendering, Split
 from .rendering.matting import Pixels
 from .rendering.views import View, make_view
 from .settings import Settings
@@ -65,6 +64,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         split: `"train"` or `"test"` videos (natural only).
         videos: a set's name, a manifest file, a folder of videos, or `"auto"`: `ilsvrc-vid` if it is prepared on this
             machine, else `embedded` with a warning. Resolved once, here, and reported in `info` (natural only).
+        num_videos: only the first so many training videos, in the order of their ids; all by default (natural only,
+            `split="train"`).
+        strength: how much of the video there is, 0 to 1, the default (natural only). Observations are
+            (1 - strength) · the standard id's + strength · this id's, rounded: at 0 they are the standard id's bit for
+            bit, at 1 the natural one's. `rendering` holds for both, each by its own default.
         playback: `"loop"`, `"pingpong"` or `"still"` (natural only).
         matte: `"semantic"`, or `"paper"`, the released code's red > 100 on the full render (natural only).
         size: height and width of observations in pixels, 1 to 1024.
@@ -90,6 +94,8 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         *,
         split: Split | None = None,
         videos: str | os.PathLike[str] | None = None,
+        num_videos: int | None = None,
+        strength: float | None = None,
         playback: PlaybackMode | None = None,
         matte: Matte | None = None,
         size: int = 64,
@@ -103,6 +109,8 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             natural,
             split=split,
             videos=videos,
+            num_videos=num_videos,
+            strength=strength,
             playback=playback,
             matte=matte,
             size=size,
@@ -112,14 +120,12 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             render_size=render_size,
         )
         self.task, self.natural = settings.task, settings.natural
+        self.strength = settings.strength
+        """How much of the video there is."""
         self.size, self.action_repeat = settings.size, settings.action_repeat
         self.render_mode, self.render_size = settings.render_mode, settings.render_size
-
-        self.playback: Playback | None = None
+        self.playback = settings.open_playback()
         """The video behind the environment; `None` on standard ids."""
-        if self.natural:
-            library = open_videos(settings.videos)
-            self.playback = Playback(library, settings.split, settings.playback, self.size)
 
         from .conversion import ConvertedTask
 
@@ -131,10 +137,12 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             self.dm_control_env.physics,
             self.task,
             natural=self.natural,
-            rendering=settings.rendering,
             matte=settings.matte,
+            strength=self.strength,
         )
-        self._view: View = self._make_view(size=self.size)
+        self._view: View = self._make_view(
+            size=self.size, rendering=settings.rendering, behind=rendering or RENDERINGS[0]
+        )
         self._people_view: View | None = None
 
         self.metadata = {
@@ -159,6 +167,14 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     def video_library(self) -> VideoLibrary | None:
         """The video set that `videos` was resolved to; `None` on standard ids."""
         return self.playback.library if self.playback else None
+
+    @property
+    def task_observation(self) -> dict[str, npt.NDArray[np.float64]]:
+        """dm_control's own observation of the task in the present state, part by part: what a state policy reads."""
+        self._require_open()
+        physics = self.dm_control_env.physics
+        parts = self.dm_control_env.task.get_observation(physics)
+        return {name: np.array(part, np.float64) for name, part in parts.items()}
 
     @property
     def matte(self) -> Pixels:
@@ -247,7 +263,9 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             raise ResetNeeded("There is nothing to render yet. Call reset() before render().")
         if self._people_view is None:
             # People look at one frame at a time: no need to be fast.
-            self._people_view = self._make_view(size=self.render_size, rendering="reference")
+            self._people_view = self._make_view(
+                size=self.render_size, rendering="reference", behind="reference"
+            )
         video = None
         if self.playback is not None:
             side = (self.render_size, self.render_size)

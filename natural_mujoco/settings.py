@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .arguments import whole_number
+from .arguments import share, whole_number
+from .backgrounds.library import open_videos
+from .backgrounds.playback import Playback
 from .errors import InvalidArgument, UnsupportedMode, unknown
 from .options import MATTES, PLAYBACKS, RENDERINGS, SPLITS, Matte, PlaybackMode, Rendering, Split
 from .tasks import Task, find_task
@@ -32,13 +34,15 @@ Word = TypeVar("Word", bound=str)
 class Settings:
     """The arguments of `NaturalMujocoEnv`, which describes them, with every default filled in.
 
-    `split`, `videos`, `playback` and `matte` mean nothing where `natural` is false.
+    `split` to `matte` mean nothing where `natural` is false.
     """
 
     task: Task
     natural: bool
     split: Split
     videos: str | os.PathLike[str]
+    num_videos: int | None
+    strength: float
     playback: PlaybackMode
     matte: Matte
     size: int
@@ -52,6 +56,13 @@ class Settings:
         """Whether the full render is shown or thresholded, instead of the foreground alone."""
         return not self.natural or self.matte == "paper"
 
+    def open_playback(self) -> Playback | None:
+        """The video that they name; `None` where there is none. Raises as `open_videos` and `Playback` do."""
+        if not self.natural:
+            return None
+        library = open_videos(self.videos)
+        return Playback(library, self.split, self.playback, self.size, self.num_videos)
+
     @classmethod
     def check(
         cls,
@@ -60,6 +71,8 @@ class Settings:
         *,
         split: Split | None = None,
         videos: str | os.PathLike[str] | None = None,
+        num_videos: int | None = None,
+        strength: float | None = None,
         playback: PlaybackMode | None = None,
         matte: Matte | None = None,
         size: int = 64,
@@ -74,11 +87,18 @@ class Settings:
             raise InvalidArgument(f"natural is {natural!r}; it must be True or False.")
         if not natural:
             _refuse_video_arguments(
-                found.natural_id, split=split, videos=videos, playback=playback, matte=matte
+                found.natural_id,
+                split=split,
+                videos=videos,
+                num_videos=num_videos,
+                strength=strength,
+                playback=playback,
+                matte=matte,
             )
         split = _one_of("split", split, SPLITS)
         playback = _one_of("playback", playback, PLAYBACKS)
         matte = _one_of("matte", matte, MATTES)
+        strength = 1.0 if strength is None else share("strength", strength)
         full_render = not natural or matte == "paper"
         rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
         size = whole_number("size", size, 1, MAX_SIZE)
@@ -91,6 +111,8 @@ class Settings:
             bool(natural),
             split,
             "auto" if videos is None else videos,
+            num_videos,
+            strength,
             playback,
             matte,
             size,
@@ -101,7 +123,9 @@ class Settings:
         )
 
 
-KEYWORDS = tuple(name for name in inspect.signature(Settings.check).parameters if name not in ("task", "natural"))
+KEYWORDS = tuple(
+    name for name in inspect.signature(Settings.check).parameters if name not in ("task", "natural")
+)
 """What can be passed beside an id, which says the other two."""
 
 

@@ -51,7 +51,8 @@ def write_footage(folder: Path) -> Path:
 
 def read_film(path: Path) -> npt.NDArray[np.uint8]:
     """All frames of a video by the ffmpeg program alone: `uint8[n, height, width, 3]`."""
-    arguments = f"-loglevel error -i {path} -fps_mode passthrough -f rawvideo -pix_fmt rgb24 -".split()
+    raw_frames = ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    arguments = ["-loglevel", "error", "-i", path, *raw_frames]
     raw = subprocess.run([get_ffmpeg_exe(), *arguments], capture_output=True, check=True).stdout
     height, width = iio.improps(path, plugin="pyav").shape[1:3]
     return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)

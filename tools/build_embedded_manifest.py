@@ -1,7 +1,7 @@
-"""Build the manifest of the `embedded` video set: generate every clip and pin the hash of its frames.
+"""Build the manifests of the embedded video sets: generate every clip and pin the hash of its frames.
 
-    python tools/build_embedded_manifest.py                  # writes video_manifests/embedded.json
-    python tools/build_embedded_manifest.py --check          # writes nothing, exits 1 if the file would change
+    python tools/build_embedded_manifest.py                  # writes video_manifests/embedded*.json
+    python tools/build_embedded_manifest.py --check          # writes nothing, exits 1 if a file would change
 
 A hash is the sha256 of a clip's frames, uint8 [500, size, size, 3] in C order, at 64 pixels (the suite's default),
 84 and 128. Run it after any change to what `natural_mujoco.backgrounds.embedded` draws, and raise VERSION: other frames
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from natural_mujoco.backgrounds.embedded.generate import (
     EMBEDDED_FRAMES,
+    EMBEDDED_SETS,
     embedded_ids,
     generate_clip,
     generate_frames,
@@ -28,7 +29,14 @@ from natural_mujoco.backgrounds.manifest import SPLITS, GeneratedSource, Manifes
 
 VERSION = 1
 SIZES = (64, 84, 128)
-OUT = Path(__file__).resolve().parents[1] / "video_manifests" / "embedded.json"
+OUT = Path(__file__).resolve().parents[1] / "video_manifests"
+KINDS = "dead leaves with occlusion, parallax and moving figures in eight kinds of scene."
+DESCRIPTIONS = {
+    "embedded": f"Procedural clips with the statistics of natural video: {KINDS} Generated on first use, the same "
+    "bytes everywhere; needs no network.",
+    "embedded-256": "The clips of `embedded` and 224 more to train on, by the same program; the test clips are the "
+    "same. For runs long enough to learn 32 clips by heart.",
+}
 
 
 def clip_hashes(clip_id: str) -> dict[int, str]:
@@ -45,43 +53,54 @@ def clip_hashes(clip_id: str) -> dict[int, str]:
     return {size: digest.hexdigest() for size, digest in hashes.items()}
 
 
-def build(processes: int) -> Manifest:
-    """The manifest, with every hash computed anew."""
-    ids = sorted((clip_id, split) for split in SPLITS for clip_id in embedded_ids(split))
+def build(processes: int) -> list[Manifest]:
+    """The manifests, with every hash computed anew."""
+    ids = sorted({i for name in EMBEDDED_SETS for split in SPLITS for i in embedded_ids(split, name)})
     with ProcessPoolExecutor(processes) as pool:
-        hashes = list(pool.map(clip_hashes, [clip_id for clip_id, _ in ids]))
-    videos = tuple(
-        Video.model_validate({"id": clip_id, "split": split, "frames": EMBEDDED_FRAMES, "sha256": pinned})
-        for (clip_id, split), pinned in zip(ids, hashes, strict=True)
-    )
-    return Manifest(
-        name="embedded",
-        version=VERSION,
-        description="Procedural clips with the statistics of natural video: dead leaves with occlusion, parallax and "
-        "moving figures in eight kinds of scene. Generated on first use, the same bytes everywhere; needs no network.",
-        licence="Apache-2.0, as the program that draws them.",
-        collection="embedded",
-        source=GeneratedSource(),
-        videos=videos,
-    )
+        hashes = dict(zip(ids, pool.map(clip_hashes, ids), strict=True))
+
+    def video(clip_id: str, split: str) -> Video:
+        content = {"id": clip_id, "split": split, "frames": EMBEDDED_FRAMES, "sha256": hashes[clip_id]}
+        return Video.model_validate(content)
+
+    return [
+        Manifest(
+            name=name,
+            version=VERSION,
+            description=DESCRIPTIONS[name],
+            licence="Apache-2.0, as the program that draws them.",
+            collection="embedded",
+            source=GeneratedSource(),
+            videos=tuple(
+                video(*clip)
+                for clip in sorted((i, split) for split in SPLITS for i in embedded_ids(split, name))
+            ),
+        )
+        for name in EMBEDDED_SETS
+    ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Build the manifest of the embedded video set.")
-    parser.add_argument("--out", type=Path, default=OUT, help="where to write it (default: %(default)s)")
+    parser = argparse.ArgumentParser(description="Build the manifests of the embedded video sets.")
+    parser.add_argument(
+        "--out", type=Path, default=OUT, help="the folder to write them into (default: %(default)s)"
+    )
     parser.add_argument(
         "--processes", type=int, default=2, help="clips generated at once (default: %(default)s)"
     )
-    parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
+    parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
     arguments = parser.parse_args()
-    text = build(arguments.processes).to_json()
-    if arguments.check:
-        same = arguments.out.is_file() and arguments.out.read_text(encoding="utf-8") == text
-        print(f"{arguments.out} is {'up to date' if same else 'out of date'}")
-        return 0 if same else 1
-    arguments.out.write_text(text, encoding="utf-8")
-    print(f"wrote {arguments.out}")
-    return 0
+    status = 0
+    for manifest in build(arguments.processes):
+        path, text = arguments.out / f"{manifest.name}.json", manifest.to_json()
+        if arguments.check:
+            same = path.is_file() and path.read_text(encoding="utf-8") == text
+            status = status if same else 1
+            print(f"{path} is {'up to date' if same else 'out of date'}")
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+    return status
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import torch
 
 from agents.agent import choose_device
 from agents.table import make_agent, preset_config
-from agents.training.replay import Batch
+from agents.training.batch import Batch
 
 ROOT = Path(__file__).parents[1]
 ACTIONS = 6

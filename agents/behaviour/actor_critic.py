@@ -39,6 +39,10 @@ class Policy(NamedTuple):
         action, raw = tanh_normal_sample(self.mean, self.std, noise)
         return action, tanh_normal_log_prob(raw, self.mean, self.std)
 
+    def action(self, noise: Tensor | None) -> Tensor:
+        """The mode without noise, else a sample: [..., A]."""
+        return self.mode() if noise is None else self.sample(noise)[0]
+
 
 class Actor(nn.Module):
     """a = tanh(μ(s) + σ(s)·ε) (section 3.2, appendix B).

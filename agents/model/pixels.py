@@ -1,13 +1,13 @@
 """Stacks of frames for agents without a memory of their own: encoding them, and shifting them at random.
 
 - `PixelEncoder`: the shared convolutions over a stack, projected and normalised.
+- `beside`: a stack as one picture of many channels, which is what it reads.
 - `random_shift`: DrQ's augmentation.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .networks import Encoder
@@ -26,18 +26,24 @@ class PixelEncoder(nn.Module):
         self.norm = nn.LayerNorm(latent)
 
     def forward(self, frames: Tensor) -> Tensor:
-        stacked = frames.permute(0, 2, 3, 1, 4).flatten(3)  # N height width stack·C
-        return torch.tanh(self.norm(self.projection(self.convolutions(stacked)).float()))
+        return self.read(beside(frames))
+
+    def read(self, stacks: Tensor) -> Tensor:
+        """`forward` for what `beside` gave: whoever sees a stack several times lays it out once."""
+        return torch.tanh(self.norm(self.projection(self.convolutions(stacks)).float()))
+
+
+def beside(frames: Tensor) -> Tensor:
+    """A stack as one picture: [N, stack, height, width, C] → [N, height, width, stack·C]."""
+    return frames.permute(0, 2, 3, 1, 4).flatten(3)
 
 
 def random_shift(frames: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """Every stack [N, stack, height, width, C] moved by up to `pixels` either way, the edge repeated outside."""
-    n, _, height, width, _ = frames.shape
-    padded = F.pad(frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float(), [pixels] * 4, mode="replicate")
-    offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device)
-    rows = (offset[0] + torch.arange(height, device=frames.device))[:, None, :, None]
-    columns = (offset[1] + torch.arange(width, device=frames.device))[:, None, None, :]
-    channels = torch.arange(padded.shape[1], device=frames.device)[None, :, None, None]
-    batch = torch.arange(n, device=frames.device)[:, None, None, None]
-    moved = padded[batch, channels, rows, columns].to(torch.uint8)  # N stack·C height width
-    return moved.unflatten(1, (frames.shape[1], -1)).permute(0, 1, 3, 4, 2)
+    n, stack, height, width, _ = frames.shape
+    offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device) - pixels
+    rows = (offset[0] + torch.arange(height, device=frames.device)).clamp(0, height - 1)  # N height
+    columns = (offset[1] + torch.arange(width, device=frames.device)).clamp(0, width - 1)  # N width
+    which = torch.arange(n, device=frames.device)[:, None, None, None]
+    place = torch.arange(stack, device=frames.device)[None, :, None, None]
+    return frames[which, place, rows[:, None, :, None], columns[:, None, None, :]]

@@ -1,4 +1,4 @@
-"""The world model: encoder, RSSM, reward head and one of three observation models; eqs. 2 and 6.
+"""The world model: encoder, RSSM, reward head and one of four observation models; eqs. 2 and 6.
 
 Letters of shapes: see networks.py.
 """
@@ -10,11 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..training.batch import Batch
 from ..training.config import ContrastiveConfig, ModelConfig, ObservationModel
-from ..training.replay import Batch
 from .contrastive import Contrastive
 from .distributions import normal_log_prob
 from .networks import MLP, Decoder, Encoder
+from .redundancy import RedundancyReduction
 from .rssm import RSSM, Latent, kl_loss
 
 
@@ -31,6 +32,7 @@ class WorldModel(nn.Module):
     """p(s_t | s_{t−1}, a_{t−1}), q(s_t | h_t, o_t), p(r_t | s_t) and, for the observations, by `observation_model`:
 
     - `"contrastive"`: the bilinear f(s, o) of eq. 5, so that `loss` is the negative CELBO (eq. 6);
+    - `"redundancy-reduction"`: R2-Dreamer's term in the place of eq. 5;
     - `"generative"`: a decoder, p(o | s) = N(decoder(s), I), so that `loss` is the negative ELBO (eq. 2);
     - `"none"`: nothing; reward and dynamics alone (CVRL-reward-only of table 2).
     """
@@ -53,6 +55,7 @@ class WorldModel(nn.Module):
         self.reward = MLP(self.rssm.feature_size, model.reward_units, model.reward_layers, 1)
         self.contrastive: Contrastive | None = None
         self.decoder: Decoder | None = None
+        self.redundancy: RedundancyReduction | None = None
         if observation_model == "contrastive":
             c = contrastive or ContrastiveConfig()
             self.contrastive = Contrastive(
@@ -63,6 +66,8 @@ class WorldModel(nn.Module):
                 c.bilinear,
                 c.activate_last,
             )
+        elif observation_model == "redundancy-reduction":
+            self.redundancy = RedundancyReduction(self.rssm.feature_size, self.encoder.size)
         elif observation_model == "generative":
             self.decoder = Decoder(self.rssm.feature_size, depth=model.encoder_depth, fast=fast)
 
@@ -79,20 +84,23 @@ class WorldModel(nn.Module):
         log_prob = normal_log_prob(batch.rewards, self.predicted_reward(features))
         return (rewarded * log_prob).sum() / rewarded.sum().clamp(min=1)
 
-    def infer(self, batch: Batch, noise: Tensor) -> tuple[Latent, Latent, Tensor]:
-        """(posterior, prior, embeddings) of whole sequences, noise [B, T, S] from N(0, I)."""
-        embeddings = self.encoder(batch.frames)
+    def infer(self, batch: Batch, noise: Tensor, seen: Tensor | None = None) -> tuple[Latent, Latent, Tensor]:
+        """(posterior, prior, embeddings) of whole sequences, noise [B, T, S] from N(0, I).
+
+        `seen` is what the encoder reads in place of the batch's frames, [B, T, height, width, C].
+        """
+        embeddings = self.encoder(batch.frames if seen is None else seen)
         observe = self.rssm.observe if self.fast else self.rssm.observe_plain
         posterior, prior = observe(embeddings, batch.actions, noise)
         return posterior, prior, embeddings
 
-    def loss(self, batch: Batch, noise: Tensor) -> ModelLoss:
+    def loss(self, batch: Batch, noise: Tensor, seen: Tensor | None = None) -> ModelLoss:
         """The negative of eq. 6 (contrastive), of eq. 2 (generative), or of either without its observation term.
 
         Every term is the mean over the B·T states, that of rewards over those that came with one, in nats a step.
-        noise is [B, T, S].
+        noise is [B, T, S]; for `seen` see `infer`.
         """
-        posterior, prior, embeddings = self.infer(batch, noise)
+        posterior, prior, embeddings = self.infer(batch, noise, seen)
         features = posterior.features
         reward = self.reward_log_prob(batch, features)
         dynamics, kl = kl_loss(posterior, prior, self.config.free_nats)
@@ -108,7 +116,7 @@ class WorldModel(nn.Module):
     def _observation_term(
         self, batch: Batch, features: Tensor, embeddings: Tensor
     ) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """The first term of eq. 6 or eq. 2: a scalar in nats, higher is better."""
+        """The first term of eq. 6 or eq. 2, or what stands for it: a scalar in nats, higher is better."""
         if self.contrastive is not None:
             contrast = self.contrastive(features, embeddings)
             return -contrast.loss, {
@@ -116,6 +124,12 @@ class WorldModel(nn.Module):
                 "model/contrast_accuracy": contrast.accuracy,
                 "model/contrast_accuracy_within": contrast.accuracy_within,
                 "model/contrast_accuracy_across": contrast.accuracy_across,
+            }
+        if self.redundancy is not None:
+            redundancy = self.redundancy(features, embeddings)
+            return -redundancy.loss, {
+                "model/redundancy": redundancy.loss,
+                "model/agreement": redundancy.agreement,
             }
         if self.decoder is not None:
             error = self.decoder.squared_error(features, batch.frames)

@@ -1,4 +1,4 @@
-"""Learning curves of runs beside the policies that do not look: `python -m agents.curves RUN_DIR … --out NAME`.
+"""Learning curves of runs beside the blind baselines: `python -m agents.curves RUN_DIR … --out NAME`.
 
 Writes NAME.json, the returns of every evaluation episode, and NAME.png. `zero` and `random` play the same episodes with
 the same action repeat. All runs must be of one task, variant and action repeat.

@@ -233,7 +233,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--groups", nargs="+", metavar="NAME", help="these groups alone")
     parser.add_argument("--status", action="store_true", help="say what is done and what is missing, and end")
     parser.add_argument("--minutes", type=float, help="save and stop after this time")
+    parser.add_argument("--parallel", type=int, metavar="N", help="runs at a time, instead of the plan's")
     options = parser.parse_args(arguments)
+    if options.parallel is not None and options.parallel < 1:
+        parser.error("--parallel must be at least 1")
     try:
         book = Book(options.plan, Path(__file__).parents[2], options.runs)
         known = {group.name for group in book.plan.groups}
@@ -248,13 +251,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{len(chosen) - len(missing)} of {len(chosen)} runs are done.", flush=True)
         if options.status or not missing:
             return 0
-        return _go_on(book, missing, options.minutes)
+        return _go_on(book, missing, options.parallel or book.plan.parallel, options.minutes)
     except NaturalMujocoError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InvalidArgument) else 1
 
 
-def _go_on(book: Book, missing: Sequence[PlannedRun], minutes: float | None) -> int:
+def _go_on(book: Book, missing: Sequence[PlannedRun], parallel: int, minutes: float | None) -> int:
     commit = commit_of(book.checkout)
     # What has begun comes first: it is nearest to being of use.
     missing = sorted(missing, key=lambda run: book.state(run) != "begun")
@@ -263,7 +266,7 @@ def _go_on(book: Book, missing: Sequence[PlannedRun], minutes: float | None) -> 
         result = "done" if status == 0 else f"failed with status {status}, see {work.folder / 'output.log'}"
         print(f"{work.name}: {result}", flush=True)
 
-    statuses = pursue([book.work(run, commit) for run in missing], book.plan.parallel, tell, minutes)
+    statuses = pursue([book.work(run, commit) for run in missing], parallel, tell, minutes)
     if STOPPED in statuses.values():
         print("Stopped; every run has saved. The same command goes on.", flush=True)
     return 1 if any(status not in (0, STOPPED) for status in statuses.values()) else 0

@@ -31,12 +31,14 @@ from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
 from ..latent_agent import LatentAgent
 from ..table import make_agent, preset_config
+from ..training.batch import Batch
 from ..training.command_line import check_config
 from ..training.config import CVRLConfig, RunConfig, Variant
 from ..training.optimiser import NonFiniteGradient
-from ..training.replay import Batch, Replay
+from ..training.replay import Replay
 from .probe_data import ProbeEpisodes, collect_episodes, held_out_r2
 from .probe_results import ProbeResults
+from .recorded_data import Recorded
 
 ProbeModel = Literal["cvrl", "generative", "reward-only"]
 TRAIN_SEED, TEST_SEED = 10_000, 20_000
@@ -66,6 +68,9 @@ class ProbeConfig:
     """How many of them the linear maps are fitted on."""
     test_episodes: int = 16
     """Shown twice: in front of held-out videos, and with the same motion in front of training videos."""
+    episodes: Path | None = None
+    """A dataset of `natural-mujoco episodes record` to learn from instead of random actions; its last `test_episodes`
+    are shown in front of held-out videos and as recorded. Task, variant, videos and action repeat are then its own."""
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
     threads: int = 0
@@ -210,13 +215,47 @@ def _collect(run: RunConfig, split: str, first_seed: int, episodes: int) -> Prob
     return collect_episodes(run, split, first_seed, episodes, say)
 
 
+def _random_data(run: RunConfig, config: ProbeConfig) -> tuple[ProbeEpisodes, ProbeEpisodes, ProbeEpisodes]:
+    """Training episodes, and test episodes in front of held-out and of training videos."""
+    train = _collect(run, "train", TRAIN_SEED, config.train_episodes)
+    test = _collect(run, "test", TEST_SEED, config.test_episodes)
+    return train, test, _collect(run, "train", TEST_SEED, config.test_episodes)
+
+
+def _recorded_data(
+    recorded: Recorded, config: ProbeConfig
+) -> tuple[ProbeEpisodes, ProbeEpisodes, ProbeEpisodes]:
+    """The same from a dataset, of which the last episodes are the test."""
+    count = min(recorded.count - config.test_episodes, config.train_episodes)
+    if count < 2:
+        raise InvalidArgument(
+            f"--episodes {config.episodes} holds {recorded.count} episodes; --test-episodes {config.test_episodes} and "
+            "two to learn from are more."
+        )
+
+    def say(done: int) -> None:
+        if done % 8 == 0 or done == config.test_episodes:
+            print(f"{done}/{config.test_episodes} episodes in front of held-out videos", flush=True)
+
+    last = range(recorded.count - config.test_episodes, recorded.count)
+    test, seen = recorded.elsewhere(last, say)
+    parts = tuple(dict.fromkeys(name.split("[")[0] for name in test.names))
+    return recorded.episodes(range(count), parts), test, seen
+
+
 def run_probe(config: ProbeConfig) -> ProbeResults:
     """All models of a probe that TASK.json does not hold yet; each is added as soon as it is done."""
     if config.threads:
         torch.set_num_threads(config.threads)
+    recorded = Recorded(config.episodes) if config.episodes else None
+    if recorded:
+        r = recorded.recording
+        config = replace(config, task=r.task, variants=(r.variant,))
     task = run_config(config, config.models[0], config.variants[0], 0).task
     # Through JSON, so that they compare with what was read from a file.
     settings = json.loads(json.dumps(asdict(config) | {"task": task}, default=str))
+    if config.episodes is None:
+        del settings["episodes"]  # as in files of before there was this setting
     results = ProbeResults(config.out / f"{task}.json", task, settings)
     for variant in config.variants:
         missing = [
@@ -228,11 +267,13 @@ def run_probe(config: ProbeConfig) -> ProbeResults:
         if not missing:
             continue
         run = run_config(config, config.models[0], variant, 0)
-        train = _collect(run, "train", TRAIN_SEED, config.train_episodes)
-        test = _collect(run, "test", TEST_SEED, config.test_episodes)
-        seen = _collect(run, "train", TEST_SEED, config.test_episodes)
+        train, test, seen = _recorded_data(recorded, config) if recorded else _random_data(run, config)
         for model, seed in missing:
             run = run_config(config, model, variant, seed)
+            if recorded:
+                r = recorded.recording
+                same = replace(run.environment, action_repeat=r.action_repeat, size=r.size)
+                run = replace(run, environment=same)
             records = train_and_probe(config, run, train, test, seen, f"{task} {variant} {model} seed {seed}")
             results.add({"variant": variant, "model": model, "seed": seed, "probes": records})
     return results

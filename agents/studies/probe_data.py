@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from natural_mujoco.evaluation.episodes import Moment, play_episodes
+from natural_mujoco.evaluation.protocol import Policy
 
 from ..training.collection import environment_arguments, environment_id
 from ..training.config import RunConfig
@@ -48,15 +49,21 @@ def collect_episodes(
     """
     env = gym.make(environment_id(config.task, config.variant), **environment_arguments(config, split))
     try:
+        assert env.action_space.shape is not None
+        (size,) = env.action_space.shape
         collected = []
         for i in range(episodes):
-            collected.append(_episode(env, first_seed + i))
+            collected.append(play(env, _HeldActions(size), first_seed + i))
             say(i + 1)
     finally:
         env.close()
-    names = collected[0][4]
-    frames, actions, rewards, states, _ = zip(*collected, strict=True)
-    return ProbeEpisodes(np.stack(frames), np.stack(actions), np.stack(rewards), np.stack(states), names)
+    return stacked(collected)
+
+
+def stacked(episodes: Sequence[tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]]) -> ProbeEpisodes:
+    """What `play` gave of several seeds."""
+    frames, actions, rewards, states, names = zip(*episodes, strict=True)
+    return ProbeEpisodes(np.stack(frames), np.stack(actions), np.stack(rewards), np.stack(states), names[0])
 
 
 class _HeldActions:
@@ -81,7 +88,10 @@ class _HeldActions:
         return self._actions.copy()
 
 
-def _episode(env: gym.Env, seed: int) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]:
+def play(
+    env: gym.Env, policy: Policy, seed: int
+) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]:
+    """(frames, actions, rewards, states, names of the states' quantities) of one episode, as in `ProbeEpisodes`."""
     assert env.action_space.shape is not None
     (size,) = env.action_space.shape
     rows = []
@@ -90,7 +100,7 @@ def _episode(env: gym.Env, seed: int) -> tuple[NDArray, NDArray, NDArray, NDArra
         action = np.zeros(size, np.float32) if moment.actions is None else moment.actions[0]
         rows.append((moment.observations[0].copy(), action, moment.rewards[0], physical_state(env)[0]))
 
-    play_episodes(_HeldActions(size), [env], [seed], seen=keep)
+    play_episodes(policy, [env], [seed], seen=keep)
     frames, actions, rewards, states = zip(*rows, strict=True)
     names = physical_state(env)[1]
     return np.stack(frames), np.stack(actions), np.array(rewards, np.float32), np.stack(states), names

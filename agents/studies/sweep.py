@@ -174,7 +174,7 @@ def _absolute(job: Job) -> Job:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line; what follows `--` is `flags`. Raises InvalidArgument for values that cannot be meant."""
+    """The command line; what follows `--` is `flags`. Raises InvalidArgument for values out of range."""
     own, flags = list(arguments), []
     if "--" in own:
         cut = own.index("--")

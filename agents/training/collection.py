@@ -16,12 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+from natural_mujoco.experts import flatten
 
 from ..agent import Agent
 from .config import RunConfig
 from .replay import Replay
 from .saved_tensors import take
 from .state import CollectorState
+
+# Steps for which it stays decided who acts in an environment, the agent or its teacher.
+_TURN = 25
 
 
 class Episode(NamedTuple):
@@ -47,6 +51,10 @@ def environment_arguments(config: RunConfig, split: str) -> dict[str, Any]:
         arguments["rendering"] = e.rendering
     if config.variant == "natural":
         arguments |= {"videos": config.videos, "split": split, "playback": e.playback, "matte": e.matte}
+        if e.strength != 1:
+            arguments["strength"] = e.strength
+        if e.num_videos is not None and split == "train":
+            arguments["num_videos"] = e.num_videos
     return arguments
 
 
@@ -62,7 +70,7 @@ def make_environments(config: RunConfig, num_envs: int, split: str = "train") ->
     return envs
 
 
-def episode_seeds(seed: int, round_number: int, num_envs: int) -> list[int]:
+def round_seeds(seed: int, round_number: int, num_envs: int) -> list[int]:
     """The reset seeds of one round, one for each environment."""
     return np.random.SeedSequence([seed, 2, round_number]).generate_state(num_envs).tolist()
 
@@ -118,18 +126,37 @@ class Collector:
             return actions
         frames = torch.from_numpy(self.replay.last_frames()).to(self.agent.device)
         chosen, self.memory = self.agent.act(frames, self.memory, self.agent.acting_noise, exploring=True)
-        return chosen.float().cpu().numpy()
+        actions = chosen.float().cpu().numpy()
+        return self._overruled(actions) if self.agent.state_size else actions
+
+    def _overruled(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the agent's teacher makes of its actions. Whose turn it is follows from the round and the row alone."""
+        turn = np.random.SeedSequence([self.seed, 6, self.round, self.row // _TURN])
+        return self.agent.overrule(
+            actions,
+            self.replay.last_states(),
+            self.replay.rows,
+            np.random.default_rng(turn).random(self.envs.num_envs),
+        )
+
+    def _states(self) -> NDArray[np.float32] | None:
+        """The physical states that the environments are in [N, state_size], for an agent whose replay keeps them."""
+        if not self.agent.state_size:
+            return None
+        parts = self.envs.call("task_observation")  # type: ignore[attr-defined]  # all of Gymnasium's have it
+        return np.stack([flatten(part) for part in parts])
 
     def _begin_round(self) -> None:
         self.round += 1
         n = self.envs.num_envs
-        frames, _ = self.envs.reset(seed=episode_seeds(self.seed, self.round, n))  # type: ignore[arg-type]
+        frames, _ = self.envs.reset(seed=round_seeds(self.seed, self.round, n))  # type: ignore[arg-type]
         self.replay.add(
             frames,
             np.zeros((n, self.agent.action_size), np.float32),
             np.zeros(n, np.float32),
             np.zeros(n, bool),
             np.ones(n, bool),
+            self._states(),
         )
         self.memory = self.agent.begin(n)
         self.row = 1
@@ -138,7 +165,7 @@ class Collector:
     def _apply(self, actions: NDArray[np.float32], outcome: tuple[Any, ...]) -> tuple[int, list[Episode]]:
         first = self.ended
         frames, rewards, terminated, truncated, _ = outcome
-        self.replay.add(frames, actions, rewards, terminated, first)
+        self.replay.add(frames, actions, rewards, terminated, first, self._states())
         if first.any():
             self.memory = self.agent.forget(self.memory, torch.from_numpy(first).to(self.agent.device))
         self.row += 1
@@ -179,7 +206,7 @@ class Collector:
                 f"{source}: collector.row is {self.row}, and the replay has {self.replay.rows} rows. It is damaged."
             )
         self._reset_bookkeeping()
-        seeds = episode_seeds(self.seed, self.round, self.envs.num_envs)
+        seeds = round_seeds(self.seed, self.round, self.envs.num_envs)
         frames, _ = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
         for actions in self.replay.recent_actions(self.row - 1):
             first = self.ended

@@ -11,12 +11,14 @@ import tyro
 
 from natural_mujoco import InvalidArgument, find_task
 from natural_mujoco.cli import exit_status
+from natural_mujoco.experts import load_expert
 
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
-from .config import DreamerConfig, PixelSACConfig, PPOConfig, RePoConfig, RunConfig
+from .config import DreamerConfig, RePoConfig, RunConfig
 from .interruption import follow_sweep
 from .limits import first_fault
+from .pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 from .trainer import Stopped, Trainer
 
 
@@ -45,16 +47,17 @@ def _check_variant(name: str) -> None:
 
 
 def check_config(config: RunConfig) -> RunConfig:
-    """`config` with the task's name as the paper writes it. Raises InvalidArgument for what cannot be meant."""
+    """`config` with the task's name as the paper writes it. Raises InvalidArgument for values out of range."""
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
     choose_device(config.device)
     wrong = first_fault(config)
     if wrong:
         raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")
-    on_policy = isinstance(config, PPOConfig)
-    single = on_policy or isinstance(config, PixelSACConfig)  # learns from single steps, not from sequences
-    length = 2 if single else t.batch_length
+    begins_at_once = isinstance(config, PPOConfig | DistilConfig)  # with nothing random before
+    n_step = config.n_step if isinstance(config, DrQv2Config) else 1
+    single = begins_at_once or isinstance(config, DrQv2Config | PixelSACConfig)  # learns from no sequences
+    length = n_step + 1 if single else t.batch_length
     agent_steps = 1000 // max(e.action_repeat, 1) + 1
     for name, value, lowest in (
         ("--num-envs", config.num_envs, 1),
@@ -72,19 +75,25 @@ def check_config(config: RunConfig) -> RunConfig:
         ("--training.warmup-updates", t.warmup_updates, 0),
         ("--training.evaluate-every", t.evaluate_every, 0),
         ("--training.evaluation-episodes", t.evaluation_episodes, 1),
-        ("--training.prefill", t.prefill, 0 if on_policy else length * config.num_envs * e.action_repeat),
+        (
+            "--training.prefill",
+            t.prefill,
+            0 if begins_at_once else length * config.num_envs * e.action_repeat,
+        ),
     ):
         if value < lowest:
             raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")
     if length > agent_steps:
+        asked = f"--n-step is {n_step}" if single else f"--training.batch-length is {length}"
         raise InvalidArgument(
-            f"--training.batch-length is {length}; at action repeat {e.action_repeat} an episode has "
-            f"{agent_steps} frames."
+            f"{asked}; at action repeat {e.action_repeat} an episode has {agent_steps} frames."
         )
     if isinstance(config, DreamerConfig) and e.size != 64 and _generative(config):
         raise InvalidArgument(f"--environment.size is {e.size}; the decoder of a generative model gives 64.")
     if isinstance(config, PPOConfig):
         config = _paced(config)
+    if isinstance(config, DistilConfig):
+        config = _taught(config)
     return replace(config, task=task)
 
 
@@ -108,6 +117,17 @@ def _paced(config: PPOConfig) -> PPOConfig:
         config.training, train_every=every, updates_per_1000_steps=1000 / every, prefill=0, warmup_updates=0
     )
     return replace(config, training=pace, anneal_steps=config.anneal_steps or config.steps)
+
+
+def _taught(config: DistilConfig) -> DistilConfig:
+    """`config` with the expert it learns from, and a learning rate that falls until the run's end."""
+    shipped = load_expert(config.task).card.sha256
+    if config.expert not in ("", shipped):
+        raise InvalidArgument(
+            f"--expert {config.expert[:64]} is not the shipped expert of {config.task}, whose sha256 is {shipped}. "
+            "Leave it out."
+        )
+    return replace(config, expert=shipped, anneal_steps=config.anneal_steps or config.steps)
 
 
 def _generative(config: DreamerConfig) -> bool:

@@ -1,5 +1,7 @@
 """Every setting of every agent, typed, in named sections; the defaults are the paper's.
 
+Those of the agents that see stacks of frames are in pixel_config.py.
+
 Each field is a flag: `--model.free-nats 2`. The presets, and the reasons for their departures, are in presets.py.
 "Control steps" are the simulator's (1000 an episode); an agent step is `action_repeat` of them.
 """
@@ -17,12 +19,12 @@ Preset = Literal["paper", "released-code", "laptop"]
 Variant = Literal["natural", "standard"]
 # Table 2. `generative` reconstructs instead of contrasting; `reward-only` has no observation model.
 Ablation = Literal["none", "generative", "no-mpc", "no-sac", "reward-only"]
-ObservationModel = Literal["contrastive", "generative", "none"]
+ObservationModel = Literal["contrastive", "redundancy-reduction", "generative", "none"]
 
 
 @dataclass(frozen=True)
 class EnvironmentConfig:
-    """What the agent trains on; evaluation differs in the split alone."""
+    """What the agent trains on; evaluation differs in the split alone, and has all of its videos."""
 
     action_repeat: int = 2
     size: int = 64
@@ -32,6 +34,10 @@ class EnvironmentConfig:
     """`default` is each id's own: `reference` for standard ones, `fast` (no shadows) for natural ones."""
     matte: Literal["semantic", "paper"] = "semantic"
     """Natural only. `paper` is the released code's rule: a pixel stays where red > 100."""
+    num_videos: int | None = None
+    """Natural only: train on the first so many training videos; evaluation is on all held-out ones."""
+    strength: float = 1.0
+    """Natural only: how much of the video there is, from 0, the standard background, to 1."""
 
     def discount_per_step(self, discount: float) -> float:
         """That of one agent step here, for a `discount` of two control steps, which are the paper's agent step."""
@@ -44,6 +50,9 @@ class ReplayConfig:
     """Agent steps kept, over all environments; 12.3 KB each at 64×64."""
     storage: Literal["memory", "mapped"] = "memory"
     """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read."""
+    windows_per_episode: int = 1
+    """Sequences of a batch that come from one episode. A batch of four windows of each of four episodes makes it worth
+    log 4 to tell the episodes' clips apart, and not log 16."""
     edge_windows: bool = False
     """Let windows that would hang over an episode's ends by up to a quarter be clipped into it, so that first and last
     steps are seen a quarter as often as others; otherwise every window is equally likely."""
@@ -73,6 +82,18 @@ class TrainingConfig:
     log_every: int = 1000
     """Control steps between lines of metrics."""
     checkpoint_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """What is done to frames before the encoder of a world model reads them; a decoder's targets stay as they are."""
+
+    random_shift: int = 0
+    """Pixels by which a sequence is shifted at random, all of its frames alike; 0 for none."""
+    overlay_probability: float = 0.0
+    """Share of sequences over which a frame of another sequence is laid, the same over all of its frames."""
+    overlay_weight: float = 0.6
+    """Most that the other frame weighs; how much is drawn for each sequence."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +223,7 @@ class RunConfig:
 class DreamerConfig(RunConfig):
     initialisation: Literal["keras", "torch"] = "keras"
     """What weights are drawn from: Keras' defaults, with which the paper's code ran, or PyTorch's."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
 
@@ -210,6 +232,8 @@ class DreamerConfig(RunConfig):
 class CVRLConfig(DreamerConfig):
     ablation: Ablation = "none"
     """Table 2."""
+    observation: Literal["contrastive", "redundancy-reduction"] = "contrastive"
+    """What takes the place of reconstruction: eq. 5, or that of R2-Dreamer, which compares no observations."""
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     sac: SoftActorCriticConfig = field(default_factory=SoftActorCriticConfig)
     planning: PlanningConfig = field(default_factory=PlanningConfig)
@@ -234,66 +258,6 @@ class RePoConfig(DreamerConfig):
     """RePo. `model.kl_weight`, `free_nats` and `observation_weight` mean nothing to it."""
 
     bottleneck: BottleneckConfig = field(default_factory=BottleneckConfig)
-
-
-@dataclass(frozen=True)
-class PixelSACConfig(RunConfig):
-    """SAC from pixels: the same encoder and the same sizes of actor and Q networks."""
-
-    encoder_depth: int = 32
-    frame_stack: int = 3
-    random_shift: int = 0
-    """Pixels by which training frames are shifted at random (DrQ); 0 for none."""
-    latent: int = 50
-    """Size of the normalised projection of the encoder that actor and Q networks read."""
-    actor_layers: int = 4
-    q_layers: int = 3
-    units: int = 400
-    learning_rate: float = 3e-4
-    discount: float = 0.99
-    """Per two control steps, whatever the action repeat."""
-    target_rate: float = 0.005
-    initial_temperature: float = 0.1
-    temperature_learning_rate: float = 3e-4
-    gradient_clip: float = 100.0
-
-
-@dataclass(frozen=True)
-class PPOConfig(RunConfig):
-    """PPO from pixels. One update, of some epochs, comes after each rollout: `training.train_every` and
-    `training.updates_per_1000_steps` follow from that, nothing is random before it, and `training.batch_size` and
-    `batch_length` mean nothing."""
-
-    preset: Preset = "laptop"
-    num_envs: int = 16
-    environment: EnvironmentConfig = field(default_factory=lambda: EnvironmentConfig(action_repeat=4))
-    replay: ReplayConfig = field(default_factory=lambda: ReplayConfig(capacity=16_000))
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(prefill=0, evaluate_every=100_000, log_every=10_000)
-    )
-    rollout: int = 128
-    """Agent steps of each environment between updates."""
-    epochs: int = 3
-    minibatch: int = 512
-    learning_rate: float = 3e-4
-    anneal_steps: int = 0
-    """Control steps in which the learning rate falls to a tenth, in a line; 0 for `--steps`."""
-    gradient_clip: float = 0.5
-    discount: float = 0.99
-    """Per two control steps, whatever the action repeat."""
-    lambda_: float = 0.95
-    clip: float = 0.2
-    entropy_weight: float = 0.003
-    value_weight: float = 0.5
-    return_rate: float = 0.1
-    """How fast the unit of the value follows the returns: weight of the newest rollout."""
-    frame_stack: int = 3
-    channels: tuple[int, int, int, int] = (32, 32, 64, 64)
-    """Of the four convolutions."""
-    units: int = 256
-    """Size of the normalised projection of the encoder that policy and value read."""
-    initial_log_std: float = 0.0
-    """Of the policy, before the tanh."""
 
 
 # Fields that two runs of one directory may differ in: they change how long and where, never what is learned.

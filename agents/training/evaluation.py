@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from natural_mujoco.evaluation.conditions import episode_seeds
+from natural_mujoco.evaluation.conditions import episode_seeds, select_conditions
 from natural_mujoco.evaluation.curves import Setting, setting_of
 from natural_mujoco.evaluation.episodes import Moment, Played, play_episodes
 from natural_mujoco.evaluation.protocol import Policy
@@ -53,7 +53,7 @@ def record(episode: Played, config: RunConfig, control_steps: int, setting: Sett
     return {
         "control_steps": control_steps,
         "task": config.task,
-        "condition": "natural-test" if config.variant == "natural" else "standard",
+        "condition": _condition(config),
         "training_seed": config.seed,
         "episode_seed": episode.seed,
         "return": episode.return_,
@@ -62,3 +62,11 @@ def record(episode: Played, config: RunConfig, control_steps: int, setting: Sett
         "frame": episode.frame,
         "setting": setting.model_dump(mode="json"),
     }
+
+
+def _condition(config: RunConfig) -> str:
+    """The protocol's condition that evaluations in training are played under."""
+    if config.variant == "standard":
+        return "standard"
+    [condition] = select_conditions([f"natural-test@{round(config.environment.strength, 2):g}"])
+    return condition

@@ -14,8 +14,9 @@ from ..behaviour.actor_critic import follow
 from ..latent_agent import LatentAgent
 from ..model.rssm import Latent
 from ..model.world_model import reconstruct
+from .batch import Batch
 from .event_file import encode_gif
-from .replay import Batch, Replay
+from .replay import Replay
 
 CONTEXT, STEPS = 5, 40  # frames that are shown to the model; steps that it then imagines
 SHOWN = (0, 1, 2, 3, 4, 5, 10, 15, 20, 25, 30, 35, 40, 44)  # columns of the picture

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from natural_mujoco import NaturalMujocoError
 
@@ -31,7 +32,7 @@ class Optimiser:
     Args:
         name: what metrics and errors call the group.
         parameters: the group.
-        learning_rate: of Adam.
+        learning_rate: of Adam; may be changed between steps.
         clip: global norm that gradients are scaled down to; 0 for none.
     """
 
@@ -44,8 +45,10 @@ class Optimiser:
     ) -> None:
         self.name, self.clip = name, clip
         self.parameters = list(parameters)
-        # Keras' epsilon, with which the paper's code ran.
-        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate, eps=1e-7, fused=True)
+        self.learning_rate = learning_rate
+        self.epsilon = 1e-7  # Keras', with which the paper's code ran
+        self.moments: list[dict[str, Tensor]] = [{} for _ in self.parameters]
+        """Of each parameter: `step`, `exp_avg` and `exp_avg_sq`; empty before the first step."""
         self._gradients: list[Tensor] | None = None
 
     def differentiate(self, loss: Tensor, retain_graph: bool = False) -> Tensor:
@@ -69,18 +72,34 @@ class Optimiser:
         """Move the parameters by the gradient of the last `differentiate`."""
         if self._gradients is None:
             raise RuntimeError(f"The {self.name} optimiser has no gradient: call differentiate first.")
-        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
-            parameter.grad = _laid_out_like(parameter, gradient)
-        self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
+        for parameter, moments in zip(self.parameters, self.moments, strict=True):
+            if not moments:
+                moments["step"] = torch.zeros((), device=parameter.device)
+                moments |= {key: torch.zeros_like(parameter, requires_grad=False) for key in _MOMENTS[1:]}
+        with torch.no_grad():
+            # PyTorch's function: its class imports the compiler, which takes two seconds of every start.
+            adam(
+                self.parameters,
+                [_laid_out_like(p, g) for p, g in zip(self.parameters, self._gradients, strict=True)],
+                [moments["exp_avg"] for moments in self.moments],
+                [moments["exp_avg_sq"] for moments in self.moments],
+                [],
+                [moments["step"] for moments in self.moments],
+                fused=True,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=self.learning_rate,
+                weight_decay=0.0,
+                eps=self.epsilon,
+                maximize=False,
+            )
         self._gradients = None
 
     def state(self) -> dict[str, Tensor]:
         """Adam's moments as named tensors, for a checkpoint."""
         return {
-            f"{i}.{key}": value
-            for i, parameter in enumerate(self.parameters)
-            for key, value in self.adam.state[parameter].items()
+            f"{i}.{key}": value for i, moments in enumerate(self.moments) for key, value in moments.items()
         }
 
     def load(self, tensors: Mapping[str, Tensor], prefix: str, source: str) -> None:
@@ -96,7 +115,7 @@ class Optimiser:
                 continue  # before the group's first step
             step = take(tensors, f"{name}step", torch.zeros(()), source)
             moments = {key: take(tensors, f"{name}{key}", like, source) for key in _MOMENTS[1:]}
-            self.adam.state[parameter] = {"step": step.clone().to(parameter.device)} | {
+            self.moments[i] = {"step": step.clone().to(parameter.device)} | {
                 key: _laid_out_like(parameter, value) for key, value in moments.items()
             }
         refuse_others([name for name in tensors if name.startswith(prefix)], known, source)

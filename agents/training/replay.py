@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
+from .batch import Batch
 from .replay_column import Column, Storage
 from .saved_tensors import take
 from .state import ReplayState
@@ -30,21 +30,6 @@ _CHECKSUMS = "replay.checksums"
 
 # Rows of one environment between checkpoints, at most; the ring keeps twice as many beyond its capacity.
 ROWS_BETWEEN_CHECKPOINTS = 1000
-
-
-class Batch(NamedTuple):
-    """Sequences within single episodes; row t holds what led to frame t."""
-
-    frames: Tensor  # [B, T, height, width, C] uint8
-    actions: Tensor  # [B, T, A], actions[:, t] was taken at frame t − 1
-    rewards: Tensor  # [B, T], of arriving at frame t
-    terminals: Tensor  # [B, T], 1 where frame t ended the episode for good
-    first: (
-        Tensor  # [B, T], 1 where frame t began the episode: no action led to it, and no reward came with it
-    )
-
-    def to(self, device: torch.device) -> Batch:
-        return Batch(*(x.to(device, non_blocking=True) for x in self))
 
 
 class Replay:
@@ -57,6 +42,7 @@ class Replay:
         frame_shape, action_size: of one row.
         storage: `"memory"` holds the frames in memory and writes new ones to the file at `sync`;
             `"mapped"` works on the file itself; `"reading"` does so and writes nothing.
+        state_size: numbers of the physical state beside each frame; with 0 none are kept.
 
     Raises:
         InvalidArgument: a capacity below one step per stream.
@@ -71,6 +57,7 @@ class Replay:
         frame_shape: tuple[int, ...],
         action_size: int,
         storage: Storage = "memory",
+        state_size: int = 0,
     ) -> None:
         if streams < 1 or capacity < streams:
             raise InvalidArgument(
@@ -90,6 +77,7 @@ class Replay:
             self._actions = column("actions", (action_size,), np.float32)
             self._rewards = column("rewards", (), np.float32)
             self._terminals = column("terminals", (), np.uint8)
+            self._states = column("states", (state_size,), np.float32) if state_size else None
         except MemoryError as error:
             raise NaturalMujocoError(
                 f"A replay of {streams * self.stored} steps does not fit into memory. "
@@ -100,7 +88,9 @@ class Replay:
                 f"Cannot lay out a replay of {streams * self.stored} steps in {directory}: {error.strerror}. "
                 "Ask for a smaller --replay.capacity or another --logdir."
             ) from error
-        self._columns = (self._frames, self._actions, self._rewards, self._terminals)
+        self._columns = [self._frames, self._actions, self._rewards, self._terminals]
+        if self._states is not None:
+            self._columns.append(self._states)
         self._checksums = np.zeros((len(self._columns), self.stored), np.uint32)
         # Episodes as segments [start, end) of a stream, in rows ever added; the last one of a stream is still growing.
         self._stream = np.zeros(0, np.int64)
@@ -125,13 +115,20 @@ class Replay:
         rewards: NDArray[np.float32],
         terminals: NDArray[np.bool_],
         first: NDArray[np.bool_],
+        states: NDArray[np.float32] | None = None,
     ) -> None:
-        """One row for each stream: what was seen, and what led to it; `first` begins an episode. All [streams, …]."""
+        """One row for each stream: what was seen, and what led to it; `first` begins an episode. All [streams, …].
+
+        `states` are those that the frames show, where the replay keeps them.
+        """
         row = self.rows % self.stored
         self._frames.set(row, frames)
         self._actions.set(row, np.where(first[:, None], 0, actions))
         self._rewards.set(row, np.where(first, 0, rewards))
         self._terminals.set(row, np.where(first, 0, terminals))
+        if self._states is not None:
+            assert states is not None
+            self._states.set(row, states)
         self._checksums[:, row] = [column.checksum(row) for column in self._columns]
         starting = np.flatnonzero(first)
         if len(starting):
@@ -162,53 +159,71 @@ class Replay:
         return int(self._windows(length)[1].sum())
 
     def draw(
-        self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False
+        self,
+        count: int,
+        length: int,
+        rng: np.random.Generator,
+        edge_windows: bool = False,
+        per_episode: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """`count` windows as (stream, first row, first row of the episode that is still there, and of all of it).
 
         Every window within an episode is equally likely. With `edge_windows` the window may first hang over either end
         of the episode by up to a quarter of its length and is then pushed inside: an episode's ends are then seen a
-        quarter as often as its middle, without a batch being full of the same two windows.
+        quarter as often as its middle, without a batch being full of the same two windows. `per_episode` of them in a
+        row come from one episode.
 
         Raises:
             NaturalMujocoError: no episode has `length` rows yet.
         """
         low, windows = self._windows(length)
         margin = np.where(windows > 0, length // 4 if edge_windows else 0, 0)
-        total = np.cumsum(windows + 2 * margin)
+        extent = windows + 2 * margin
+        total = np.cumsum(extent)
         if not len(total) or total[-1] == 0:
             raise NaturalMujocoError(
                 f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
             )
-        ticket = rng.integers(total[-1], size=count)
+        ticket = rng.integers(total[-1], size=-(-count // per_episode))
         episode = np.searchsorted(total, ticket, side="right")
-        offset = ticket - (total[episode] - windows[episode] - 2 * margin[episode]) - margin[episode]
-        start = low[episode] + np.clip(offset, 0, windows[episode] - 1)
+        offset = ticket - (total[episode] - extent[episode])
+        if per_episode > 1:
+            episode = np.repeat(episode, per_episode)[:count]
+            offset = rng.integers(extent[episode])
+        start = low[episode] + np.clip(offset - margin[episode], 0, windows[episode] - 1)
         return self._stream[episode], start, low[episode], self._start[episode]
 
-    def sample(self, count: int, length: int, rng: np.random.Generator, edge_windows: bool = False) -> Batch:
+    def sample(
+        self,
+        count: int,
+        length: int,
+        rng: np.random.Generator,
+        edge_windows: bool = False,
+        per_episode: int = 1,
+    ) -> Batch:
         """`count` sequences of `length` rows, each within one episode; see `draw`."""
-        stream, start, _, began = self.draw(count, length, rng, edge_windows)
+        stream, start, _, began = self.draw(count, length, rng, edge_windows, per_episode)
         return self._gather(stream[:, None], start[:, None] + np.arange(length), began[:, None])
 
     def sample_stacked(
-        self, count: int, stack: int, rng: np.random.Generator
+        self, count: int, stack: int, rng: np.random.Generator, steps: int = 1
     ) -> tuple[Tensor, Tensor, Batch]:
-        """Single transitions with stacked frames, for agents without memory.
+        """Transitions over some steps with stacked frames, for agents without memory.
 
         Returns:
-            (frames, next frames, the row arrived at): uint8 [B, stack, height, width, C] twice, oldest first, an
-            episode's first frame repeated before its beginning; and a Batch [B, 1, …].
+            (frames, frames `steps` later, the rows on the way there): uint8 [B, stack, height, width, C] twice, oldest
+            first, an episode's first frame repeated before its beginning; and a Batch [B, steps, …].
         """
-        stream, start, low, began = self.draw(count, 2, rng)
-        back = np.arange(stack + 1) - (stack - 1)
-        rows = np.maximum(start[:, None] + back, low[:, None])
-        frames = self._take(self._frames, stream[:, None], rows)
-        return (
-            frames[:, :-1],
-            frames[:, 1:],
-            self._gather(stream[:, None], start[:, None] + 1, began[:, None]),
-        )
+        stream, start, low, began = self.draw(count, steps + 1, rng)
+        frames, later = (self._stacks(stream, row, low, stack) for row in (start, start + steps))
+        way = start[:, None] + np.arange(1, steps + 1)
+        return frames, later, self._gather(stream[:, None], way, began[:, None])
+
+    def sample_states(self, count: int, stack: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Stacks of frames uint8 [B, stack, height, width, C] as in `sample_stacked`; the states [B, …] of the last."""
+        assert self._states is not None
+        stream, row, low, _ = self.draw(count, 1, rng)
+        return self._stacks(stream, row, low, stack), self._take(self._states, stream, row)
 
     def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
         """The last rows of every stream in order, at most `count`, and where the episode of each began.
@@ -242,12 +257,22 @@ class Replay:
         """The newest frame of each stream, [streams, height, width, C]."""
         return self._frames.data[:, (self.rows - 1) % self.stored].copy()
 
+    def last_states(self) -> NDArray[np.float32]:
+        """The newest physical state of each stream, [streams, state_size]."""
+        assert self._states is not None
+        return self._states.data[:, (self.rows - 1) % self.stored].copy()
+
+    def _stacks(self, stream: NDArray, row: NDArray, low: NDArray, stack: int) -> Tensor:
+        """The frames up to `row` [B], none of them before `low` [B]: [B, stack, height, width, C]."""
+        rows = np.maximum(row[:, None] + np.arange(1 - stack, 1), low[:, None])
+        return self._take(self._frames, stream[:, None], rows)
+
     def _take(self, column: Column, stream: NDArray, rows: NDArray) -> Tensor:
         return column.take(stream * self.stored + rows % self.stored)
 
     def _gather(self, stream: NDArray, rows: NDArray, began: NDArray) -> Batch:
         """Rows of streams; `began` are the first rows of their episodes. All broadcast."""
-        frames, actions, rewards, terminals = (self._take(c, stream, rows) for c in self._columns)
+        frames, actions, rewards, terminals = (self._take(c, stream, rows) for c in self._columns[:4])
         first = torch.from_numpy(rows == began).to(rewards.device)
         return Batch(frames, actions, rewards, terminals.float(), first.float())
 
@@ -283,7 +308,7 @@ class Replay:
             NaturalMujocoError: a state that contradicts itself or this replay, or a file that no longer holds what was
                 written; the file and the field or row are named.
         """
-        fault = self._contradiction(state)
+        fault = state.contradiction(self.streams)
         if fault:
             raise NaturalMujocoError(
                 f"{source}: replay.{fault}. It is damaged; start a run in another --logdir."
@@ -301,22 +326,6 @@ class Replay:
         if _CHECKSUMS in tensors:
             known = take(tensors, _CHECKSUMS, self.tensors()[_CHECKSUMS], source).numpy().view(np.uint32)
         self._verify(known)
-
-    def _contradiction(self, state: ReplayState) -> str | None:
-        episodes = len(state.stream)
-        if not len(state.start) == len(state.end) == episodes:
-            return (
-                f"start and end have {len(state.start)} and {len(state.end)} numbers for {episodes} episodes"
-            )
-        if len(state.current) != self.streams:
-            return f"current has {len(state.current)} numbers for {self.streams} environments"
-        if any(stream >= self.streams for stream in state.stream):
-            return f"stream names an environment beyond the {self.streams} there are"
-        if any(not a <= b <= state.rows for a, b in zip(state.start, state.end, strict=True)):
-            return f"start and end do not lie in order within {state.rows} rows"
-        if any(episode >= episodes for episode in state.current):
-            return f"current names an episode beyond the {episodes} there are"
-        return None
 
     def _verify(self, known: NDArray[np.uint32] | None) -> None:
         """Compare what can be sampled with the checksums that are `known`, or begin them from it."""

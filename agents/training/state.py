@@ -57,6 +57,21 @@ class ReplayState(_Strict):
     end: Rows
     current: Annotated[list[Annotated[int, Field(ge=-1, le=10**12)]], Field(max_length=10_000)]
 
+    def contradiction(self, streams: int) -> str | None:
+        """Which field cannot be of a replay of that many streams and why, or None."""
+        episodes = len(self.stream)
+        if not len(self.start) == len(self.end) == episodes:
+            return f"start and end have {len(self.start)} and {len(self.end)} numbers for {episodes} episodes"
+        if len(self.current) != streams:
+            return f"current has {len(self.current)} numbers for {streams} environments"
+        if any(stream >= streams for stream in self.stream):
+            return f"stream names an environment beyond the {streams} there are"
+        if any(not a <= b <= self.rows for a, b in zip(self.start, self.end, strict=True)):
+            return f"start and end do not lie in order within {self.rows} rows"
+        if any(episode >= episodes for episode in self.current):
+            return f"current names an episode beyond the {episodes} there are"
+        return None
+
 
 class RunState(PolicyState):
     """All of a run that is no tensor. What has a default was not yet written by some version."""

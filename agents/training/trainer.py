@@ -117,6 +117,7 @@ class Trainer:
             (size, size, 3),
             self.action_size,
             config.replay.storage,
+            self.agent.state_size,
         )
         keep_freed_memory()  # not before the replay has its own
         self.collector = Collector(self.envs, self.agent, self.replay, config.seed)

@@ -14,8 +14,10 @@ import torch
 from agents.fast.allocator import keep_freed_memory
 from agents.sac import StackedBatch
 from agents.table import make_agent
-from agents.training.config import CVRLConfig, DreamerConfig, PixelSACConfig, RunConfig, TrainingConfig
-from agents.training.replay import Batch, Replay
+from agents.training.batch import Batch
+from agents.training.config import CVRLConfig, DreamerConfig, RunConfig, TrainingConfig
+from agents.training.pixel_config import PixelSACConfig
+from agents.training.replay import Replay
 
 from .timing import Row, sample, spread
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import whole_number
 from ..errors import InvalidArgument, NaturalMujocoError
 from ..options import PlaybackMode, Split
 from ..processes import off_the_clock
@@ -48,15 +49,28 @@ class Turn(NamedTuple):
 class Playback:
     """The video behind one environment: `start` an episode, then `advance` once an agent step.
 
-    Frames are views into the clip's memory map: nothing is decoded, copied or allocated on the way.
+    Frames are views into the clip's memory map: nothing is decoded, copied or allocated on the way. `num_videos` leaves
+    the first so many training videos, in the order of their ids.
+
+    Raises `InvalidArgument` for more videos than there are, or for some of the test videos, which are all or nothing:
+    what is tested on must not depend on what was trained on.
     """
 
-    def __init__(self, library: VideoLibrary, split: Split, playback: PlaybackMode, size: int) -> None:
+    def __init__(
+        self,
+        library: VideoLibrary,
+        split: Split,
+        playback: PlaybackMode,
+        size: int,
+        num_videos: int | None = None,
+    ) -> None:
         self.library = library
         self.split = split
         self.playback = playback
         self.size = size
         self.videos = library.ids(split)
+        if num_videos is not None:
+            self.videos = self.videos[: _count(num_videos, split, library)]
         self.position = 0
         """Position of the video shown now among `videos`."""
         self.number = 0
@@ -134,3 +148,17 @@ class Playback:
         if self._clip is None:
             raise RuntimeError("Playback has not started.")
         return self._clip
+
+
+def _count(num_videos: int, split: Split, library: VideoLibrary) -> int:
+    if split != "train":
+        raise InvalidArgument(
+            f"num_videos={num_videos!r} counts training videos; leave it out with split={split!r}."
+        )
+    available = len(library.ids(split))
+    try:
+        return whole_number("num_videos", num_videos, 1, available)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"{str(error).removesuffix('.')}, the training videos of {library.name}."
+        ) from None

@@ -18,8 +18,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from ..arguments import parse_actions, parse_seeds, whole_number
-from ..backgrounds.library import open_videos
-from ..backgrounds.playback import Playback, Turn
+from ..backgrounds.playback import Turn
 from ..environment import parse_reset_options, spawn_streams
 from ..errors import (
     BatchedError,
@@ -61,12 +60,14 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
                 f"render_mode={settings.render_mode!r} means nothing here: observations are tensors on the device. To "
                 f"look at an episode, play it in gymnasium.make({settings.task.natural_id!r}, render_mode='rgb_array')."
             )
+        if settings.strength != 1:
+            raise InvalidArgument(
+                f"strength={settings.strength!r}: the batched environment shows the video whole or, with "
+                "variant='standard', not at all. For what lies between use gymnasium.make_vec."
+            )
         self.device: torch.device = require(device)
-        self._clips: Clips | None = None
-        if settings.natural:
-            library = open_videos(settings.videos)
-            playback = Playback(library, settings.split, settings.playback, settings.size)
-            self._clips = Clips(playback, self.num_envs, self.device)
+        playback = settings.open_playback()
+        self._clips = None if playback is None else Clips(playback, self.num_envs, self.device)
         converted, drawn = load_task(settings.task, settings.shows_whole_scene)
         physics = converted.dm_control_env.physics.model.ptr
         try:

@@ -58,7 +58,9 @@ def require_packages() -> None:
     missing = [package for package in PACKAGES if _version(package) is None]
     if missing:
         are = "is" if len(missing) == 1 else "are"
-        raise BatchedError(f"{' and '.join(missing)} {are} not installed. {INSTALL} installs what is missing.")
+        raise BatchedError(
+            f"{' and '.join(missing)} {are} not installed. {INSTALL} installs what is missing."
+        )
     mujoco, mujoco_warp = version("mujoco"), version("mujoco-warp")
     if mujoco.split(".")[:2] != mujoco_warp.split(".")[:2]:
         raise BatchedError(

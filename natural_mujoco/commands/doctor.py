@@ -27,7 +27,7 @@ PACKAGES = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """One thing looked at: what was seen, and what to do about it where it is `broken`."""
 
     subject: str
@@ -47,28 +47,28 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints every finding; returns 1 where something is broken."""
+    """Prints every remark; returns 1 where something is broken."""
     broken = False
     for examine in (versions, opengl, physics, speed, video_sets, cache_folder, batched):
-        findings = _examine(examine)
-        for finding in findings:
-            mark = "FAIL" if finding.broken else "ok"
-            print(f"{mark:4}  {finding.subject:11}  {finding.seen}", flush=True)
-        broken |= any(finding.broken for finding in findings)
+        remarks = _examine(examine)
+        for remark in remarks:
+            mark = "FAIL" if remark.broken else "ok"
+            print(f"{mark:4}  {remark.subject:11}  {remark.seen}", flush=True)
+        broken |= any(remark.broken for remark in remarks)
         if broken and examine in (opengl, physics):
             break  # the rest stands on it
     print("Something is broken: see FAIL above." if broken else "All is well.")
     return int(broken)
 
 
-def _examine(examine: Callable[[], list[Finding]]) -> list[Finding]:
+def _examine(examine: Callable[[], list[Remark]]) -> list[Remark]:
     try:
         return examine()
     except NaturalMujocoError as error:
-        return [Finding(examine.__name__, str(error), broken=True)]
+        return [Remark(examine.__name__, str(error), broken=True)]
 
 
-def versions() -> list[Finding]:
+def versions() -> list[Remark]:
     """Python's and the packages' versions."""
     found = []
     for package in PACKAGES:
@@ -77,33 +77,33 @@ def versions() -> list[Finding]:
         except PackageNotFoundError:
             continue
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    findings = [
-        Finding("versions", f"natural-mujoco {__version__}, {system}"),
-        Finding("packages", ", ".join(found)),
+    remarks = [
+        Remark("versions", f"natural-mujoco {__version__}, {system}"),
+        Remark("packages", ", ".join(found)),
     ]
     if not any(name.startswith("av ") for name in found):
-        findings.append(Finding("decoder", "no video decoder; `pip install av`", broken=True))
-    return findings
+        remarks.append(Remark("decoder", "no video decoder; `pip install av`", broken=True))
+    return remarks
 
 
-def opengl() -> list[Finding]:
+def opengl() -> list[Remark]:
     """The backend and its driver, from a context that is really created."""
     from ..rendering.framebuffer import describe_driver
     from ..rendering.gl import SOFTWARE_DRIVERS
 
     driver = describe_driver()
     seen = f"{driver['backend']}: {driver['renderer']} ({driver['vendor']}, {driver['version']})"
-    findings = [Finding("opengl", seen)]
+    remarks = [Remark("opengl", seen)]
     if any(name.lower() in driver["renderer"].lower() for name in SOFTWARE_DRIVERS):
         note = (
             "software driver: the processor draws, since no GPU driver with EGL was found. Natural frames are made for "
             "that; a full render (standard ids) takes it some 20 ms"
         )
-        findings.append(Finding("driver", note))
-    return findings
+        remarks.append(Remark("driver", note))
+    return remarks
 
 
-def physics() -> list[Finding]:
+def physics() -> list[Remark]:
     """Whether dm_control loads a task with the installed MuJoCo."""
     try:
         from ..conversion import suite
@@ -114,11 +114,11 @@ def physics() -> list[Finding]:
             f"dm_control cannot load a task ({error}); `pip install 'dm_control>=1.0.49,<2' 'mujoco>=3.17,<4'` gives "
             "versions that go together"
         )
-        return [Finding("physics", remedy, broken=True)]
-    return [Finding("physics", "dm_control loads its tasks")]
+        return [Remark("physics", remedy, broken=True)]
+    return [Remark("physics", "dm_control loads its tasks")]
 
 
-def speed() -> list[Finding]:
+def speed() -> list[Remark]:
     """Agent steps per second of one environment, natural and standard."""
     import gymnasium as gym
 
@@ -132,7 +132,7 @@ def speed() -> list[Finding]:
             "standard": _steps_per_second(gym.make(task.standard_id)),
         }
     seen = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
-    return [Finding("speed", f"agent steps/s of {task.name} in 64x64, one environment: {seen}")]
+    return [Remark("speed", f"agent steps/s of {task.name} in 64x64, one environment: {seen}")]
 
 
 def _steps_per_second(env: Any, seconds: float = 1.0) -> float:
@@ -149,17 +149,17 @@ def _steps_per_second(env: Any, seconds: float = 1.0) -> float:
     return rate
 
 
-def batched() -> list[Finding]:
+def batched() -> list[Remark]:
     """Whether `natural_mujoco.batched` would run, and on what. It is an extra: nothing is broken where it is not there."""
     from ..batched.requirements import describe
 
     try:
-        return [Finding("batched", describe())]
+        return [Remark("batched", describe())]
     except NaturalMujocoError as error:
-        return [Finding("batched", f"not available: {error}")]
+        return [Remark("batched", f"not available: {error}")]
 
 
-def video_sets() -> list[Finding]:
+def video_sets() -> list[Remark]:
     """The shipped sets, what `"auto"` means here, and how many clips are prepared for 64 pixels."""
     from ..backgrounds.library import open_videos
     from ..backgrounds.manifest import shipped_names
@@ -172,10 +172,10 @@ def video_sets() -> list[Finding]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         auto = open_videos("auto").name
-    return [Finding("videos", f"clips prepared at 64 pixels: {', '.join(counts)}; 'auto' is {auto}")]
+    return [Remark("videos", f"clips prepared at 64 pixels: {', '.join(counts)}; 'auto' is {auto}")]
 
 
-def cache_folder() -> list[Finding]:
+def cache_folder() -> list[Remark]:
     """Where the cache is and whether it can be written to."""
     from ..backgrounds.cache import cache_home
 
@@ -183,5 +183,5 @@ def cache_folder() -> list[Finding]:
     existing = next((folder for folder in (home, *home.parents) if folder.exists()), home)
     if not os.access(existing, os.W_OK):
         remedy = f"{home} cannot be written to; set NATURAL_MUJOCO_HOME to a folder of yours"
-        return [Finding("cache", remedy, broken=True)]
-    return [Finding("cache", str(home))]
+        return [Remark("cache", remedy, broken=True)]
+    return [Remark("cache", str(home))]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..arguments import share
 from ..errors import InvalidArgument, NaturalMujocoError
 
 _DESCRIPTION = """\
@@ -56,7 +57,8 @@ def add_parser(subparsers: Any) -> None:
         "--conditions",
         nargs="+",
         metavar="CONDITION",
-        help="standard, natural-train, natural-test, or `all`, the default",
+        help="standard, natural-train, natural-test, or `all`, the default; natural-test@0.5 is half-way between "
+        "standard and natural-test",
     )
     add(
         "--episodes",
@@ -88,6 +90,11 @@ def add_parser(subparsers: Any) -> None:
     add("--link", metavar="URL", help="address of the paper or the code")
     add("--description", default="", metavar="TEXT", help="one line about the entry")
     add(
+        "--series",
+        metavar="NAME",
+        help="entries that differ in the number of their training videos alone share one",
+    )
+    add(
         "--training-seed",
         type=int,
         metavar="SEED",
@@ -95,6 +102,19 @@ def add_parser(subparsers: Any) -> None:
     )
     add("--training-steps", type=int, metavar="STEPS", help="control steps that the policy was trained for")
     add("--trained-on", choices=("standard", "natural"), help="the variant that the policy was trained on")
+    add("--training-videos", metavar="SET", help="the video set that the policy was trained on")
+    add(
+        "--num-videos",
+        type=int,
+        metavar="N",
+        help="how many training videos it was trained on, where not on all",
+    )
+    add(
+        "--training-strength",
+        type=float,
+        metavar="S",
+        help="the strength of the video in training, where less than 1",
+    )
     add(
         "--action-repeat", type=int, metavar="N", help="control steps per action, as in training (default: 2)"
     )
@@ -183,6 +203,7 @@ def _amount(args: argparse.Namespace) -> tuple[list[str], int]:
 
 
 def _sources(args: argparse.Namespace) -> list[Any]:
+    from ..evaluation.plan import resolve_videos
     from ..evaluation.policy_source import find_policy
 
     sources = [find_policy(text) for text in args.policy]
@@ -192,18 +213,26 @@ def _sources(args: argparse.Namespace) -> list[Any]:
         "training_seed": args.training_seed,
         "training_steps": args.training_steps,
         "trained_on": args.trained_on,
+        "training_videos": args.training_videos,
+        "num_videos": args.num_videos,
+        "training_strength": args.training_strength,
         "action_repeat": args.action_repeat,
     }
     said = {name: value for name, value in said.items() if value is not None}
-    for name, value in said.items():
-        if sources[0].kind == "run":
+    if said and sources[0].kind == "run":
+        flag = next(iter(said)).replace("_", "-")
+        raise InvalidArgument(f"--{flag}: a run directory knows its own, so leave it out.")
+    limits = {"training_seed": 2**40, "training_steps": 2**40, "num_videos": 10**6, "action_repeat": 1000}
+    for name, most in limits.items():
+        least = 0 if name.startswith("training") else 1
+        if name in said and not least <= said[name] <= most:
             raise InvalidArgument(
-                f"--{name.replace('_', '-')}: a run directory knows its own, so leave it out."
+                f"--{name.replace('_', '-')} {said[name]} is out of range: {least} to {most}."
             )
-        if isinstance(value, int) and not (1 if name == "action_repeat" else 0) <= value < 2**40:
-            raise InvalidArgument(f"--{name.replace('_', '-')} {value} is out of range.")
-    if said.get("action_repeat", 1) > 1000:
-        raise InvalidArgument("--action-repeat must be 1 to 1000.")
+    if "training_videos" in said:
+        said["trained_set"] = resolve_videos(said.pop("training_videos"))
+    if "training_strength" in said:
+        said["strength"] = share("--training-strength", said.pop("training_strength"))
     return [dataclasses.replace(source, **said) for source in sources]
 
 
@@ -215,7 +244,13 @@ def _entry(args: argparse.Namespace, sources: Sequence[Any]) -> Any:
     agents = {source.agent for source in sources}
     name = args.entry or (sources[0].name if agents == {None} else " and ".join(sorted(map(str, agents))))
     try:
-        return Entry(name=name, authors=tuple(args.authors), link=args.link, description=args.description)
+        return Entry(
+            name=name,
+            authors=tuple(args.authors),
+            link=args.link,
+            description=args.description,
+            series=args.series,
+        )
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         option = {"name": "--entry"}.get(str(fault["loc"][0]), f"--{fault['loc'][0]}")

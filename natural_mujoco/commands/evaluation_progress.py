@@ -13,7 +13,7 @@ import rich.progress
 import rich.table
 from rich.text import Text
 
-from ..evaluation.conditions import CONDITIONS, TASK_NAMES
+from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.durations import time_in_words
 from ..evaluation.evaluate import Progress
 from ..evaluation.records import Episode, Results
@@ -102,7 +102,7 @@ class EvaluationProgress(Progress):
 def print_results(results: Results, out: Path) -> None:
     """The means of every task beside those of the reference policies at the same action repeat."""
     scores = EntryScores(results.episodes)
-    conditions = [c for c in CONDITIONS if c in scores.returns]
+    conditions = list(scores.returns)
     table = rich.table.Table("task", box=None, header_style="bold", pad_edge=False)
     for condition in conditions:
         table.add_column(condition, justify="right", no_wrap=True)

@@ -1,6 +1,7 @@
 """What is evaluated: the conditions, the fixed episode seeds, and the environment of each.
 
-- `CONDITIONS`: `standard`, `natural-train`, `natural-test`.
+- `CONDITIONS`: `standard`, `natural-train`, `natural-test`. The latter two have siblings at less than the video's whole
+  strength, such as `natural-test@0.5`: `strength_of`, `place_of`.
 - `EPISODES`, `episode_seeds`: ten episodes unless asked otherwise, always the same ones.
 - `environment_spec`: the id and keyword arguments behind a task and a condition.
 - `expected_background`: the clip and frame that an episode seed leads to.
@@ -9,16 +10,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
 from ..backgrounds.manifest import MAX_FRAMES, GeneratedSource, Manifest
 from ..errors import InvalidArgument, unknown
 from ..tasks import TASKS, find_task
+from .fields import Condition
 
-Condition = Literal["standard", "natural-train", "natural-test"]
-CONDITIONS: tuple[Condition, ...] = ("standard", "natural-train", "natural-test")
+__all__ = ["Condition"]
+
+Whole = Literal["standard", "natural-train", "natural-test"]
+CONDITIONS: tuple[Whole, ...] = get_args(Whole)
+"""Those that everybody is measured under."""
+_ORDER: tuple[str, ...] = CONDITIONS
 TASK_NAMES = tuple(task.name for task in TASKS.values())
 
 EPISODES = 10
@@ -47,9 +53,30 @@ def episode_seeds(seed: int, episodes: int) -> tuple[int, ...]:
     return tuple(range(first, first + episodes))
 
 
+def strength_of(condition: Condition) -> float:
+    """How much of the video there is in a condition.
+
+    >>> strength_of("natural-test@0.25"), strength_of("natural-test"), strength_of("standard")
+    (0.25, 1.0, 0.0)
+    """
+    name, _, strength = condition.partition("@")
+    return float(strength) if strength else float(name != "standard")
+
+
+def place_of(condition: Condition) -> tuple[int, float]:
+    """Sorts conditions as tables show them.
+
+    >>> sorted(["natural-test", "natural-test@0.5", "standard"], key=place_of)
+    ['standard', 'natural-test@0.5', 'natural-test']
+    """
+    return _ORDER.index(condition.partition("@")[0]), strength_of(condition)
+
+
 def video_split(condition: Condition) -> Literal["train", "test"] | None:
     """The half of the video set that plays in a condition; `None` for `standard`."""
-    return {"standard": None, "natural-train": "train", "natural-test": "test"}[condition]
+    halves: dict[str, Literal["train", "test"] | None]
+    halves = {"standard": None, "natural-train": "train", "natural-test": "test"}
+    return halves[condition.partition("@")[0]]
 
 
 def environment_spec(
@@ -64,21 +91,46 @@ def environment_spec(
     split = video_split(condition)
     if split is None:
         return row.standard_id, {"action_repeat": action_repeat}
-    return row.natural_id, {"action_repeat": action_repeat, "split": split, "videos": videos}
+    arguments: dict[str, Any] = {"action_repeat": action_repeat, "split": split, "videos": videos}
+    if strength_of(condition) < 1:
+        arguments["strength"] = strength_of(condition)
+    return row.natural_id, arguments
 
 
 def select_tasks(names: Iterable[str]) -> tuple[str, ...]:
-    """The paper's names of the tasks called `names`, in the table's order, `all` for all ten."""
+    """The paper's names of the tasks called `names`, in the table's order, `all` for all of them."""
     wanted = {name if name == "all" else find_task(name).name for name in names}
     return tuple(name for name in TASK_NAMES if "all" in wanted or name in wanted)
 
 
 def select_conditions(names: Iterable[str]) -> tuple[Condition, ...]:
-    """The conditions called `names`, in the usual order, `all` for all three."""
-    wanted = set(names)
-    for name in sorted(wanted - {"all", *CONDITIONS}):
-        raise unknown("condition", name, (*CONDITIONS, "all"))
-    return tuple(name for name in CONDITIONS if "all" in wanted or name in wanted)
+    """The conditions called `names`, in the usual order, `all` for the three at the video's whole strength.
+
+    >>> select_conditions(["natural-test@0.50", "natural-test@0", "natural-train@1"])
+    ('standard', 'natural-train', 'natural-test@0.5')
+    """
+    wanted: set[Condition] = set()
+    for name in names:
+        wanted.update(CONDITIONS if name == "all" else (_condition(name),))
+    return tuple(sorted(wanted, key=place_of))
+
+
+def _condition(name: str) -> Condition:
+    """The one name of the condition that somebody calls `name`: without any video it is `standard`."""
+    base, at, text = name.partition("@")
+    if base not in CONDITIONS or (at and base == "standard"):
+        raise unknown("condition", name, (*CONDITIONS, "all", "natural-test@0.5"))
+    if not at:
+        return base
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 1 or strength != round(strength, 2):
+        raise InvalidArgument(
+            f"The strength in {name!r} must be a number from 0 to 1 with two decimals at most, as in {base}@0.5."
+        )
+    return {0.0: "standard", 1.0: base}.get(strength, f"{base}@{strength:g}")
 
 
 def expected_background(

@@ -2,7 +2,7 @@
 
 - `Setting`: everything about an environment that changes what a score means. `setting_of` describes one.
 - `Setting.departures`: in what it differs from the protocol.
-- `Curve`: mean returns by control steps, with their setting.
+- `Curve`: mean returns by control steps, with their setting. `Cost`: what training had cost until each of them.
 - `AS_TRAINED`: the condition of a curve that was not played by the protocol.
 """
 
@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..backgrounds.library import VideoLibrary, open_videos
-from .conditions import SIZE, Condition
-from .fields import ActionRepeat, Line, LongLine, Return, Seed, Steps, Strict, VideoSet
+from .conditions import SIZE, Condition, strength_of
+from .fields import ActionRepeat, Hours, Line, LongLine, Return, Seed, Steps, Strict, VideoSet
 
 AS_TRAINED: Literal["as trained"] = "as trained"
 """Played under the run's own settings, which are not the protocol's: comparable with nothing else on the page."""
@@ -44,7 +44,7 @@ class Setting(Strict):
 
         `video_set` is the one that the evaluation's other records were played on, `action_repeat` the policy's.
         """
-        natural = condition != "standard"
+        natural, others = condition != "standard", dict(self.others)
         wanted: list[tuple[str, object, object]] = [
             ("rendering", self.rendering, "fast" if natural else "reference"),
             ("action repeat", self.action_repeat, action_repeat),
@@ -55,7 +55,12 @@ class Setting(Strict):
         found = [f"{name} {is_ or 'unknown'}" for name, is_, should in wanted if is_ != should]
         if natural and (self.video_set is None or self.video_set != video_set):
             found.append(f"videos {_named(self.video_set)}")
-        return (*found, *(f"{name} {value}" for name, value in sorted(self.others.items())))
+        strength = f"{strength_of(condition):g}"
+        if natural and others.get("strength", "1") == strength:
+            others.pop("strength", None)
+        elif natural and "strength" not in others:
+            found.append("strength 1")
+        return (*found, *(f"{name} {value}" for name, value in sorted(others.items())))
 
 
 def setting_of(natural: bool, **arguments: Any) -> Setting:
@@ -67,6 +72,8 @@ def setting_of(natural: bool, **arguments: Any) -> Setting:
     ()
     """
     given = {name: value for name, value in arguments.items() if value is not None and name not in _UNUSED}
+    if "strength" in given and f"{given['strength']:g}" == "1":
+        del given["strength"]
     library = open_videos(given.pop("videos", "auto")) if natural else None
     matte = given.pop("matte", "semantic")
     playback = given.pop("playback", "loop")
@@ -78,7 +85,7 @@ def setting_of(natural: bool, **arguments: Any) -> Setting:
         action_repeat=given.pop("action_repeat", 2),
         size=given.pop("size", SIZE),
         video_set=None if library is None else video_set_of(library),
-        others={name: str(value) for name, value in given.items()},
+        others={name: f"{value:g}" if name == "strength" else str(value) for name, value in given.items()},
     )
 
 
@@ -87,10 +94,27 @@ def video_set_of(library: VideoLibrary) -> VideoSet:
     return VideoSet(name=library.name, manifest_hash=library.content_hash)
 
 
+class Cost(Strict):
+    """What a run had cost when it evaluated itself: wall-clock hours of training, on how much of which device.
+
+    `cores` is the threads of its networks, so that two runs that share two cores count one each; `device` is
+    what they ran on.
+    """
+
+    hours: Annotated[tuple[Hours, ...], Field(min_length=1, max_length=5000)]
+    cores: Annotated[int, Field(ge=1, le=10_000)]
+    device: Annotated[str, Field(pattern=r"^[a-z]{2,12}$")]
+
+    @property
+    def core_hours(self) -> tuple[float, ...] | None:
+        """Hours times cores until each evaluation; `None` where the device was no processor."""
+        return tuple(hours * self.cores for hours in self.hours) if self.device == "cpu" else None
+
+
 class Curve(Strict):
     """Mean return of evaluations during a run's training, by control steps.
 
-    `setting` is missing in files of versions that did not write it down.
+    `setting` and `cost` are missing in files of versions that did not write them down.
     """
 
     task: Line
@@ -101,6 +125,12 @@ class Curve(Strict):
     setting: Setting | None = None
     departures: Annotated[tuple[LongLine, ...], Field(max_length=30)] = ()
     """For a curve `as trained`: in what it differs from the protocol, e.g. `matte paper`."""
+    cost: Cost | None = None
+
+    @property
+    def core_hours(self) -> tuple[float, ...] | None:
+        """Core-hours of training until each evaluation, where they are known."""
+        return None if self.cost is None else self.cost.core_hours
 
 
 def _named(video_set: VideoSet | None) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .conditions import Condition
+from .conditions import Condition, strength_of
 from .rollout import Block
 
 _PHYSICS_S = 0.3
@@ -23,7 +23,7 @@ _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
 def seconds_each(condition: Condition, action_repeat: int, gl_renderer: str = "llvmpipe") -> float:
     """Seconds of one core that an episode takes; with a GPU a standard frame costs about what a natural one does."""
     software = any(name in gl_renderer.lower() for name in _SOFTWARE)
-    frame = _STANDARD_FRAME_S if condition == "standard" and software else _NATURAL_FRAME_S
+    frame = _STANDARD_FRAME_S if strength_of(condition) < 1 and software else _NATURAL_FRAME_S
     return _PHYSICS_S + 1000 / action_repeat * frame
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import files
 from ..backgrounds.cache import cache_home
 from ..errors import EmbeddedVideosWarning, LockHeld, ResultsError
-from .conditions import CONDITIONS, TASK_NAMES
+from .conditions import TASK_NAMES, place_of
 from .durations import expected_seconds
 from .machine import describe_machine
 from .plan import Request, open_blocks, prepare, source_cells
@@ -136,7 +136,7 @@ def _in_order(results: Results) -> Results:
         results.episodes,
         key=lambda e: (
             TASK_NAMES.index(e.task),
-            CONDITIONS.index(e.condition),
+            place_of(e.condition),
             e.training_seed,
             e.episode_seed,
         ),

@@ -16,7 +16,7 @@ from ..backgrounds.library import open_videos
 from ..backgrounds.manifest import shipped_names
 from ..errors import InvalidArgument, ResultsError
 from .checking import contradictions
-from .conditions import TASK_NAMES, Condition, episode_seeds
+from .conditions import TASK_NAMES, Condition, episode_seeds, strength_of
 from .curves import Curve, video_set_of
 from .names import require_own_name
 from .policy_source import PolicySource
@@ -131,7 +131,7 @@ def open_blocks(request: Request, results: Results) -> list[Block]:
                 if wanted:
                     blocks.append(block)
     # Full renders take longest; begun first, they do not leave one process working alone at the end.
-    return sorted(blocks, key=lambda block: block.condition != "standard")
+    return sorted(blocks, key=lambda block: strength_of(block.condition) == 1)
 
 
 def source_cells(request: Request, source: PolicySource) -> list[tuple[str, Condition, int]]:
@@ -154,6 +154,9 @@ def _run(request: Request, source: PolicySource) -> Run:
         digest=source.digest,
         training_steps=source.training_steps,
         trained_on=source.trained_on,
+        trained_set=source.trained_set,
+        num_videos=source.num_videos,
+        strength=source.strength,
         action_repeat=source.action_repeat,
         privileged=source.privileged,
     )

@@ -11,7 +11,7 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -20,7 +20,7 @@ from ..errors import InvalidArgument, NaturalMujocoError
 from ..experts import experts_digest
 from ..tasks import find_task
 from .conditions import ACTION_REPEAT
-from .fields import ActionRepeat, Line, Seed, Sha256, Steps
+from .fields import ActionRepeat, Line, Privileged, Seed, Sha256, Steps, VideoSet
 from .policy_digest import file_digest, source_digest
 from .policy_errors import printable
 
@@ -31,7 +31,7 @@ class PolicySource:
 
     `text` is what the user wrote (for a run directory its absolute path), `name` what records call it.
     `digest` is the sha256 of the weights, or of the policy's own source (`policy_digest`). For a run directory
-    `agent`, `task`, `training_seed`, `training_steps`, `trained_on` and `action_repeat` are read from it.
+    `agent`, `task`, `training_seed`, `training_steps`, `action_repeat` and what it was trained on are read from it.
     """
 
     kind: Literal["zero", "random", "expert", "factory", "run"]
@@ -44,11 +44,14 @@ class PolicySource:
     training_seed: int = 0
     training_steps: int | None = None
     trained_on: Literal["standard", "natural"] | None = None
+    trained_set: VideoSet | None = None
+    num_videos: int | None = None
+    strength: float | None = None
     action_repeat: int = ACTION_REPEAT
     earlier_digest: str | None = None
     """What versions before wrote down as `digest`: their files are continued."""
-    privileged: Literal["state"] | None = None
-    """What the policy is shown beyond pixels; only the package's own expert is."""
+    privileged: Privileged | None = None
+    """What the policy, or who taught it, is shown beyond pixels."""
 
     @property
     def looks(self) -> bool:
@@ -85,6 +88,8 @@ def find_policy(text: str) -> PolicySource:
 
 class _Environment(BaseModel):
     action_repeat: ActionRepeat = ACTION_REPEAT
+    num_videos: Annotated[int, Field(ge=1)] | None = None
+    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
 
 
 class _Config(BaseModel):
@@ -99,6 +104,7 @@ class _RunConfig(BaseModel):
 
     agent: Line
     config: _Config
+    video_set: VideoSet | None = None
 
 
 class _State(BaseModel):
@@ -119,6 +125,9 @@ def _describe_run(path: Path, here: str) -> PolicySource:
             f"and seed ({_reason(error)}). Give the --logdir of a training run."
         ) from error
     digest, steps = newest_checkpoint(path)
+    natural = config.variant == "natural"
+    # By the expert, which reads the state; what it learned sees pixels alone.
+    taught = described.agent == "distil"
     return PolicySource(
         kind="run",
         text=str(path),
@@ -130,7 +139,11 @@ def _describe_run(path: Path, here: str) -> PolicySource:
         training_seed=config.seed,
         training_steps=steps,
         trained_on=config.variant,
+        trained_set=described.video_set if natural else None,
+        num_videos=config.environment.num_videos if natural else None,
+        strength=config.environment.strength if natural and config.environment.strength < 1 else None,
         action_repeat=config.environment.action_repeat,
+        privileged="state in training" if taught else None,
     )
 
 

@@ -32,6 +32,7 @@ from .fields import (
     Link,
     LongLine,
     MediaPath,
+    Privileged,
     Return,
     Seed,
     Sha256,
@@ -54,24 +55,33 @@ class Entry(Strict):
     authors: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
     link: Link | None = None
     description: LongLine = ""
+    series: Line | None = None
+    """Entries of one series differ in the number of their training videos alone."""
 
 
 class Run(Strict):
     """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
 
     `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
-    `training_steps` counts control steps; `privileged` says what it was shown beyond pixels.
+    `training_steps` counts control steps; `privileged` says what it, or its teacher in training, was shown beyond
+    pixels.
     """
 
     policy: LongLine
     training_seed: Seed
     tasks: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)]
-    conditions: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=3)]
+    conditions: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=200)]
     digest: Sha256 | None = None
     training_steps: Steps | None = None
     trained_on: Literal["standard", "natural"] | None = None
+    trained_set: VideoSet | None = None
+    """The video set that it was trained on, where that is known."""
+    num_videos: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    """How many of its training videos there were in training; `None` for all of them."""
+    strength: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How much of the video there was in training; `None` for all of it."""
     action_repeat: ActionRepeat = ACTION_REPEAT
-    privileged: Literal["state"] | None = None
+    privileged: Privileged | None = None
 
 
 class Machine(Strict):
@@ -127,7 +137,7 @@ class Media(Strict):
 
 
 class TaskSummary(Strict):
-    """Mean returns of a condition by task, and the interquartile mean return where all ten tasks are there."""
+    """Mean returns of a condition by task, and the interquartile mean return where all tasks are there."""
 
     tasks: dict[Line, Return]
     iqm: Return | None = None

@@ -3,13 +3,15 @@
 - `Pace`: the action repeat on each task. `pace_of`: that of a results file.
 - `reference_at`: a reference policy played at some pace. `reference_means`: all of them, as means by task.
 - `reference_entries`: those at the protocol's action repeat. `reference_label`: their names as people read them.
-- `share_of_expert`: how far a return gets from random to expert.
+- `stands_beside`: which of them belong to an entry. `share_of_expert`: how far a return gets from random to expert.
+- `half_way`: the return in the middle between random and expert.
 
-`zero` and `random` act without seeing; `expert` reads the physical state, is therefore privileged, and is measured at
-the protocol's action repeat alone. The physics of an episode depends on its seed alone, so their returns are the same
-in front of any video and of none: they stand beside entries on every video set. But an action that is held longer
-pushes further: random earns 29 on cartpole-swingup at action repeat 2 and 164 at 8. So they stand beside entries of the
-same action repeat only.
+`zero` and `random` act without seeing; `expert` reads the physical state and is therefore privileged. The physics of an
+episode depends on its seed alone, so their returns are the same in front of any video and of none: they stand beside
+entries on every video set. But an action that is held longer pushes further: random earns 29 on cartpole-swingup at
+action repeat 2 and 164 at 8. So the two stand beside entries of the same action repeat only. The expert is measured at
+the protocol's, 2, and stands beside multiples of it too: an action held for 4 control steps is two held for 2, so
+that whatever is done at 4 can be done at 2.
 """
 
 from __future__ import annotations
@@ -62,8 +64,12 @@ def _shipped() -> Mapping[tuple[str, int], Results]:
 
 @lru_cache(maxsize=64)
 def reference_at(name: str, pace: Pace) -> Results | None:
-    """The results of the reference `name` where each task is played at `pace`; `None` where there are none."""
-    repeats = {action_repeat for _, action_repeat in pace}
+    """The results of the reference `name` beside tasks that are played at `pace`; `None` where there are none."""
+    if name == "expert":
+        pace = tuple((task, ACTION_REPEAT) for task, repeat in pace if repeat % ACTION_REPEAT == 0)
+        if pace == PROTOCOL_PACE:
+            return _shipped().get((name, ACTION_REPEAT))
+    repeats = {action_repeat for _, action_repeat in pace} if name != "expert" else set()
     if len(repeats) == 1:
         return _shipped().get((name, repeats.pop()))
     runs, episodes = [], []
@@ -77,6 +83,12 @@ def reference_at(name: str, pace: Pace) -> Results | None:
         return None
     source = _shipped()[name, ACTION_REPEAT]
     return source.model_copy(update={"runs": tuple(runs), "episodes": tuple(episodes), "summary": {}})
+
+
+def stands_beside(name: str, own: Pace, pace: Pace) -> bool:
+    """Whether the reference `name`, measured at the pace `own`, stands beside entries at `pace`."""
+    multiples = all(action_repeat % ACTION_REPEAT == 0 for _, action_repeat in pace)
+    return own == pace or (name == "expert" and own == PROTOCOL_PACE and multiples)
 
 
 def reference_entries() -> tuple[Results, ...]:
@@ -120,3 +132,13 @@ def share_of_expert(task: str, mean: float, references: Mapping[str, Mapping[str
     if random is None or expert is None or expert <= random:
         return None
     return (mean - random) / (expert - random)
+
+
+def half_way(task: str, references: Mapping[str, Mapping[str, float]]) -> float | None:
+    """The return in the middle between random and expert on `task`; `None` where either was not measured.
+
+    >>> half_way("walker-walk", {"random": {"walker-walk": 100}, "expert": {"walker-walk": 900}})
+    500.0
+    """
+    random, expert = (references.get(name, {}).get(task) for name in ("random", "expert"))
+    return None if random is None or expert is None or expert <= random else (random + expert) / 2

@@ -132,7 +132,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
     watch.enter("environment")
     guarded = _Guarded(policy, block, action_size, watch)
 
-    if block.source.privileged:
+    if block.source.privileged == "state":
         by_row = dict(zip(block.wanted, envs, strict=True))
         policy.attach([by_row.get(row) for row in range(BLOCK)])  # type: ignore[attr-defined]
 

@@ -12,12 +12,12 @@ which is why `EntryScores.over` travels with every interval.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 
-from .conditions import CONDITIONS, TASK_NAMES, Condition
+from .conditions import TASK_NAMES, Condition, place_of
 from .records import Episode, Results, TaskSummary
 from .statistics import MAX_RETURN, Floats, interquartile_mean
 
@@ -49,45 +49,41 @@ class EntryScores:
         """Returns of a task's units, `[units]`; empty where it was not evaluated."""
         return np.array(list(self.returns.get(condition, {}).get(task, {}).values()), np.float64)
 
-    def matrix(self, *conditions: Condition) -> list[Floats] | None:
-        """Scores (return ÷ 1000) of all ten tasks, `[10, units]`, under each of the conditions, on common units.
+    def matrix(self, *conditions: Condition, tasks: Sequence[str] = TASK_NAMES) -> list[Floats] | None:
+        """Scores (return ÷ 1000) of all `tasks`, `[tasks, units]`, under each of the conditions, on common units.
 
         Units that some task or condition lacks are left out. `None` where a task is missing or nothing is common:
-        an aggregate over fewer than ten tasks would be compared with aggregates over ten.
+        an aggregate over fewer tasks would be compared with aggregates over all.
         """
         common: set[int] | None = None
         for condition in conditions:
-            for task in TASK_NAMES:
+            for task in tasks:
                 units = set(self.returns.get(condition, {}).get(task, ()))
                 common = units if common is None else common & units
         if not common:
             return None
         chosen = sorted(common)
         return [
-            np.array([[self.returns[condition][task][unit] for unit in chosen] for task in TASK_NAMES])
+            np.array([[self.returns[condition][task][unit] for unit in chosen] for task in tasks])
             / MAX_RETURN
             for condition in conditions
         ]
 
 
-def summarise(results: Results) -> dict[Condition, TaskSummary]:
-    """What the file's `summary` has to say, from its records."""
+def summarise(results: Results, tasks: Sequence[str] = TASK_NAMES) -> dict[Condition, TaskSummary]:
+    """What the file's `summary` has to say, from its records; the aggregate is over `tasks`."""
     scores = EntryScores(results.episodes)
     summary = {}
-    for condition in CONDITIONS:
-        if condition in scores.returns:
-            matrix = scores.matrix(condition)
-            summary[condition] = TaskSummary(
-                tasks={
-                    task: round(float(scores.units(condition, task).mean()), 6)
-                    for task in scores.returns[condition]
-                },
-                iqm=None if matrix is None else round(interquartile_mean(matrix[0]) * MAX_RETURN, 6),
-            )
+    for condition, returns in scores.returns.items():
+        matrix = scores.matrix(condition, tasks=tasks)
+        summary[condition] = TaskSummary(
+            tasks={task: round(float(scores.units(condition, task).mean()), 6) for task in returns},
+            iqm=None if matrix is None else round(interquartile_mean(matrix[0]) * MAX_RETURN, 6),
+        )
     return summary
 
 
-def _in_table_order(item: tuple[tuple[Condition, str, int], object]) -> tuple[int, int, int]:
+def _in_table_order(item: tuple[tuple[Condition, str, int], object]) -> tuple[tuple[int, float], int, int]:
     (condition, task, training_seed), _ = item
     place = TASK_NAMES.index(task) if task in TASK_NAMES else len(TASK_NAMES)
-    return CONDITIONS.index(condition), place, training_seed
+    return place_of(condition), place, training_seed

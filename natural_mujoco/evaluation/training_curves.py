@@ -3,14 +3,18 @@
 - `training_curves`: one curve for every way in which the run evaluated itself.
 
 A line of evaluations.jsonl is an episode record with `control_steps` and `setting` (`curves.Setting`). Lines of
-versions that wrote no setting get the one in the run's config.json, and their video set from the clips they name.
+versions that wrote no setting get the one in the run's config.json, and their video set from the clips they name. What
+training had cost by then comes from metrics.jsonl (`train/seconds`) and from config.json (`threads`, `device`).
 """
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -18,11 +22,13 @@ from .. import files
 from ..backgrounds.manifest import Manifest
 from ..errors import NaturalMujocoError
 from .conditions import Condition, expected_background
-from .curves import AS_TRAINED, Curve, Setting
+from .curves import AS_TRAINED, Cost, Curve, Setting
 from .fields import Return, Seed, Steps, VideoSet
 from .policy_source import PolicySource
 
 MOST_BYTES = 256 * 2**20
+NVIDIA = Path("/proc/driver/nvidia")
+"""There where a GPU may have been what the device `auto` of a run on this machine meant."""
 
 
 class _Line(BaseModel):
@@ -35,6 +41,16 @@ class _Line(BaseModel):
     setting: Setting | None = None
 
 
+class _Metrics(BaseModel):
+    """A line of metrics.jsonl, as far as it says when it was."""
+
+    control_steps: Steps
+    seconds: Annotated[float | None, Field(alias="train/seconds", ge=0, le=10**10)] = None
+
+
+LineT = TypeVar("LineT", bound=BaseModel)
+
+
 def training_curves(
     source: PolicySource, video_set: VideoSet | None, manifest: Manifest | None
 ) -> list[Curve]:
@@ -45,7 +61,7 @@ def training_curves(
     """
     if source.kind != "run":
         return []
-    lines = _read(Path(source.text) / "evaluations.jsonl")
+    lines, cost = _read(Path(source.text) / "evaluations.jsonl", _Line), _cost(Path(source.text))
     older = [line for line in lines if line.setting is None]
     assumed = _assumed(Path(source.text), older, video_set, manifest) if older else Setting()
     points: dict[tuple[Condition, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -68,12 +84,37 @@ def training_curves(
                 returns=tuple(sum(at[step]) / len(at[step]) for step in steps),
                 setting=settings[name],
                 departures=departures,
+                cost=cost(steps),
             )
         )
     return curves
 
 
-def _read(path: Path) -> list[_Line]:
+def _cost(run: Path) -> Callable[[Sequence[int]], Cost | None]:
+    """What `run` had cost at some control steps; `None` where it did not write down its time, threads or device."""
+    try:
+        config: Any = files.read_json(run / "config.json")["config"]
+        cores, device = config["threads"], config["device"]
+    except (OSError, NaturalMujocoError, LookupError, TypeError):
+        return lambda steps: None
+    if device == "auto" and not NVIDIA.exists():
+        device = "cpu"
+    lines = _read(run / "metrics.jsonl", _Metrics)
+    times = sorted((line.control_steps, line.seconds) for line in lines if line.seconds is not None)
+    latest = list(itertools.accumulate((seconds for _, seconds in times), max))
+
+    def cost(steps: Sequence[int]) -> Cost | None:
+        counts = [bisect.bisect(times, step, key=lambda time: time[0]) for step in steps]
+        hours = tuple(round(latest[count - 1] / 3600, 4) if count else 0.0 for count in counts)
+        try:
+            return Cost(hours=hours, cores=cores, device=device) if times else None
+        except ValidationError:  # threads 0 left the number to PyTorch
+            return None
+
+    return cost
+
+
+def _read(path: Path, kind: type[LineT]) -> list[LineT]:
     """The lines that are whole. A run that was killed may have left half a one; what is no record is passed over."""
     try:
         text = files.read_bytes(path, MOST_BYTES).decode("utf-8", "replace")
@@ -82,7 +123,7 @@ def _read(path: Path) -> list[_Line]:
     lines = []
     for line in text.splitlines():
         try:
-            lines.append(_Line.model_validate_json(line))
+            lines.append(kind.model_validate_json(line))
         except ValidationError:
             continue
     return lines

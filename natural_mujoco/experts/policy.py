@@ -43,5 +43,4 @@ class ExpertPolicy:
 
 def observe(environment: Any) -> npt.NDArray[np.float32]:
     """The present state `float32[D]` of one of this package's environments, as its expert reads it."""
-    dm_control_env = environment.unwrapped.dm_control_env
-    return flatten(dm_control_env.task.get_observation(dm_control_env.physics))
+    return flatten(environment.unwrapped.task_observation)

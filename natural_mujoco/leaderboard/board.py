@@ -4,8 +4,9 @@
 - `Tab`: what may be compared, and therefore ranked.
 
 Only entries on the same condition and the same frames share a tab. Published entries stand in tabs of their own
-condition, except `standard`, where there are no videos to differ; they are never ranked. The reference policies stand
-in every tab, since no video changes what they do, at every pace (action repeat by task) that one of its entries has.
+condition, except the paper's on `standard`, where there are no videos to differ; they are never ranked. The reference
+policies stand in every tab, since no video changes what they do, at every pace (action repeat by task) that one of its
+entries has.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from functools import lru_cache
 
 from ..errors import InvalidArgument
 from ..evaluation.conditions import Condition
+from ..evaluation.elsewhere import ELSEWHERE, elsewhere_entries
 from ..evaluation.names import skeleton
-from ..evaluation.published import NATURAL, PublishedEntry, published_entries
+from ..evaluation.published import NATURAL, published_entries
 from ..evaluation.records import REFERENCES, Results, VideoSet
-from ..evaluation.references import PROTOCOL_PACE, reference_at, reference_entries
+from ..evaluation.references import PROTOCOL_PACE, Pace, reference_at, reference_entries, stands_beside
 from ..evaluation.scores import EntryScores
-from .rows import MeasuredEntry, Row, measured_row, published_row
+from .rows import MeasuredEntry, Row, elsewhere_row, measured_row, published_row
 
 COLOURED = 6
 """Entries with a colour and a marker of their own; people cannot tell more apart."""
@@ -33,6 +35,7 @@ _TITLES = {
     "natural-test": "Natural, test videos",
     "natural-train": "Natural, training videos",
     "standard": "Standard",
+    NATURAL: "Natural, as published",
 }
 
 
@@ -41,7 +44,8 @@ class Tab:
     """A condition on a video set. Rows come best first: ranked entries, then incomplete and published ones."""
 
     key: str
-    condition: Condition | Literal["natural (as published)"]
+    condition: Condition
+    """Or what published entries have in common: `natural (as published)`, a kind of `elsewhere`."""
     title: str
     video_set: VideoSet | None
     rows: tuple[Row, ...]
@@ -54,7 +58,8 @@ class Tab:
     def beside(self, row: Row | None) -> tuple[Row, ...]:
         """The reference policies at the pace of `row`, or at the protocol's."""
         pace = PROTOCOL_PACE if row is None else row.pace
-        return tuple(reference for reference in self.references if reference.pace == pace)
+        beside = [r for r in self.references if stands_beside(r.name, r.pace, pace)]
+        return tuple(sorted(beside, key=lambda row: REFERENCES.index(row.name)))
 
     @property
     def others(self) -> tuple[Row, ...]:
@@ -66,6 +71,8 @@ class Tab:
         """The video set in words."""
         if self.condition == "standard":
             return "no videos"
+        if self.condition in ELSEWHERE:
+            return ELSEWHERE[self.condition].videos
         if self.video_set is None:
             return "ILSVRC videos, which and in which split unstated"
         return f"{self.video_set.name} ({self.video_set.manifest_hash[:8]})"
@@ -132,49 +139,73 @@ def make_board(results: Sequence[Results], published: bool = True) -> Board:
         tabs.insert(0, _tab("natural-test", reference_entries()[0].video_set, (), references, (), colours))
     standard = [e for e in entries if "standard" in e.scores.returns]
     on_standard = [p for p in paper if p.condition == "standard"]
-    tabs.append(_tab("standard", None, standard, references, on_standard, colours))
+    tabs.append(
+        _tab("standard", None, standard, references, [published_row(p) for p in on_standard], colours)
+    )
     as_published = [p for p in paper if p.condition == NATURAL]
     if as_published:
-        tabs.append(_tab(NATURAL, None, (), references, as_published, colours))
+        tabs.append(_tab(NATURAL, None, (), references, [published_row(p) for p in as_published], colours))
+    for kind in ELSEWHERE if published else ():
+        rows = [elsewhere_row(entry) for entry in elsewhere_entries() if entry.kind == kind]
+        tabs.append(_tab(kind, None, (), references, rows, colours))
     return Board(tuple(tabs), tuple(entries), references, colours)
 
 
 def _references(entries: Sequence[MeasuredEntry]) -> tuple[MeasuredEntry, ...]:
     """The reference policies at the protocol's pace, and at that of every entry for which they were measured."""
     paces = dict.fromkeys((PROTOCOL_PACE, *(entry.pace for entry in entries)))
-    found = []
+    found: list[MeasuredEntry] = []
     for pace in paces:
         for name in REFERENCES:
-            file = reference_at(name, pace)
-            if file is not None:
-                slug = name if pace == PROTOCOL_PACE else f"{name}-{_digest(repr(pace))}"
-                found.append(MeasuredEntry(file, EntryScores(file.episodes), slug, True, pace))
+            reference = _reference(name, pace)
+            # The expert stands beside several paces.
+            if reference is not None and not any(reference.results is one.results for one in found):
+                found.append(reference)
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
+def _reference(name: str, pace: Pace) -> MeasuredEntry | None:
+    file = reference_at(name, pace)
+    if file is None:
+        return None
+    slug = name if pace == PROTOCOL_PACE else f"{name}-{_digest(repr(pace))}"
+    return MeasuredEntry(file, EntryScores(file.episodes), slug, True, pace)
+
+
+@lru_cache(maxsize=64)
+def _reference_row(name: str, pace: Pace) -> Row:
+    """Blind policies do the same in front of any video, and so does the expert: their returns are any condition's."""
+    entry = _reference(name, pace)
+    assert entry is not None
+    return measured_row(entry, entry.conditions[0], {})
+
+
 def _tab(
-    condition: Condition | Literal["natural (as published)"],
+    condition: Condition,
     video_set: VideoSet | None,
     entries: Sequence[MeasuredEntry],
     references: Sequence[MeasuredEntry],
-    paper: Sequence[PublishedEntry],
+    published: Sequence[Row],
     colours: dict[str, int],
 ) -> Tab:
-    measured = []
-    if condition != "natural (as published)":
-        measured = [measured_row(entry, condition, colours) for entry in entries]
+    measured = [measured_row(entry, condition, colours) for entry in entries]
     measured.sort(
-        key=lambda row: (row.summary is None, -(row.summary.iqm.point if row.summary else 0), row.name)
+        key=lambda row: (
+            row.summary is None,
+            -(row.summary.iqm.point if row.summary else len(row.tasks)),
+            -(row.share or 0),
+            row.name,
+        )
     )
     ranks = itertools.count(1)
     ranked = [
         replace(row, rank=next(ranks)) if row.summary and not row.privileged else row for row in measured
     ]
     paces = {PROTOCOL_PACE, *(entry.pace for entry in entries)}
-    # Blind policies do the same in front of any video: their returns are those of any condition.
-    blind = [measured_row(entry, entry.conditions[0], {}) for entry in references if entry.pace in paces]
-    rows = (*ranked, *(published_row(entry) for entry in paper), *blind)
-    title = _TITLES.get(condition, "Natural, as published")
+    blind = [_reference_row(entry.name, entry.pace) for entry in references if entry.pace in paces]
+    rows = (*ranked, *published, *blind)
+    title = ELSEWHERE[condition].title if condition in ELSEWHERE else _TITLES[condition]
     videos = _set_key(video_set) if video_set else ""
     key = re.sub(r"[^a-z0-9]+", "-", f"{condition} {videos}".lower()).strip("-")
     return Tab(key, condition, title, video_set, rows)
@@ -188,7 +219,8 @@ def _colours(entries: Sequence[MeasuredEntry]) -> dict[str, int]:
             matrix = entry.scores.matrix(condition)
             if matrix is not None:
                 return -float(matrix[0].mean()), entry.name
-        return 1.0, entry.name
+        tasks = {task for returns in entry.scores.returns.values() for task in returns}
+        return 1 / (1 + len(tasks)), entry.name
 
     return {entry.slug: number for number, entry in enumerate(sorted(entries, key=merit)[:COLOURED])}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..evaluation.conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds
+from ..evaluation.conditions import CONDITIONS, TASK_NAMES, Condition, episode_seeds, place_of
 from ..evaluation.curves import Curve
 from ..evaluation.records import REFERENCES, Machine, Results
-from ..evaluation.references import reference_label, reference_means, share_of_expert
+from ..evaluation.references import reference_label, reference_means, share_of_expert, stands_beside
+from ..evaluation.scores import EntryScores
 from ..evaluation.statistics import Estimate, probability_of_improvement, task_estimates
 from .board import Board, Tab
 from .entry_charts import CONDITION_STYLES, conditions_chart, curve_chart, improvement_chart
@@ -29,7 +30,7 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
         )
         for condition, means in scores.returns.items()
     }
-    own = {c: tab for c in CONDITIONS if (tab := board.tab_of(c, entry))}
+    own: dict[Condition, Tab] = {c: tab for c in CONDITIONS if (tab := board.tab_of(c, entry))}
     rows = {c: next(row for row in tab.rows if row.slug == entry.slug) for c, tab in own.items()}
     references = reference_means(entry.pace)
     main = next((c for c in ("natural-test", "natural-train", "standard") if c in own), None)
@@ -48,7 +49,7 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
         "conditions": tuple(tasks),
         "conditions_plot": conditions_chart(tasks, references),
         "legend": [
-            *({"name": c, "swatch": swatch(*CONDITION_STYLES[c])} for c in tasks),
+            *({"name": c, "swatch": swatch(*CONDITION_STYLES[c])} for c in CONDITIONS if c in tasks),
             *({"name": reference_label(name), "swatch": swatch(name, None)} for name in references),
         ],
         "improvement": improvement_chart(results.entry.name, rivals) if rivals else None,
@@ -72,7 +73,9 @@ def entry_page(board: Board, entry: MeasuredEntry) -> dict[str, Any]:
             (k, t) for k, t in enumerate(TASK_NAMES) if any(t in means for means in tasks.values())
         ],
         "episode_conditions": sorted(
-            ((k, c) for k, c in enumerate(CONDITIONS) if c in tasks), key=lambda pair: -pair[0]
+            ((k, c) for k, c in enumerate(_numbered(scores)) if c in tasks),
+            key=lambda pair: place_of(pair[1]),
+            reverse=True,
         ),
         "episodes": _episodes(entry),
         "runs": results.runs[:500],
@@ -109,7 +112,7 @@ def _rivals(
     blind: list[tuple[MeasuredEntry, Condition]] = [
         (reference, reference.conditions[0])
         for reference in board.references
-        if reference.slug != entry.slug and reference.pace == entry.pace
+        if reference.slug != entry.slug and stands_beside(reference.name, reference.pace, entry.pace)
     ]
     for other, where in [*chosen, *blind]:
         theirs = other.scores.matrix(where)
@@ -153,7 +156,8 @@ def _facts(entry: MeasuredEntry) -> list[tuple[str, str]]:
     if entry.training_steps is not None:
         facts.insert(0, ("Training", f"{entry.training_steps:,} control steps"))
     if entry.privileged:
-        facts.insert(0, ("Privileged", f"{entry.privileged}: its policy is shown more than pixels"))
+        who = "its teacher was" if entry.privileged == "state in training" else "its policy is"
+        facts.insert(0, ("Privileged", f"{entry.privileged}: {who} shown more than pixels"))
     if results.video_set:
         facts.append(
             ("Videos", f"{results.video_set.name}, manifest sha256 {results.video_set.manifest_hash[:16]}")
@@ -173,11 +177,12 @@ def _episodes(entry: MeasuredEntry) -> dict[str, Any]:
     """The records for the page's script, packed: clips and frames follow from condition and seed and stand once."""
     results = entry.results
     seeds = episode_seeds(results.protocol.seed, results.protocol.episodes)
+    numbers = _numbered(entry.scores)
     videos: dict[str, int] = {}
     shown: dict[int, dict[int, tuple[int, int]]] = {}
     groups: dict[tuple[int, int, int], dict[int, tuple[float, int]]] = {}
     for e in results.episodes:
-        key = (TASK_NAMES.index(e.task), CONDITIONS.index(e.condition), e.training_seed)
+        key = (TASK_NAMES.index(e.task), numbers.index(e.condition), e.training_seed)
         groups.setdefault(key, {})[e.episode_seed] = (round(e.return_, 1), e.length)
         if e.video is not None and e.frame is not None:
             place = videos.setdefault(e.video, len(videos))
@@ -188,6 +193,11 @@ def _episodes(entry: MeasuredEntry) -> dict[str, Any]:
         "shown": {str(c): [at.get(seed) for seed in seeds] for c, at in shown.items()},
         "groups": [_group(key, [at[seed] for seed in seeds]) for key, at in sorted(groups.items())],
     }
+
+
+def _numbered(scores: EntryScores) -> list[Condition]:
+    """Conditions by the number that stands for them in the page: the usual three, then the entry's others."""
+    return [*CONDITIONS, *(condition for condition in scores.returns if condition not in CONDITIONS)]
 
 
 def _group(key: tuple[int, int, int], episodes: Sequence[tuple[float, int]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ..evaluation.published import PAPER
 from ..evaluation.statistics import MAX_RETURN, Estimate
 from .rows import Row
 from .svg import Drawing, Scale
@@ -44,7 +45,7 @@ def shape_of(row: Row) -> int:
 def label_of(row: Row) -> str:
     """The name in plots, where a published entry or another pace may stand beside one of the same name."""
     if row.kind == "published":
-        return f"{row.name} (paper)"
+        return f"{row.name} (paper)" if row.source.startswith(PAPER) else row.name
     return f"{row.name} ({row.remarks[0]})" if row.kind == "reference" and row.remarks else row.name
 
 
@@ -110,7 +111,7 @@ def interval_chart(aggregate: Aggregate, rows: Sequence[Row], beside: Beside) ->
         drawing.marker(x(estimate.point), y + 25, shape_of(row), "mark")
         drawing.end()
     if not drawn:
-        drawing.text(width / 2, top + 24, "no entry covers all ten tasks", "muted middle")
+        drawing.text(width / 2, top + 24, "no entry covers all tasks", "muted middle")
     return drawing.render()
 
 

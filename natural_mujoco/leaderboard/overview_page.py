@@ -8,8 +8,10 @@ from typing import Any
 from markupsafe import Markup
 
 from ..evaluation.conditions import TASK_NAMES
+from ..evaluation.elsewhere import ELSEWHERE, UNCHECKED, elsewhere_entries
 from ..evaluation.published import INCONSISTENCIES, PAPER, PAPER_LINK
 from .board import Board, Tab
+from .headline import headline
 from .overview_charts import (
     AGGREGATES,
     MOST_ROWS,
@@ -48,9 +50,12 @@ def overview_page(board: Board) -> dict[str, Any]:
     """What index.html shows."""
     published = any(row.kind == "published" for tab in board.tabs for row in tab.rows)
     return {
+        "headline": headline(board),
         "views": [_tab(board, tab) for tab in board.tabs],
         "tasks": TASK_NAMES,
         "inconsistencies": INCONSISTENCIES if published else (),
+        "sources": list(dict.fromkeys(entry.source for entry in elsewhere_entries())) if published else [],
+        "unchecked": UNCHECKED,
         "paper": PAPER,
         "paper_link": PAPER_LINK,
     }
@@ -69,12 +74,16 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         "key": tab.key,
         "title": tab.title,
         "videos": tab.videos,
-        "explanation": _EXPLANATIONS[tab.condition]
+        "explanation": (
+            ELSEWHERE[tab.condition].words if tab.condition in ELSEWHERE else _EXPLANATIONS[tab.condition]
+        )
         + ("" if tab.others else " No entry was measured on it yet."),
         "ranked": ranked,
         "has_published": any(row.kind == "published" for row in tab.rows),
         "has_video_gap": any(row.video_gap for row in tab.rows),
         "has_robustness": any(row.robustness for row in tab.rows),
+        "has_share": any(row.shares for row in tab.others),
+        "has_cost": any(row.efficiency for row in tab.rows),
         "legend": [
             {"name": row.name, "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
             for row in (*(row for row in tab.rows if row.colour is not None), *tab.beside(None))
@@ -86,6 +95,7 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         ],
         "intervals_note": (_INTERVALS_NOTE if ranked else _MEANS_NOTE) + more,
         "rows": [_table_row(row, board) for row in tab.rows],
+        "aggregated": tab.condition not in ELSEWHERE,
         "table_note": _table_note(tab),
         "task_plots": [{"name": task, "plot": task_chart(task, panels, tab.beside)} for task in TASK_NAMES],
         "tasks_note": _tasks_note(panels)
@@ -126,6 +136,8 @@ def _table_row(row: Row, board: Board) -> dict[str, Any]:
         "gap": picked[3],
         "video_gap": as_return(row.video_gap) if row.video_gap else None,
         "robustness": row.robustness,
+        "share": row.share,
+        "efficiency": row.efficiency,
         "page": f"{row.slug}.html" if entry else None,
         "search": " ".join(words).lower(),
     }
@@ -137,6 +149,13 @@ def _table_note(tab: Tab) -> str:
         note += " Ranks are by interquartile mean; entries whose intervals overlap are not told apart by it."
     if any(row.video_gap for row in tab.rows):
         note += " Video gap: interquartile mean on training minus on test videos."
+    if any(row.shares for row in tab.others):
+        note += " To expert: how far from random (0) to the expert (1), the mean over the entry's tasks."
+    if any(row.efficiency for row in tab.rows):
+        note += (
+            " Half-way: control steps and core-hours until a run is half-way from random to expert, the median over "
+            "tasks. Core-hours: of a run from beginning to end."
+        )
     return note
 
 

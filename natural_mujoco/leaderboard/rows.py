@@ -1,22 +1,31 @@
 """One entry under one condition, as the leaderboard shows it.
 
 - `MeasuredEntry`: a results file with its scores; `measured_row` computes its row.
-- `Row`: what a table shows of an entry; `published_row` makes one of a column of the paper.
+- `Row`: what a table shows of an entry; `published_row` makes one of a column of the paper, `elsewhere_row` one of what
+  others report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
 
 from ..evaluation.conditions import ACTION_REPEAT, TASK_NAMES, Condition
+from ..evaluation.elsewhere import ElsewhereEntry
 from ..evaluation.published import PublishedEntry
-from ..evaluation.records import REFERENCES, Results
-from ..evaluation.references import PROTOCOL_PACE, Pace, pace_of, reference_at
+from ..evaluation.records import REFERENCES, Results, Run, VideoSet
+from ..evaluation.references import (
+    PROTOCOL_PACE,
+    Pace,
+    pace_of,
+    reference_at,
+    reference_means,
+    share_of_expert,
+)
 from ..evaluation.scores import EntryScores
 from ..evaluation.statistics import (
     MAX_RETURN,
@@ -31,6 +40,7 @@ from ..evaluation.statistics import (
     ratio,
     task_estimates,
 )
+from .learning import Efficiency, Learner
 
 Kind = Literal["measured", "reference", "published"]
 
@@ -73,13 +83,16 @@ class MeasuredEntry:
 
     @property
     def privileged(self) -> str | None:
-        """What its policies are shown beyond pixels, as `state`; `None` for those that see pixels alone or nothing."""
+        """What its policies, or their teachers, are shown beyond pixels, as `state`; `None` where that is nothing."""
         return next((run.privileged for run in self.results.runs if run.privileged), None)
 
     @cached_property
     def video_gap(self) -> Estimate | None:
-        """Interquartile mean on training minus on test videos; `None` for the references."""
-        return None if self.is_reference else self._pair("natural-train", "natural-test", difference)
+        """Interquartile mean on training minus on test videos; `None` for the references and after other videos."""
+        others = any(_other_set(run, self.results.video_set) for run in self.results.runs)
+        return (
+            None if self.is_reference or others else self._pair("natural-train", "natural-test", difference)
+        )
 
     @cached_property
     def robustness(self) -> Estimate | None:
@@ -109,9 +122,28 @@ class MeasuredEntry:
             remarks.append("trained on standard")
         if condition == "standard" and any(run.trained_on == "natural" for run in runs):
             remarks.append("trained on natural")
+        remarks += self._training_remarks(condition)
         if self.results.protocol.seed:
             remarks.append(f"evaluation seed {self.results.protocol.seed}")
         return tuple(remarks)
+
+    def _training_remarks(self, condition: Condition) -> list[str]:
+        """What was different in training, in front of video."""
+        runs = [run for run in self.results.runs if condition in run.conditions]
+        sets = {s.name for run in runs if (s := _other_set(run, self.results.video_set)) is not None}
+        videos = {run.num_videos for run in runs if run.num_videos is not None}
+        strengths = {run.strength for run in runs if run.strength is not None}
+        return [
+            *(f"trained on {name}" for name in sorted(sets)),
+            *(f"trained on {count} video{'s' * (count > 1)}" for count in sorted(videos)),
+            *(f"trained at strength {strength:g}" for strength in sorted(strengths)),
+        ]
+
+
+def _other_set(run: Run, video_set: VideoSet | None) -> VideoSet | None:
+    """The set that a run was trained on, where that is known and another than it is evaluated on."""
+    same = run.trained_set is None or video_set is None or run.trained_set == video_set
+    return None if same else run.trained_set
 
 
 BADGES = {"zero": "blind baseline", "random": "blind baseline"}
@@ -140,6 +172,15 @@ class Row:
     video_gap: Estimate | None = None
     robustness: Estimate | None = None
     profile: Profile | None = None
+    efficiency: Efficiency | None = None
+    """What training cost; of entries with learning curves."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """How far from random (0) to the expert (1) it gets, on each task where both are known."""
+
+    @property
+    def share(self) -> float | None:
+        """The mean of `shares`."""
+        return float(np.mean(list(self.shares.values()))) if self.shares else None
 
     @property
     def badge(self) -> str:
@@ -161,14 +202,19 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         profile = performance_profile(
             matrix[0], np.linspace(0, 1, 51), shared_bootstrap(count, _PROFILE_DRAWS)
         )
-    steps = entry.training_steps
+    references = reference_means(entry.pace)
+    shares = {
+        task: share
+        for task, estimate in zip(present, estimates, strict=True)
+        if (share := share_of_expert(task, estimate.mean.point, references)) is not None
+    }
     return Row(
         name=entry.name,
         kind="reference" if entry.is_reference else "measured",
         tasks=dict(zip(present, estimates, strict=True)),
         summary=summary,
         units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
-        training_steps=steps,
+        training_steps=entry.training_steps,
         privileged=entry.privileged,
         slug=entry.slug,
         pace=entry.pace,
@@ -177,6 +223,8 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         video_gap=entry.video_gap if condition != "standard" else None,
         robustness=entry.robustness if condition == "natural-test" else None,
         profile=profile,
+        efficiency=Learner(entry.results, condition).efficiency(),
+        shares=shares,
     )
 
 
@@ -198,6 +246,22 @@ def published_row(entry: PublishedEntry) -> Row:
         units="3 training seeds, spread unpublished",
         training_steps=entry.training_steps,
         source=entry.source,
+    )
+
+
+def elsewhere_row(entry: ElsewhereEntry) -> Row:
+    """The row of an entry from elsewhere: means, and intervals where its source has the training seeds apart."""
+    estimates = task_estimates(list(entry.returns.values()))
+    seeds = max(map(len, entry.returns.values()))
+    return Row(
+        name=entry.name,
+        kind="published",
+        tasks=dict(zip(entry.returns, estimates, strict=True)),
+        summary=None,
+        units=f"{seeds} training seeds" if seeds > 1 else "spread not at hand",
+        training_steps=entry.training_steps,
+        source=f"{entry.source.name} ({entry.source.terms})",
+        remarks=("checked second-hand",) if entry.second_hand else (),
     )
 
 

@@ -23,8 +23,10 @@ from ..evaluation.records import Results
 from ..evaluation.statistics import Estimate
 from ..version import __version__
 from .board import make_board
+from .difficulty_page import difficulty_page
 from .entry_charts import short_steps
 from .entry_page import entry_page
+from .learning_page import learning_page
 from .overview_page import overview_page
 from .site_folder import write_site
 
@@ -52,7 +54,11 @@ def build_site(
     board = make_board([results for _, results in files], published)
     sources = {id(results): path for path, results in files}
     render = _Renderer(title)
-    pages: dict[str, bytes] = {"index.html": render("index.html", overview_page(board))}
+    pages: dict[str, bytes] = {
+        "index.html": render("index.html", overview_page(board)),
+        "cost.html": render("cost.html", learning_page(board)),
+        "difficulty.html": render("difficulty.html", difficulty_page(board)),
+    }
     copies: dict[str, Path] = {}
     for entry in (*board.entries, *board.references):
         data = entry_page(board, entry)
@@ -92,7 +98,8 @@ class _Renderer:
     def __call__(self, template: str, data: dict[str, Any]) -> bytes:
         if "episodes" in data:
             data = {**data, "episodes": _as_json(data["episodes"])}
-        return self._environment.get_template(template).render(**self._shared, **data).encode()
+        home = "../" if template == "entry.html" else ""
+        return self._environment.get_template(template).render(**self._shared, home=home, **data).encode()
 
 
 def _hash(text: str) -> str:

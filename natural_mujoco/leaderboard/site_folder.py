@@ -20,7 +20,7 @@ from ..errors import FileError, InvalidArgument, LockHeld, ResultsError
 MARKER = ".natural-mujoco-site.json"
 LOCK = ".natural-mujoco-site.lock"
 _STAGE = ".natural-mujoco-build-"
-_OURS = re.compile(r"(index\.html|(entries|media)/[A-Za-z0-9][A-Za-z0-9._-]*)")
+_OURS = re.compile(r"((index|cost|difficulty)\.html|(entries|media)/[A-Za-z0-9][A-Za-z0-9._-]*)")
 _PATIENCE_S = 120.0
 
 

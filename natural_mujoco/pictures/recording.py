@@ -2,7 +2,7 @@
 
 - `roll_out`: frames of an episode under a policy; `actor`: the expert of a task, or smooth random actions.
 - `write_pictures`: frames to a PNG, GIF or MP4.
-- `task_sheet`: all ten tasks, standard above natural.
+- `task_sheet`: all tasks, standard above natural.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ def write_pictures(path: Path, frames: Sequence[Pixels], fps: float) -> None:
 
 
 def task_sheet(videos: str, split: str = "train", side: int = 192, steps: int = 60, seed: int = 3) -> Pixels:
-    """All ten tasks in five columns, experts at work: each standard picture above the natural one of the same state.
+    """All tasks in five columns, experts at work: each standard picture above the natural one of the same state.
 
-    `uint8[4 * (side + gap), 5 * (side + gap), 3]`; the natural cells show different videos.
+    `uint8[rows * 2 * (side + gap), 5 * (side + gap), 3]`; the natural cells show different videos.
     """
     cells = []
     for number, task in enumerate(TASKS.values()):
@@ -116,6 +116,7 @@ def task_sheet(videos: str, split: str = "train", side: int = 192, steps: int = 
         standard.close()
         natural.close()
         cells.append(_captioned(np.vstack([above, below]), task.name))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % 5)
     rows = [np.hstack(cells[first : first + 5]) for first in range(0, len(cells), 5)]
     return np.vstack(rows)
 

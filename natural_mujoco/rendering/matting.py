@@ -44,6 +44,16 @@ def composite(foreground: Pixels, video: Pixels) -> Pixels:
     return image
 
 
+def fade(standard: Pixels, natural: Pixels, strength: float) -> Pixels:
+    """(1 - `strength`) · `standard` + `strength` · `natural`, both `uint8[h, w, 3]`, rounded: a new array.
+
+    In integers, with `strength` in units of 1/65536, so that every processor gives the same picture.
+    """
+    weight = np.uint32(round(strength * 65536))
+    mixed = standard.astype(np.uint32) * (65536 - weight) + natural.astype(np.uint32) * weight
+    return ((mixed + 32768) >> 16).astype(np.uint8)
+
+
 def paper_matte(image: Pixels) -> Pixels:
     """The released code's matte of a full render `uint8[h, w, 3]`: 255 where red > 100, else 0; `uint8[h, w]`."""
     return (image[..., 0] > RED_THRESHOLD).astype(np.uint8) * np.uint8(255)

@@ -5,6 +5,7 @@
 - `FastView`: the whole scene without shadows and reflections.
 - `NaturalView`: the foreground over a video frame, soft edges.
 - `PaperView`: the released code's rule on the full render.
+- `FadedView`: between the standard picture and one in front of video.
 - `make_view`: picks the one that an environment's arguments name.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..options import Matte, Rendering
 from ..tasks import Task
-from .matting import Pixels, composite, paper_matte
+from .matting import Pixels, composite, fade, paper_matte
 from .scene import FAST, REFERENCE, ReferenceRenderer, SceneRenderer
 
 
@@ -115,6 +116,25 @@ class PaperView:
         self._full.close()
 
 
+class FadedView:
+    """The standard picture and the natural one, mixed: two renders a frame."""
+
+    def __init__(
+        self, standard: ReferenceView | FastView, natural: NaturalView | PaperView, strength: float
+    ) -> None:
+        self._standard, self._natural, self._strength = standard, natural, strength
+
+    def draw(self, video: Pixels | None) -> Pixels:
+        return fade(self._standard.draw(None), self._natural.draw(video), self._strength)
+
+    def matte(self) -> Pixels:
+        return self._natural.matte()
+
+    def close(self) -> None:
+        self._standard.close()
+        self._natural.close()
+
+
 class _LazyForeground:
     """The matte of a view that does not need one to draw: nothing is created before it is asked for."""
 
@@ -135,13 +155,32 @@ class _LazyForeground:
 
 
 def make_view(
-    physics: Any, task: Task, *, natural: bool, size: int, rendering: Rendering, matte: Matte | None = None
+    physics: Any,
+    task: Task,
+    *,
+    natural: bool,
+    size: int,
+    rendering: Rendering,
+    matte: Matte | None = None,
+    strength: float = 1.0,
+    behind: Rendering = "reference",
 ) -> View:
     """The view for an environment's `rendering` (`"reference"`, `"fast"`) and `matte` (`"semantic"`, `"paper"`).
 
-    `matte` has a meaning only where `natural` is true.
+    `matte` and `strength` have a meaning only where `natural` is true; `behind` is the rendering of the standard
+    picture that shows where `strength` is below 1.
     """
-    if natural and matte != "paper":
-        return NaturalView(physics, task, size, rendering)
-    full = (ReferenceView if rendering == "reference" else FastView)(physics, task, size)
-    return PaperView(full, size) if natural else full
+    if not natural:
+        return _whole(physics, task, size, rendering)
+    if strength == 0 and matte != "paper":
+        return _whole(physics, task, size, behind)
+    view: NaturalView | PaperView
+    if matte == "paper":
+        view = PaperView(_whole(physics, task, size, rendering), size)
+    else:
+        view = NaturalView(physics, task, size, rendering)
+    return view if strength == 1 else FadedView(_whole(physics, task, size, behind), view, strength)
+
+
+def _whole(physics: Any, task: Task, size: int, rendering: Rendering) -> ReferenceView | FastView:
+    return (ReferenceView if rendering == "reference" else FastView)(physics, task, size)

@@ -10,6 +10,12 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 
+def fake_state(seed: int, step: int) -> dict[str, np.ndarray]:
+    """The state that a fake frame stands for, in the layout of reacher-easy."""
+    rng = np.random.default_rng([int(seed), int(step)])
+    return {name: rng.normal(size=2) for name in ("position", "to_target", "velocity")}
+
+
 class FakeEnvs(gym.vector.VectorEnv):
     """Resets in the step after an episode's end. Pixel 0 is the seed's low byte, pixel 1 the step, the rest noise.
 
@@ -44,6 +50,10 @@ class FakeEnvs(gym.vector.VectorEnv):
         rewards = np.where(first, 0, 1 + actions.mean(1))
         self.ended = ~first & (self.row == self.lengths)
         return self._frames(), rewards, np.zeros(self.num_envs, bool), self.ended.copy(), self._info()
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        assert name == "task_observation"
+        return tuple(fake_state(seed, step) for seed, step in zip(self.seeds, self.row, strict=True))
 
     def _frames(self) -> np.ndarray:
         frames = np.stack([s.integers(0, 256, (64, 64, 3), dtype=np.uint8) for s in self.streams])

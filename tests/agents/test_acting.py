@@ -8,9 +8,20 @@ from typing import Any
 import pytest
 import torch
 
-from .tiny import A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_repo, tiny_sac
+from .tiny import (
+    A,
+    B,
+    make,
+    random_batch,
+    tiny_cvrl,
+    tiny_distil,
+    tiny_dreamer,
+    tiny_ppo,
+    tiny_repo,
+    tiny_sac,
+)
 
-CONFIGS = [tiny_cvrl, tiny_dreamer, tiny_repo, tiny_sac, tiny_ppo]
+CONFIGS = [tiny_cvrl, tiny_dreamer, tiny_repo, tiny_sac, tiny_ppo, tiny_distil]
 
 
 def acted(agent: Any, frames: torch.Tensor, exploring: bool, seed: int = 0) -> torch.Tensor:

@@ -21,6 +21,7 @@ ALLOWED = (
     "natural_mujoco.evaluation.protocol",
     "natural_mujoco.evaluation.ray_tasks",
     "natural_mujoco.evaluation.records",
+    "natural_mujoco.experts",
     "natural_mujoco.files",
     "natural_mujoco.processes",
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.training.collection import Collector, environment_id, episode_seeds, make_environments
+from agents.training.collection import Collector, environment_id, make_environments, round_seeds
 from agents.training.config import CVRLConfig, EnvironmentConfig
 from agents.training.replay import Replay
 from agents.training.state import CollectorState
@@ -41,12 +41,12 @@ def test_a_round_is_a_seeded_reset_and_one_episode_of_each(tmp_path: Path) -> No
     assert [steps for steps, _ in results] == [0, *[3] * 10, 0, *[3] * 10, 0]
     assert [len(episodes) for _, episodes in results if episodes] == [3, 3]
     assert all(e.length == 10 for _, episodes in results for e in episodes)
-    assert collector.envs.seeds_seen == [episode_seeds(5, n, 3) for n in range(3)]
+    assert collector.envs.seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
     assert rows(collector)[0, :, 1].tolist() == [*range(11), *range(11), 0]
 
 
 def test_seeds_differ_between_rounds_environments_and_runs() -> None:
-    seeds = [s for run_seed in range(3) for n in range(4) for s in episode_seeds(run_seed, n, 8)]
+    seeds = [s for run_seed in range(3) for n in range(4) for s in round_seeds(run_seed, n, 8)]
     assert len(set(seeds)) == len(seeds)
 
 

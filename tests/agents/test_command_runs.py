@@ -81,7 +81,7 @@ def test_a_run_killed_without_warning_resumes_to_the_same_parameters(tmp_path: P
     assert steps[0] == steps[1]
 
 
-@pytest.mark.parametrize("agent", ["dreamer", "repo", "sac", "ppo"])
+@pytest.mark.parametrize("agent", ["dreamer", "repo", "sac", "ppo", "drqv2", "distil"])
 def test_the_other_agents_run_end_to_end_and_load_as_policies(tmp_path: Path, agent: str) -> None:
     run(tmp_path, agent, 1000)
     policy = agents.load(tmp_path, device="cpu")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -37,3 +40,14 @@ def test_a_loss_that_is_not_finite_is_named_and_moves_nothing() -> None:
     with pytest.raises(RuntimeError, match="a optimiser has no gradient"):
         step_together([optimiser])
     assert torch.equal(parameter.detach(), before)
+
+
+def test_a_training_starts_without_pytorchs_compiler() -> None:
+    """Which takes two seconds to import, and which `torch.optim.Adam` imports when it is made."""
+    code = """
+import sys
+from tests.agents.tiny import make, random_batch, tiny_cvrl
+make(tiny_cvrl()).update(random_batch())
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=300, check=False).returncode == 0

@@ -14,7 +14,7 @@ from agents.table import preset_config
 from agents.training.config import CVRLConfig, DreamerConfig, EnvironmentConfig
 from natural_mujoco import InvalidArgument
 
-from .tiny import CPU, make, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_repo, tiny_sac
+from .tiny import CPU, make, tiny_cvrl, tiny_dreamer, tiny_drqv2, tiny_ppo, tiny_repo, tiny_sac
 
 TINY = {
     "cvrl": tiny_cvrl,
@@ -22,6 +22,7 @@ TINY = {
     "repo": tiny_repo,
     "sac": tiny_sac,
     "ppo": tiny_ppo,
+    "drqv2": tiny_drqv2,
 }
 
 
@@ -50,7 +51,7 @@ def test_the_papers_numbers(paper: CVRL) -> None:
     c = cast(CVRLConfig, paper.config)
     assert (c.training.batch_size, c.training.batch_length, c.training.prefill) == (50, 50, 5000)
     assert (c.training.updates_per_1000_steps, c.environment.action_repeat, c.steps) == (100, 2, 5_000_000)
-    rates = {name: o.adam.param_groups[0]["lr"] for name, o in paper.optimisers.items()}
+    rates = {name: o.learning_rate for name, o in paper.optimisers.items()}
     assert rates == {"model": 6e-4, "actor": 8e-5, "value": 8e-5, "q": 8e-5, "temperature": 3e-4}
     assert (c.behaviour.horizon, c.behaviour.discount, c.behaviour.lambda_) == (15, 0.99, 0.95)
     assert c.planning.learning_rate == 0.003
@@ -172,6 +173,7 @@ def test_the_discount_reaches_equally_far_in_control_time_at_every_action_repeat
         "repo": lambda: agent.behaviour.discount,
         "sac": lambda: agent.critic.discount,
         "ppo": lambda: agent.discount,
+        "drqv2": lambda: agent.discount,
     }[name]()
     assert discount ** (1000 / repeat) == pytest.approx(0.99**500)
     if name == "cvrl":

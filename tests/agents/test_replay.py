@@ -139,6 +139,33 @@ def test_stacked_transitions_repeat_the_first_frame_and_stay_in_the_episode(tmp_
     assert (now[:, 0] == now[:, -1]).any()  # some are at the beginning
 
 
+def test_stacked_pieces_of_several_steps_hold_every_step_on_the_way_within_one_episode(
+    tmp_path: Path,
+) -> None:
+    replay = make_replay(tmp_path)
+    add_rows(replay, 95)
+    frames, later, way = replay.sample_stacked(400, 3, np.random.default_rng(7), steps=4)
+    now, then = (x[..., 0, 0, 0].numpy().astype(int) for x in (frames, later))
+    assert (then[:, -1] == now[:, -1] + 4).all()
+    assert (now[:, -1] // 10 == then[:, -1] // 10).all()
+    assert (way.actions[..., 0].numpy() == now[:, -1:] + np.arange(1, 5)).all()
+    assert (now[:, -1] % 10 == 5).any()  # the last one of an episode that has four steps after it
+
+
+def test_windows_of_one_episode_come_in_a_row_and_all_windows_come_equally_often(tmp_path: Path) -> None:
+    """An episode is ten rows: seven windows of four."""
+    replay = make_replay(tmp_path, streams=1)
+    add_rows(replay, 40)
+    stream, start, low, _ = replay.draw(8000, 4, np.random.default_rng(9), per_episode=4)
+    assert len(stream) == len(start) == 8000
+    assert (low.reshape(-1, 4) == low.reshape(-1, 4)[:, :1]).all()
+    assert (np.diff(start.reshape(-1, 4)) != 0).any()
+    places, counts = np.unique(start, return_counts=True)
+    assert set(places % 10) == set(range(7))
+    assert counts.max() / counts.min() < 1.35
+    assert len(replay.draw(6, 4, np.random.default_rng(9), per_episode=4)[0]) == 6
+
+
 def test_rows_know_whether_they_began_an_episode(tmp_path: Path) -> None:
     """Episodes are ten rows; one whose beginning the ring has lost has none."""
     replay = make_replay(tmp_path, streams=1, capacity=25)

@@ -14,15 +14,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from agents.training.batch import Batch
 from agents.training.command_line import check_config, main
-from agents.training.replay import Batch
 from agents.training.run_folder import run_directory
 from agents.training.trainer import Stopped, Trainer
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 from natural_mujoco.evaluation.conditions import episode_seeds
 
 from .fake_envs import FakeEnvs
-from .tiny import TRAINING, tiny_cvrl, tiny_dreamer, tiny_ppo, tiny_repo, tiny_sac
+from .tiny import TRAINING, tiny_cvrl, tiny_distil, tiny_dreamer, tiny_ppo, tiny_repo, tiny_sac
 
 pytestmark = pytest.mark.usefixtures("fake_simulator")
 
@@ -89,7 +89,7 @@ def test_warm_up_comes_first_and_counts_for_no_update(tmp_path: Path) -> None:
     assert trainer.updates == 8
 
 
-@pytest.mark.parametrize("make", [tiny_cvrl, tiny_dreamer, tiny_sac, tiny_repo, tiny_ppo])
+@pytest.mark.parametrize("make", [tiny_cvrl, tiny_dreamer, tiny_sac, tiny_repo, tiny_ppo, tiny_distil])
 def test_resuming_gives_the_parameters_of_an_uninterrupted_run(tmp_path: Path, make: Any) -> None:
     Trainer(config(tmp_path / "whole", make)).run()
     for stop in (30, 77, 120):  # in the prefill, in the middle of an episode between updates, at the end

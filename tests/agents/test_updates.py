@@ -160,7 +160,7 @@ def test_two_updates_of_the_fast_path_equal_two_of_the_plain_one(make_config: An
         agent = make(make_config(training=replace(TRAINING, fast=fast)))
         for optimiser in agent.optimisers.values():
             # Adam's first steps are the signs of the gradients; with this they follow their sizes.
-            optimiser.adam.param_groups[0]["eps"] = 1.0
+            optimiser.epsilon = 1.0
         metrics = [agent.update(random_batch(i)) for i in range(2)]
         results.append((metrics, agent.state_dict()))
     (fast_metrics, fast_state), (plain_metrics, plain_state) = results

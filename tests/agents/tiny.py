@@ -11,21 +11,20 @@ import torch
 
 from agents.agent import Agent
 from agents.table import make_agent
+from agents.training.batch import Batch
 from agents.training.config import (
     BehaviourConfig,
     CVRLConfig,
     DreamerConfig,
     EnvironmentConfig,
     ModelConfig,
-    PixelSACConfig,
     PlanningConfig,
-    PPOConfig,
     ReplayConfig,
     RePoConfig,
     SoftActorCriticConfig,
     TrainingConfig,
 )
-from agents.training.replay import Batch
+from agents.training.pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
 
 A, B, T, SIZE = 2, 3, 6, 64
 CPU = torch.device("cpu")
@@ -100,6 +99,22 @@ def tiny_repo(**changes: Any) -> RePoConfig:
     return replace(config, **changes)
 
 
+def tiny_drqv2(**changes: Any) -> DrQv2Config:
+    """DrQ-v2 over three frames and three steps."""
+    config = DrQv2Config(
+        environment=EnvironmentConfig(),
+        num_envs=1,
+        training=replace(TRAINING, batch_length=1),
+        replay=ReplayConfig(capacity=500),
+        channels=(2, 2, 4, 4),
+        latent=8,
+        units=10,
+        learning_rate=1e-3,
+        noise_steps=1000,
+    )
+    return replace(config, **changes)
+
+
 def tiny_ppo(**changes: Any) -> PPOConfig:
     """PPO over three frames, with one update every six steps of each of three environments."""
     config = PPOConfig(
@@ -113,6 +128,22 @@ def tiny_ppo(**changes: Any) -> PPOConfig:
         units=8,
         anneal_steps=1000,
         learning_rate=1e-3,
+    )
+    return replace(config, **changes)
+
+
+def tiny_distil(**changes: Any) -> DistilConfig:
+    """A student over three frames, of the expert whose actions have the fake simulator's size."""
+    config = DistilConfig(
+        task="reacher-easy",
+        num_envs=3,
+        training=replace(TRAINING, batch_length=1, prefill=0),
+        replay=ReplayConfig(capacity=500),
+        guidance_steps=100,
+        channels=(2, 2, 4, 4),
+        units=8,
+        anneal_steps=1000,
+        exploration_noise=0.3,
     )
     return replace(config, **changes)
 
@@ -165,6 +196,11 @@ def write_tiny_flags(folder: Path, agent: str) -> list[str]:
             "--units",
             "8",
         ]
+    if agent == "drqv2":
+        flags += ["--num-envs", "1", "--channels", "2", "2", "4", "4"]
+        return [*flags, "--units", "10", "--latent", "8"]
+    if agent == "distil":
+        return [*flags, "--num-envs", "1", "--channels", "2", "2", "4", "4", "--units", "8"]
     if agent == "sac":
         return [*flags, "--encoder-depth", "2", "--units", "10", "--latent", "8"]
     if agent == "repo":  # whose one preset is the laptop's

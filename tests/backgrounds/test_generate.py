@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from natural_mujoco.backgrounds.embedded import generate
 from natural_mujoco.backgrounds.embedded.generate import embedded_ids, generate_clip, generate_frames, resize
+from natural_mujoco.backgrounds.library import open_videos
+from natural_mujoco.backgrounds.manifest import load_manifest
 from natural_mujoco.errors import InvalidArgument
 
 from .sampled_clips import halved
@@ -22,8 +24,8 @@ MANIFEST = Path(__file__).resolve().parents[2] / "video_manifests" / "embedded.j
 
 @pytest.fixture(scope="module")
 def pinned() -> dict[str, dict[str, str]]:
-    """The hashes that the shipped manifest pins, by clip and size."""
-    videos = json.loads(MANIFEST.read_text(encoding="utf-8"))["videos"]
+    """The hashes that the larger set's manifest pins, by clip and size."""
+    videos = json.loads(MANIFEST.with_name("embedded-256.json").read_text(encoding="utf-8"))["videos"]
     return {video["id"]: video["sha256"] for video in videos}
 
 
@@ -39,9 +41,20 @@ def test_there_are_32_train_and_16_test_clips_and_none_is_in_both() -> None:
 
 def test_no_two_clips_share_a_seed_or_a_stream() -> None:
     firsts = set()
-    for clip_id in embedded_ids("train") + embedded_ids("test"):
+    for clip_id in embedded_ids("train", "embedded-256") + embedded_ids("test"):
         firsts.update(generate.clip_stream(clip_id).bits(1000).tolist())
-    assert len(firsts) == 48 * 1000
+    assert len(firsts) == 272 * 1000
+
+
+def test_the_larger_set_has_the_clips_of_the_smaller_one_and_more_to_train_on() -> None:
+    small, large = load_manifest("embedded"), load_manifest("embedded-256")
+    assert all(large.ids(split) == embedded_ids(split, "embedded-256") for split in ("train", "test"))
+    assert [len(large.ids(split)) for split in ("train", "test")] == [256, 16]
+    assert all(video in large.videos for video in small.videos)
+    assert (large.collection, large.source) == (small.collection, small.source)
+    assert len({h for video in large.videos for h in video.sha256.values()}) == 272 * 3
+    tests = {open_videos(name).frames_hash(64, "test") for name in ("embedded", "embedded-256")}
+    assert len(tests) == 1, "returns in front of the test clips of both belong in one column"
 
 
 def test_the_manifest_lists_these_clips_and_pins_three_sizes(pinned: dict[str, dict[str, str]]) -> None:
@@ -50,7 +63,7 @@ def test_the_manifest_lists_these_clips_and_pins_three_sizes(pinned: dict[str, d
         assert [v["id"] for v in manifest["videos"] if v["split"] == split] == list(embedded_ids(split))
     assert {v["frames"] for v in manifest["videos"]} == {generate.EMBEDDED_FRAMES}
     assert all(set(hashes) == {"64", "84", "128"} for hashes in pinned.values())
-    assert len({h for hashes in pinned.values() for h in hashes.values()}) == 48 * 3
+    assert {v["id"]: v["sha256"] for v in manifest["videos"]}.items() <= pinned.items()
 
 
 # Every kind of scene once, both splits, all four lights.
@@ -62,6 +75,7 @@ def test_the_manifest_lists_these_clips_and_pins_three_sizes(pinned: dict[str, d
         ("embedded-train-18", 64),
         ("embedded-train-27", 64),
         ("embedded-train-31", 64),
+        ("embedded-train-255", 64),
         ("embedded-test-04", 64),
         ("embedded-test-13", 64),
         ("embedded-test-14", 84),
@@ -129,10 +143,11 @@ def test_a_size_that_cannot_be_is_refused_with_the_valid_range(size: object) -> 
 
 
 @pytest.mark.parametrize(
-    "clip_id", ["embedded-train-32", "embedded-test-16", "embedded-train-0", "", "train"]
+    "clip_id",
+    ["embedded-train-256", "embedded-test-16", "embedded-train-0", "embedded-train-007", "", "train"],
 )
 def test_an_unknown_clip_is_refused_with_the_valid_ones(clip_id: str) -> None:
-    with pytest.raises(InvalidArgument, match="embedded-train-00 to embedded-train-31") as error:
+    with pytest.raises(InvalidArgument, match="embedded-train-00 to 255 and embedded-test-00 to 15") as error:
         generate_clip(clip_id, 64)
     assert repr(clip_id) in str(error.value)
 
@@ -140,6 +155,8 @@ def test_an_unknown_clip_is_refused_with_the_valid_ones(clip_id: str) -> None:
 def test_an_unknown_split_or_frame_is_refused() -> None:
     with pytest.raises(InvalidArgument, match=r"'validation'.*train, test"):
         embedded_ids("validation")
+    with pytest.raises(InvalidArgument, match=r"'embedded-512'.*embedded, embedded-256"):
+        embedded_ids("train", "embedded-512")
     for index in (-1, 500):
         with pytest.raises(InvalidArgument, match="0 to 499"):
             generate_frames("embedded-train-00", 64, [index])

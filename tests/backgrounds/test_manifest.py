@@ -25,10 +25,11 @@ LOCAL = {"kind": "local", "obtain": "Ask."}
 def test_the_shipped_sets_have_the_promised_sizes() -> None:
     sizes = {
         name: tuple(len(load_manifest(name).ids(split)) for split in ("train", "test"))
-        for name in ("embedded", "ilsvrc-vid", "ilsvrc-vid-mini", "davis-2017")
+        for name in ("embedded", "embedded-256", "ilsvrc-vid", "ilsvrc-vid-mini", "davis-2017")
     }
     assert sizes == {
         "embedded": (32, 16),
+        "embedded-256": (256, 16),
         "ilsvrc-vid": (202, 78),
         "ilsvrc-vid-mini": (16, 8),
         "davis-2017": (60, 30),
@@ -141,7 +142,7 @@ def test_a_manifest_survives_writing_and_reading(tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_lists_the_known_ones(home: Path) -> None:
-    with pytest.raises(InvalidArgument, match=r"'imagenet'.*davis-2017, embedded, ilsvrc-vid"):
+    with pytest.raises(InvalidArgument, match=r"'imagenet'.*davis-2017, embedded, embedded-256, ilsvrc-vid"):
         load_manifest("imagenet")
 
 

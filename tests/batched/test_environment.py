@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-import natural_mujoco  # noqa: F401  (registers the ids)
+import natural_mujoco
 from natural_mujoco import TASKS, ClosedEnvironmentError, InvalidArgument, ResetNeeded, Task, batched
 from natural_mujoco.errors import InvalidAction
 from natural_mujoco.experts import load_expert
@@ -258,7 +258,11 @@ def test_what_is_wrong_is_refused_before_anything_moves(build: Make, plain_clips
 def test_as_arrays_it_looks_like_the_vector_environment(build: Make, plain_clips: Path) -> None:
     envs = batched.to_numpy(build("pendulum-swingup", videos=plain_clips, autoreset_mode="SameStep"))
     theirs = gym.make_vec(
-        TASKS["PendulumSwingup"].natural_id, num_envs=N, workers=1, videos=plain_clips, autoreset_mode="SameStep"
+        TASKS["PendulumSwingup"].natural_id,
+        num_envs=N,
+        workers=1,
+        videos=plain_clips,
+        autoreset_mode="SameStep",
     )
     observations, infos = envs.reset(seed=0)
     _, expected = theirs.reset(seed=0)

@@ -45,7 +45,9 @@ def test_slack_and_taut_it_goes_where_mujoco_draws_it() -> None:
         np.testing.assert_allclose(points[0, [0, -1]], sites, atol=1e-6)
         assert abs(2 * half.sum() - LENGTH) < 0.002
         ours = along(middle[0], rotation[0, :, :, 2], half[0])
-        theirs = along(*(np.stack(x) for x in zip(*((g.pos, g.mat[:, 2], g.size[2]) for g in drawn), strict=True)))
+        theirs = along(
+            *(np.stack(x) for x in zip(*((g.pos, g.mat[:, 2], g.size[2]) for g in drawn), strict=True))
+        )
         # Half a string, which is half a pixel; these points are 5 mm apart.
         assert np.linalg.norm(ours[:, None] - theirs, axis=2).min(1).max() < 0.003
     assert 5 < tried < 25

@@ -36,9 +36,15 @@ def test_what_fits_together_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"mujoco_warp": None}, r"mujoco-warp is not installed. `pip install 'natural-mujoco\[gpu\]'` installs"),
+        (
+            {"mujoco_warp": None},
+            r"mujoco-warp is not installed. `pip install 'natural-mujoco\[gpu\]'` installs",
+        ),
         ({"torch": None, "warp_lang": None}, "torch and warp-lang are not installed. `pip install"),
-        ({"mujoco_warp": "3.18.0"}, r"mujoco-warp 3.18.0 is not made for mujoco 3.17.0. .*'mujoco-warp==3.17.\*'"),
+        (
+            {"mujoco_warp": "3.18.0"},
+            r"mujoco-warp 3.18.0 is not made for mujoco 3.17.0. .*'mujoco-warp==3.17.\*'",
+        ),
         ({"mujoco": "4.0.0"}, r"mujoco-warp 3.17.2 is not made for mujoco 4.0.0. .*'mujoco-warp==4.0.\*'"),
     ],
 )
@@ -63,7 +69,9 @@ def test_unknown_devices_are_refused(device: object) -> None:
 @pytest.mark.batched
 def test_without_a_gpu_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(BatchedError, match="finds no GPU that it can use .* pass device='cpu', which is slow"):
+    with pytest.raises(
+        BatchedError, match="finds no GPU that it can use .* pass device='cpu', which is slow"
+    ):
         batched.make("walker-walk")
     (found,) = finding()
     assert found.seen.startswith("runs on the CPU, slowly")

@@ -39,7 +39,7 @@ def test_list_shows_every_set_with_its_splits_and_licence(home: Path) -> None:
     done = videos("list", env=environment(home))
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines()[1:-1]}
-    assert set(lines) == {"davis-2017", "embedded", "ilsvrc-vid", "ilsvrc-vid-mini"}
+    assert set(lines) == {"davis-2017", "embedded", "embedded-256", "ilsvrc-vid", "ilsvrc-vid-mini"}
     assert re.search(r"202 +78 +none .*0 MB +Non-commercial research", lines["ilsvrc-vid"])
     assert re.search(r"32 +16 +all ", lines["embedded"])
     assert done.stdout.splitlines()[-1] == f"Cache: {home}"

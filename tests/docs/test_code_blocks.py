@@ -1,7 +1,8 @@
 """Every code block of the pages works, or says what it needs that the tests have not.
 
 - Python is executed, page by page, from the top.
-- Commands are parsed by the programs themselves, which know their flags; `make` targets must exist.
+- Commands are parsed by the programs themselves, which know their flags; `make` targets must exist. Those of the first
+  pages and of the tutorials are executed by `test_tutorials.py`.
 - A block under `<!-- needs: … -->` is left alone.
 """
 
@@ -9,58 +10,35 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import re
 import shlex
-import subprocess
-import textwrap
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import pytest
+import tyro
 
-import natural_mujoco
 from agents.table import AGENTS
 from agents.training.command_line import parse as parse_agent
 from natural_mujoco.cli import main
 
+from .code_blocks import PAGES, Block, blocks, commands, name
 from .conftest import ROOT
 
-PAGES = [
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "agents/README.md")),
-]
-BLOCK = re.compile(r"(<!-- needs: [^>]+ -->\n)?^ *```([^\n]*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-SHELL = ("natural-mujoco", "python", "make", "pip", "sudo", "docker", "ray", "conda", "cp", "git")
+CHECKED = ("bash", "python", "json")
+NO_CODE = ("text", "bibtex")
 
 
-@dataclass(frozen=True)
-class Block:
-    page: Path
-    kind: str
-    text: str
-
-    @property
-    def is_shell(self) -> bool:
-        return self.kind == "bash" or (not self.kind and self.text.split(maxsplit=1)[0] in SHELL)
-
-
-def blocks(page: Path) -> list[Block]:
-    """The blocks of a page that claim to work here."""
-    found = BLOCK.findall(page.read_text())
-    return [
-        Block(page, kind.strip(), textwrap.dedent(text))
-        for needs, kind, text in found
-        if not needs and text.strip()
-    ]
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
+def test_every_block_says_what_it_is() -> None:
+    for page in PAGES:
+        for block in blocks(page):
+            assert block.kind in (*CHECKED, *NO_CODE) or block.kind.startswith("{"), (
+                f"{name(page)}: call this block bash, python, json or text:\n{block.text}"
+            )
 
 
 def shortened(text: str) -> str:
@@ -68,18 +46,23 @@ def shortened(text: str) -> str:
     for pattern, short in (
         (r"learn\([\d_]+\)", "learn(1)"),
         (r"n_steps=\d+", "n_steps=8"),
-        (r"batch_size=\d+", "batch_size=16"),
-        (r"num_envs=\d+", "num_envs=2"),
+        (r"n_epochs=\d+", "n_epochs=1"),
+        (r"batch_size=\d+", "batch_size=8"),
+        (r"num_envs=\d+", "num_envs=1"),
     ):
         text = re.sub(pattern, short, text)
     return text
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if any(b.kind == "python" for b in blocks(p))], ids=name)
+def having(kind: str) -> list[Path]:
+    return [page for page in PAGES if any(block.kind == kind for block in blocks(page))]
+
+
+@pytest.mark.parametrize("page", having("python"), ids=name)
 @pytest.mark.filterwarnings("ignore")
 def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"gymnasium": gymnasium, "natural_mujoco": natural_mujoco}
+    names: dict[str, Any] = {}
     for block in blocks(page):
         if block.kind == "python":
             exec(compile(shortened(block.text), name(page), "exec"), names)
@@ -89,12 +72,11 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_json_is_json() -> None:
-    for page in PAGES:
+    for page in having("json"):
         for block in blocks(page):
             if block.kind == "json":
-                for text in (
-                    [block.text] if block.text.lstrip().startswith("{\n") else block.text.splitlines()
-                ):
+                whole = block.text.lstrip().startswith("{\n")
+                for text in [block.text] if whole else block.text.splitlines():
                     json.loads(text)
 
 
@@ -105,56 +87,87 @@ class Parsed(Exception):
 @pytest.fixture
 def only_parse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes every program stop where it has read its flags."""
-    parse = argparse.ArgumentParser.parse_args
 
-    def stop(self: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
-        parse(self, *args, **kwargs)
-        raise Parsed
+    def stop_after(parse: Callable[..., Any]) -> Callable[..., None]:
+        def parse_alone(*args: Any, **kwargs: Any) -> None:
+            parse(*args, **kwargs)
+            raise Parsed
 
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        return parse_alone
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop_after(argparse.ArgumentParser.parse_args))
+    monkeypatch.setattr(tyro, "cli", stop_after(tyro.cli))
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
     monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setattr(sys, "argv", sys.argv)
+
+
+def test_bash_says_what_it_would_run() -> None:
+    text = 'run="--a 1"\nfor task in x y; do  # both\n  make $run \\\n    "$task z"\ndone && pip list'
+    expected = [["make", "--a", "1", "x z"], ["make", "--a", "1", "y z"], ["pip", "list"]]
+    assert commands(Block(ROOT, "bash", text)) == expected
 
 
 @pytest.mark.usefixtures("only_parse")
-@pytest.mark.parametrize("page", [p for p in PAGES if any(b.is_shell for b in blocks(p))], ids=name)
+@pytest.mark.parametrize("page", having("bash"), ids=name)
 def test_commands_are_understood(page: Path) -> None:
     for block in blocks(page):
-        if block.is_shell:
-            assert subprocess.run(["bash", "-n"], input=block.text, text=True).returncode == 0, block.text
-            for line in block.text.replace("\\\n", " ").splitlines():
-                if "$" not in line and not re.match(r"\w+=", line):
-                    understand(shlex.split(line, comments=True))
+        if block.kind == "bash":
+            found = commands(block)
+            assert found, f"{name(page)}: no command in\n{block.text}"
+            for words in found:
+                understand(words)
+
+
+@pytest.mark.usefixtures("only_parse")
+def test_commands_in_sentences_are_understood() -> None:
+    for page in PAGES:
+        for span in re.findall(r"`((?:natural-mujoco|python -m|make) [^`]+)`", page.read_text()):
+            if page.name != "CHANGELOG.md" and not re.search(r"…|\||COMMAND", span):
+                understand(shlex.split(span))
 
 
 def understand(words: list[str]) -> None:
     """Fails where a command could not be meant."""
-    if not words or words[0] in ("for", "done", "do"):
-        return
     program, arguments = words[0], words[1:]
     if program == "make":
         targets = re.search(r"^\.PHONY:(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert targets
         assert {word for word in arguments if "=" not in word} <= set(targets[1].split()), words
-        return
-    if words[:2] == [".venv/bin/python", "-m"]:
-        program = "python"
-    if words[:3] == ["pip", "install", "-e"]:
-        for extra in re.findall(r"\w+", words[3].partition("[")[2]):
-            assert re.search(rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE), words
+    elif words[:2] == ["pip", "install"]:
+        known = (ROOT / "pyproject.toml").read_text()
+        package, _, extras = words[-1].partition("[")
+        assert package in (".", "natural-mujoco") or package in known, (
+            f"{words}: nothing here knows {package}"
+        )
+        for extra in re.findall(r"\w+", extras):
+            assert re.search(rf"^{extra} = \[", known, re.MULTILINE), words
     elif program == "natural-mujoco":
         expect_parsed(lambda: main(arguments), words)
-    elif program == "python" and arguments[0].startswith("examples/"):
-        module = importlib.import_module(arguments[0].removesuffix(".py").replace("/", "."))
-        expect_parsed(lambda: module.main(arguments[1:]), words)
-    elif program == "python" and arguments[0] == "-m":
-        assert importlib.util.find_spec(arguments[1]), words
-        agent = arguments[1].removeprefix("natural_mujoco.").removeprefix("agents.")
-        if agent in AGENTS:
-            parse_agent(agent, arguments[2:])  # type: ignore[arg-type]
     elif program == "python":
-        assert (ROOT / arguments[0]).exists(), words
+        understand_python(arguments, words)
     else:
         pytest.fail(f"{shlex.join(words)}: say what this needs, in a line <!-- needs: … --> above the block")
+
+
+def understand_python(arguments: list[str], words: list[str]) -> None:
+    """`python FILE …` or `python -m MODULE …`, with `words` the whole command."""
+    if arguments[0] == "-m":
+        module, arguments = arguments[1], arguments[2:]
+    else:
+        assert (ROOT / arguments[0]).is_file(), words
+        module, arguments = arguments[0].removesuffix(".py").replace("/", "."), arguments[1:]
+    agent = module.removeprefix("natural_mujoco.").removeprefix("agents.")
+    if agent in AGENTS:
+        expect_parsed(lambda: parse_agent(agent, arguments), words)  # type: ignore[arg-type]
+        return
+    if module == "pytest":
+        assert (ROOT / arguments[0]).is_file(), words
+        return
+    program = importlib.import_module(module)
+    sys.argv = [module, *arguments]
+    if arguments:
+        expect_parsed(program.main, words)
 
 
 def expect_parsed(call: Callable[[], Any], words: list[str]) -> None:
@@ -162,4 +175,6 @@ def expect_parsed(call: Callable[[], Any], words: list[str]) -> None:
         call()
     except Parsed:
         return
+    except SystemExit:
+        pytest.fail(f"{shlex.join(words)} is refused")
     pytest.fail(f"{shlex.join(words)} reads no flags")

@@ -5,21 +5,37 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from tools.site.error_page import messages
+from tools.site.error_page import Messages
 
 
 def test_texts_of_all_shapes_are_found() -> None:
-    source = """
+    module = ast.parse("""
+HINT = "Install Mesa's software driver."
+class ClipsMissing(VideoSetError): ...
+def explained(cause) -> str:
+    "A docstring that is no message."
+    remedy = HINT
+    return f"OpenGL does not start ({cause}). {remedy}"
+def damaged(path, why) -> FileError:
+    return FileError(f"{path} is damaged: {why}.")
 raise InvalidArgument(f"size is {size!r}; it must be {low} to {high}.")
 raise errors.VideoSetError("No clips. " + remedy)
 raise unknown("split", split, SPLITS) from None
 raise KeyError("not ours")
-"""
-    assert list(messages(ast.parse(source))) == [
+raise ClipsMissing("Three clips are missing.")
+raise RenderingError(explained(cause))
+raise damaged(path, "its hash is another")
+""")
+    assert set(Messages({"module": module}).of(module)) == {
         ("InvalidArgument", "size is …; it must be … to …."),
         ("VideoSetError", "No clips. …"),
         ("InvalidArgument", "Unknown split …. Valid: …."),
-    ]
+        ("ClipsMissing", "Three clips are missing."),
+        ("RenderingError", "Install Mesa's software driver."),
+        ("RenderingError", "OpenGL does not start (…). …"),
+        ("FileError", "its hash is another"),
+        ("FileError", "… is damaged: …."),
+    }
 
 
 def test_messages_that_users_meet_are_on_the_page(site: Path) -> None:
@@ -28,6 +44,8 @@ def test_messages_that_users_meet_are_on_the_page(site: Path) -> None:
         "There is nothing to render yet. Call reset() before render().",
         "Unknown task …. Valid: ….",
         "clips. Add videos (their names decide the split)",
+        "Install Mesa's software driver",
+        "contradict each other. Unset PYOPENGL_PLATFORM.",
         "is neither zero, random, expert, an importable module:factory, nor a run directory",
     ):
         assert words in page, words

@@ -10,8 +10,10 @@ import pytest
 
 from natural_mujoco.errors import ResultsError
 from natural_mujoco.evaluation.checking import check_results, load_entry
+from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.curves import Setting, setting_of
 from natural_mujoco.evaluation.records import Results, write_results
+from natural_mujoco.evaluation.scores import summarise
 
 from .made_up import make_results
 
@@ -31,7 +33,7 @@ def edited(results: Results, index: int, **fields: Any) -> Results:
 def test_a_faithful_file_passes(entry: Results) -> None:
     verdict = check_results(entry)
     assert verdict.faults == ()
-    assert any("2 of 10 tasks" in remark for remark in verdict.remarks)
+    assert any(f"2 of {len(TASK_NAMES)} tasks" in remark for remark in verdict.remarks)
 
 
 def test_a_whole_file_passes_without_remark() -> None:
@@ -136,6 +138,17 @@ def test_an_edited_return_contradicts_the_summary(entry: Results) -> None:
     episodes[0] = episodes[0].model_copy(update={"return_": 1000.0})
     faults = check_results(entry.model_copy(update={"episodes": tuple(episodes)})).faults
     assert any(fault.startswith("summary of standard, walker-walk") for fault in faults)
+
+
+@pytest.mark.parametrize(("factor", "faults"), [(1.0, 0), (1.1, 3)])
+def test_a_file_from_before_the_table_grew_keeps_its_own_aggregate(
+    entry: Results, factor: float, faults: int
+) -> None:
+    summary = summarise(entry, ("walker-walk", "cheetah-run"))
+    for condition, said in summary.items():
+        assert said.iqm
+        summary[condition] = said.model_copy(update={"iqm": said.iqm * factor})
+    assert len(check_results(entry.model_copy(update={"summary": summary})).faults) == faults
 
 
 def test_an_edited_interquartile_mean_is_refused() -> None:

@@ -82,3 +82,31 @@ def test_the_embedded_sets_frames_are_expected_too() -> None:
             )
     finally:
         env.close()
+
+
+def test_a_strength_has_one_name() -> None:
+    asked = [
+        "natural-test@0.50",
+        "natural-test@.5",
+        "natural-train@0.25",
+        "natural-test@1",
+        "natural-train@0",
+    ]
+    assert select_conditions(asked) == ("standard", "natural-train@0.25", "natural-test@0.5", "natural-test")
+    assert environment_spec("walker-walk", "natural-test@0.5", "embedded")[1]["strength"] == 0.5
+    assert "strength" not in environment_spec("walker-walk", "natural-test", "embedded")[1]
+    manifest = load_manifest("embedded")
+    assert expected_background(manifest, "natural-test@0.5", 7) == expected_background(
+        manifest, "natural-test", 7
+    )
+    for name in (
+        "natural-test@2",
+        "natural-test@-1",
+        "natural-test@nan",
+        "natural-test@x",
+        "natural-test@0.125",
+    ):
+        with pytest.raises(InvalidArgument, match="must be a number from 0 to 1 with two decimals at most"):
+            select_conditions([name])
+    with pytest.raises(InvalidArgument, match=r"Unknown condition 'standard@0\.5'"):
+        select_conditions(["standard@0.5"])

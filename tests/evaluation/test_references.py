@@ -1,4 +1,4 @@
-"""The shipped results of the policies that do not look at pixels: complete, true, and what the package plays today."""
+"""The shipped results of the blind baselines: complete, true, and what the package plays today."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 """The site's pictures: every task standard, natural and as its matte, side by side and in motion.
 
-- `draw_pictures`: an animated WebP a task and a still of all ten.
+- `draw_pictures`: an animated WebP a task, a still of all of them, and one frame taken apart into its layers.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +17,39 @@ import numpy as np
 
 from natural_mujoco import TASKS, Task
 from natural_mujoco.environment import NaturalMujocoEnv
-from natural_mujoco.experts import EXPERTS, load_expert
-from natural_mujoco.experts.policy import observe
+from natural_mujoco.experts import EXPERTS
+from natural_mujoco.pictures.recording import actor
 from natural_mujoco.rendering.matting import Pixels
 
 GAP = 4
+COLUMNS = 5
+SHEET, LAYERS = "all-tasks.webp", "layers.webp"
 
 
 def draw_pictures(folder: Path, quick: bool = False) -> None:
-    """Writes `TASK.webp` for each task and `all-tasks.webp` into `folder`, unless they are all there.
+    """Writes `TASK.webp` for each task, `all-tasks.webp` and `layers.webp` into `folder`, unless all are there.
 
-    `quick` draws two frames of 48 pixels, all in front of one clip.
+    `quick` draws two small frames of the first task and shows them for every task.
     """
+    tasks = list(TASKS.values())
     folder.mkdir(parents=True, exist_ok=True)
-    if all(
-        (folder / f"{name}.webp").exists() for name in (*(task.name for task in TASKS.values()), "all-tasks")
-    ):
+    if all((folder / name).exists() for name in (*(f"{task.name}.webp" for task in tasks), SHEET, LAYERS)):
         return
     side, steps = (48, 2) if quick else (224, 60)
-    sheet = []
-    for number, task in enumerate(TASKS.values()):
-        clip = f"embedded-train-{0 if quick else number:02d}"
-        frames, fps = draw_task(task, number, clip, side, steps)
-        _write_film(folder / f"{task.name}.webp", frames, fps)
+    stills = []
+    for number, task in enumerate(tasks[:1] if quick else tasks):
+        frames, fps = draw_task(task, number, f"embedded-train-{number % 32:02d}", side, steps)
+        iio.imwrite(
+            folder / f"{task.name}.webp",
+            np.stack(frames),
+            duration=round(1000 / fps), loop=0, quality=70, method=4,
+        )  # fmt: skip
         still = frames[len(frames) // 5]
-        sheet.append(np.vstack([still[:, :side], still[:, side + GAP : 2 * side + GAP]]))
-    gap = np.full((2 * side, GAP, 3), 128, np.uint8)
-    rows = [
-        np.hstack([part for cell in sheet[first : first + 5] for part in (gap, cell)][1:]) for first in (0, 5)
-    ]
-    iio.imwrite(
-        folder / "all-tasks.webp",
-        np.vstack([rows[0], np.full((GAP, *rows[0].shape[1:]), 128, np.uint8), rows[1]]),
-        quality=80,
-    )
+        stills.append(np.vstack([still[:, :side], still[:, side + GAP : 2 * side + GAP]]))
+    for task in tasks[len(stills) :]:
+        shutil.copy(folder / f"{tasks[0].name}.webp", folder / f"{task.name}.webp")
+    iio.imwrite(folder / SHEET, contact_sheet(stills), quality=80)
+    iio.imwrite(folder / LAYERS, draw_layers(tasks[0], side), quality=90)
 
 
 def draw_task(task: Task, seed: int, clip: str, side: int, steps: int) -> tuple[list[Pixels], float]:
@@ -59,37 +60,65 @@ def draw_task(task: Task, seed: int, clip: str, side: int, steps: int) -> tuple[
     ones where there is none.
     """
     look: dict[str, Any] = {"render_mode": "rgb_array", "render_size": side}
-    standard = gym.make(task.standard_id, **look)
+    standard = gym.make(task.standard_id, rendering="fast", **look)  # of observations, which nobody sees
     natural = gym.make(task.natural_id, videos="embedded", size=min(side, 128), **look)
     inner = natural.unwrapped
     assert isinstance(inner, NaturalMujocoEnv)
-    assert natural.action_space.shape is not None
-    rng = np.random.default_rng(seed)
+    acting = actor(natural, "expert" if task.name in EXPERTS else "random", seed)
     standard.reset(seed=seed)
-    natural.reset(seed=seed, options={"video": clip})
-    expert = load_expert(task.name) if task.name in EXPERTS else None
-    action = np.zeros(natural.action_space.shape, np.float32)
-    frames = []
+    observation, _ = natural.reset(seed=seed, options={"video": clip})
+    acting.reset(1)
+    frames: list[Pixels] = []
     for _ in range(steps):
         matte = cv2.resize(inner.matte, (side, side), interpolation=cv2.INTER_AREA)
-        frames.append(_beside([standard.render(), natural.render(), np.repeat(matte[:, :, None], 3, axis=2)]))
-        if expert is not None:
-            action = expert.act(observe(inner))
-        else:
-            action = np.clip(0.9 * action + 0.4 * rng.standard_normal(action.shape), -1, 1).astype(np.float32)
+        frames.append(_beside([standard.render(), natural.render(), _grey(matte)]))
+        action = acting.act(observation[None])[0]
         standard.step(action)
-        natural.step(action)
+        observation, *_ = natural.step(action)
     fps = float(natural.metadata["render_fps"])
     standard.close()
     natural.close()
     return frames, fps
 
 
-def _beside(cells: list[Any]) -> Pixels:
+def draw_layers(task: Task, side: int) -> Pixels:
+    """One observation of `task` taken apart: what is drawn, its coverage, the video's frame, and what the agent sees.
+
+    `uint8[side, 4 * side + 3 * gap, 3]`, the 64×64 pixels magnified, so that the soft edges show.
+    """
+    env = gym.make(task.natural_id, videos="embedded")
+    inner = env.unwrapped
+    assert isinstance(inner, NaturalMujocoEnv)
+    assert inner.video_library is not None
+    observation, info = env.reset(seed=0)
+    shown = info["background"]
+    video = np.asarray(inner.video_library.frames(shown["video"], inner.size)[shown["frame"]])
+    matte = inner.matte
+    env.close()
+    behind = (255 - matte[:, :, None].astype(np.float64)) / 255 * video
+    drawn = np.clip(observation - behind, 0, 255).astype(np.uint8)
+    layers = (drawn, _grey(matte), video, observation)
+    return _beside([cv2.resize(layer, (side, side), interpolation=cv2.INTER_NEAREST) for layer in layers])
+
+
+def contact_sheet(cells: Sequence[Pixels]) -> Pixels:
+    """Cells of one shape in rows of `COLUMNS` with grey gaps; the last row is filled up with grey."""
+    height, width, _ = cells[0].shape
+    columns = min(COLUMNS, len(cells))
+    rows = -(-len(cells) // columns)
+    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 128, np.uint8)
+    for number, cell in enumerate(cells):
+        top, left = (number // columns) * (height + GAP), (number % columns) * (width + GAP)
+        sheet[top : top + height, left : left + width] = cell
+    return sheet
+
+
+def _beside(cells: Sequence[Any]) -> Pixels:
     gap = np.full((cells[0].shape[0], GAP, 3), 128, np.uint8)
     joined: Pixels = np.hstack([part for cell in cells for part in (gap, cell)][1:])
     return joined
 
 
-def _write_film(path: Path, frames: list[Pixels], fps: float) -> None:
-    iio.imwrite(path, np.stack(frames), duration=round(1000 / fps), loop=0, quality=70, method=4)
+def _grey(matte: Any) -> Pixels:
+    colours: Pixels = np.repeat(matte[:, :, None], 3, axis=2)
+    return colours

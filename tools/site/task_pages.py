@@ -12,37 +12,34 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-
 from natural_mujoco import TASKS, Task
-from natural_mujoco.environment import NaturalMujocoEnv
 from natural_mujoco.evaluation.published import PAPER, PAPER_LINK, published_entries
 from natural_mujoco.evaluation.records import Results, read_results
 from natural_mujoco.evaluation.references import reference_entries
 from natural_mujoco.evaluation.scores import EntryScores
-from natural_mujoco.experts import EXPERTS, load_expert
+from natural_mujoco.experts import EXPERTS
+from natural_mujoco.rendering.gl import import_dm_control
+
+from .measured import Measured, measured_returns
 
 HINGE = 3  # mjtJoint
 POSITION_SERVO = 1  # mjtBias: affine
 
 
 def write_task_pages(root: Path, folder: Path) -> None:
-    """Writes `folder/TASK.md` for each task; measured scores are those of `root/results/*.json`."""
+    """Writes `folder/TASK.md` for each task, with the scores of `root/results/*.json` and of learning curves."""
     folder.mkdir(parents=True, exist_ok=True)
     measured = [read_results(path) for path in sorted((root / "results").glob("*.json"))]
+    curves = measured_returns(root)
     speed = json.loads((root / "docs" / "performance" / "bench.json").read_text())
     for task in TASKS.values():
-        (folder / f"{task.name}.md").write_text(task_page(task, measured, speed))
+        (folder / f"{task.name}.md").write_text(task_page(task, measured, curves, speed))
 
 
-def task_page(task: Task, measured: list[Results], speed: dict[str, Any]) -> str:
+def task_page(task: Task, measured: list[Results], curves: list[Measured], speed: dict[str, Any]) -> str:
     """The page of `task` in Markdown."""
-    env = gym.make(task.standard_id, rendering="fast")
-    inner = env.unwrapped
-    assert isinstance(inner, NaturalMujocoEnv)
-    physics = inner.dm_control_env.physics
-    control = inner.dm_control_env.control_timestep()
-    assert env.action_space.shape is not None
+    env = import_dm_control().load(task.domain, task.task)
+    control = env.control_timestep()
     actions = "the actions of the state expert" if task.name in EXPERTS else "smooth random actions"
     sections = [
         f"# {task.name}",
@@ -56,7 +53,7 @@ def task_page(task: Task, measured: list[Results], speed: dict[str, Any]) -> str
                 ("natural id", f"`{task.natural_id}`"),
                 ("standard id", f"`{task.standard_id}`"),
                 ("observation", f"`uint8[64, 64, 3]`, RGB, camera {task.camera_id}"),
-                ("action", f"`float32[{env.action_space.shape[0]}]` in [-1, 1]"),
+                ("action", f"`float32[{env.action_spec().shape[0]}]` in [-1, 1]"),
                 ("reward", "0 to 1 a control step, summed over the action repeat; an episode returns at most 1000"),
                 ("time", f"a control step is {control:g} s, an agent step at the default repeat {2 * control:g} s"),
                 ("episode", f"1000 control steps ({1000 * control:g} s), then truncated"),
@@ -67,17 +64,17 @@ def task_page(task: Task, measured: list[Results], speed: dict[str, Any]) -> str
             ],
         ),
         "## Actions",
-        _table(("index", "actuator", "acts on", "what 1 means"), _actuators(physics)),
+        _table(("index", "actuator", "acts on", "what 1 means"), _actuators(env.physics)),
         "## Scores",
-        "Mean returns, 0 to 1000. The blind baselines do not look, so the background does not change what they score.",
-        _table(("policy", "condition", "mean return", "source"), _scores(task, measured)),
+        "Mean returns, 0 to 1000, at the default action repeat. `zero`, `random` and `expert` do not look at the "
+        "pixels, so they score the same in front of any background.",
+        _table(("policy", "condition", "mean return", "source"), _scores(task, measured, curves)),
         "## Speed",
         _speed(task, speed),
         "## Try it",
         f"```bash\nnatural-mujoco preview {task.name} --out {task.name}.gif --videos embedded\n```",
         "Variants, seeds and keyword arguments are the same for all tasks: [environments](../environments.md).",
     ]  # fmt: skip
-    env.close()
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -102,14 +99,14 @@ def _actuators(physics: Any) -> list[tuple[str, ...]]:
     return rows
 
 
-def _scores(task: Task, measured: list[Results]) -> Iterable[tuple[str, ...]]:
+def _scores(task: Task, measured: list[Results], curves: list[Measured]) -> Iterable[tuple[str, ...]]:
     for results in reference_entries():
-        mean = EntryScores(results.episodes).units("standard", task.name).mean()
-        yield results.entry.name, "any", f"{mean:.1f}", "this benchmark's protocol, shipped with the package"
-    if task.name in EXPERTS and "expert" not in {results.entry.name for results in reference_entries()}:
-        card = load_expert(task.name).card
-        source = "[shipped expert](../experts.md), privileged: it sees the physical state"
-        yield "expert", "any", f"{card.mean_return(2):.1f}", source
+        units = EntryScores(results.episodes).units("natural-test", task.name)
+        if len(units):
+            source = f"{len(units)} episodes, shipped with the package"
+            if results.entry.name == "expert":
+                source += "; [privileged](../experts.md): it sees the physical state"
+            yield results.entry.name, "any", f"{units.mean():.1f}", source
     for results in measured:
         scores = EntryScores(results.episodes)
         for condition in ("standard", "natural-train", "natural-test"):
@@ -117,6 +114,13 @@ def _scores(task: Task, measured: list[Results]) -> Iterable[tuple[str, ...]]:
             if len(units):
                 on = "" if condition == "standard" else f", videos {results.video_set.name}"
                 yield results.entry.name, condition, f"{units.mean():.1f}", f"{len(units)} units{on}"
+    for row in curves:
+        if row.task == task.name:
+            source = (
+                f"{row.seeds} training seed{'s' * (row.seeds > 1)}, {row.episodes} episodes, after "
+                f"{row.control_steps:,} control steps at repeat {row.action_repeat}: [results](../results/index.md)"
+            )
+            yield f"{row.agent}, measured", row.condition, f"{row.mean:.1f}", source
     for entry in published_entries():
         value = entry.returns.get(task.name)
         if value is not None:

@@ -1,5 +1,6 @@
-"""The `embedded` video set: 48 procedural clips with the statistics of natural video, the same bytes anywhere.
+"""The embedded video sets: procedural clips with the statistics of natural video, the same bytes anywhere.
 
+- `EMBEDDED_SETS`: `embedded`, and `embedded-256` with more training clips before the same test clips.
 - `embedded_ids`: the clips of one split, sorted. `embedded_family`: the kind of scene a clip shows.
 - `generate_clip`: a whole clip at a size; `generate_frames`: some of its frames.
 
@@ -11,6 +12,7 @@ integer types that are spelled out: see `procedural`. Whatever changes there cha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +26,8 @@ from natural_mujoco.backgrounds.embedded.studio import Studio
 from natural_mujoco.errors import InvalidArgument, unknown
 
 EMBEDDED_FRAMES = FRAMES
-EMBEDDED_CLIPS = {"train": 32, "test": 16}
+# Clip 7 of one set is clip 7 of the other: sets differ in how many there are.
+EMBEDDED_SETS = {"embedded": {"train": 32, "test": 16}, "embedded-256": {"train": 256, "test": 16}}
 MAX_SIZE = 1024
 
 Frames = NDArray[np.uint8]
@@ -32,11 +35,13 @@ Frames = NDArray[np.uint8]
 _SEEDS = {"train": 0x7261696E00000000, "test": 0x7465737400000000}
 
 
-def embedded_ids(split: str) -> tuple[str, ...]:
-    """The sorted ids of one half of the set. Raises `InvalidArgument` for an unknown split."""
-    if split not in EMBEDDED_CLIPS:
-        raise unknown("split", split, EMBEDDED_CLIPS)
-    return tuple(f"embedded-{split}-{number:02d}" for number in range(EMBEDDED_CLIPS[split]))
+def embedded_ids(split: str, name: str = "embedded") -> tuple[str, ...]:
+    """The sorted ids of one half of a set. Raises `InvalidArgument` for an unknown split or set."""
+    if name not in EMBEDDED_SETS:
+        raise unknown("embedded set", name, EMBEDDED_SETS)
+    if split not in EMBEDDED_SETS[name]:
+        raise unknown("split", split, EMBEDDED_SETS[name])
+    return tuple(sorted(f"embedded-{split}-{number:02d}" for number in range(EMBEDDED_SETS[name][split])))
 
 
 def embedded_family(clip_id: str) -> str:
@@ -137,12 +142,14 @@ def _unpack(packed: NDArray[np.uint32], out: Frames) -> None:
 
 
 def _parse(clip_id: str) -> tuple[str, int]:
-    for split in EMBEDDED_CLIPS:
-        ids = embedded_ids(split)
-        if clip_id in ids:
-            return split, ids.index(clip_id)
-    valid = " and ".join(f"{ids[0]} to {ids[-1]}" for ids in map(embedded_ids, EMBEDDED_CLIPS))
-    raise InvalidArgument(f"Unknown clip {clip_id!r} of the embedded set. Valid: {valid}.")
+    clips = EMBEDDED_SETS["embedded-256"]
+    match = re.fullmatch("embedded-(train|test)-([0-9]{2,3})", clip_id)
+    if match is not None:
+        split, number = match[1], int(match[2])
+        if number < clips[split] and match[2] == f"{number:02d}":
+            return split, number
+    valid = " and ".join(f"embedded-{split}-00 to {count - 1}" for split, count in clips.items())
+    raise InvalidArgument(f"Unknown clip {clip_id!r} of the embedded sets. Valid: {valid}.")
 
 
 def clip_stream(clip_id: str) -> Stream:

@@ -1,0 +1,124 @@
+"""A student that sees what the state expert knows: DAgger from pixels. Run with `python -m agents.distil`.
+
+The student acts in front of training videos, the shipped expert of the task says what it would have done in the states
+the student came to, and the student learns to do that from its last frames alone. The expert reads the physics, in
+training only: such a run is *privileged in training*, and its return on held-out videos says what pixels allow.
+
+Rows of the replay keep the physical state beside the frame, so that a label is the expert's action in that very state.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from natural_mujoco.experts import Expert, load_expert
+
+from .agent import Metrics
+from .behaviour.actor_critic import Policy
+from .model.networks import MLP
+from .model.pixels import PixelEncoder, random_shift
+from .stacked_agent import StackedAgent
+from .training.optimiser import Optimiser
+from .training.pixel_config import DistilConfig
+from .training.replay import Replay
+
+
+class Lesson(NamedTuple):
+    """States that were visited, as the student sees them, and what the expert does there."""
+
+    frames: Tensor  # [B, stack, height, width, C] uint8, oldest first
+    actions: Tensor  # [B, A], the expert's greedy ones
+
+
+class Distil(StackedAgent[Lesson]):
+    """See StackedAgent. While exploring it acts with noise of a fixed size."""
+
+    updates_made: Tensor
+
+    def __init__(self, config: DistilConfig, action_size: int, device: torch.device) -> None:
+        super().__init__(config, action_size, device, config.frame_stack)
+        self.config, c = config, config
+        self.encoder = PixelEncoder(c.environment.size, c.frame_stack, c.channels, c.units)
+        self.mean = MLP(c.units, c.units, c.layers, action_size)
+        self.register_buffer("updates_made", torch.zeros((), dtype=torch.int64))
+        self.to(device)
+        self.optimisers = {
+            "student": Optimiser("student", self.parameters(), c.learning_rate, c.gradient_clip)
+        }
+
+    @cached_property
+    def expert(self) -> Expert:
+        """The teacher; a run that is only loaded to act has none."""
+        return load_expert(self.config.task)
+
+    @property
+    def state_size(self) -> int:
+        return self.expert.card.observation_size
+
+    def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
+        return self.policy(stacks).action(noise)
+
+    def policy(self, stacks: Tensor) -> Policy:
+        mean = self.mean(self.encoder(stacks))
+        return Policy(mean, torch.full_like(mean, self.config.exploration_noise))
+
+    def overrule(
+        self,
+        actions: NDArray[np.float32],
+        states: NDArray[np.float32],
+        rows: int,
+        turns: NDArray[np.float64],
+    ) -> NDArray[np.float32]:
+        """The expert acts in a share of the environments that falls from all to `least_guidance`."""
+        c = self.config
+        control_steps = rows * c.num_envs * c.environment.action_repeat
+        share = max(c.least_guidance, 1 - control_steps / c.guidance_steps) if c.guidance_steps else 0.0
+        return np.where((turns < share)[:, None], self.expert.act(states), actions)
+
+    def draw(self, replay: Replay, rng: np.random.Generator) -> Lesson:
+        """B visited states, each with what the expert does in it."""
+        frames, states = replay.sample_states(self.config.training.batch_size, self.frame_stack, rng)
+        actions = torch.from_numpy(self.expert.act(states.numpy()))
+        return Lesson(frames.to(self.device, non_blocking=True), actions.to(self.device, non_blocking=True))
+
+    def update(self, batch: Lesson) -> Metrics:
+        """One step towards the expert's actions; the squared error is of the actions as they are taken."""
+        learning_rate = self._anneal()
+        self.updates_made += 1
+        frames = batch.frames
+        if self.config.random_shift:
+            frames = random_shift(frames, self.config.random_shift, self.update_noise)
+        with self.autocast():
+            policy = self.policy(frames)
+        error = (policy.mode() - batch.actions).square()  # [B, A]
+        norm = self.optimisers["student"].differentiate(error.mean())
+        self.optimisers["student"].step()
+        deviation = batch.actions - batch.actions.mean(0)
+        return {
+            "distil/loss": error.mean().detach(),
+            "distil/explained_variance": 1
+            - error.mean().detach() / deviation.square().mean().clamp(min=1e-8),
+            "distil/gradient_norm": norm,
+            "distil/learning_rate": torch.tensor(learning_rate),
+        }
+
+    def _anneal(self) -> float:
+        """Set the learning rate: from `learning_rate` in a line down to a twentieth of it at `anneal_steps`."""
+        c = self.config
+        behind = 1000 * int(self.updates_made) / max(c.training.updates_per_1000_steps, 1e-9) / c.anneal_steps
+        rate = c.learning_rate * max(0.05, 1 - behind)
+        self.optimisers["student"].learning_rate = rate
+        return rate
+
+
+if __name__ == "__main__":
+    from .training.command_line import main
+
+    sys.exit(main("distil"))

@@ -1,0 +1,51 @@
+"""Redundancy reduction in place of a decoder: Barlow Twins between latent state and embedding, as in R2-Dreamer.
+
+Letters of shapes: see networks.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+# R2-Dreamer's: the weight of the whole term, and within it that of what different dimensions share.
+WEIGHT, OFF_DIAGONAL = 0.05, 5e-4
+
+
+class Redundancy(NamedTuple):
+    """How far states are from saying what their observations' embeddings say, each dimension something of its own."""
+
+    loss: Tensor  # scalar, to be minimised
+    agreement: (
+        Tensor  # mean correlation of a dimension of the projected state with the same one of the embedding
+    )
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson correlations of the columns of `a` [N, D] with those of `b` [N, D]: [D, D]."""
+    a, b = ((x - x.mean(0)) / (x.std(0, correction=0) + 1e-6) for x in (a, b))
+    return a.T @ b / len(a)
+
+
+class RedundancyReduction(nn.Module):
+    """Σ (1 − C_ii)² + λ Σ C_ij², with C the correlations of a linear projection of the states with the embeddings.
+
+    The embeddings are a target: the encoder learns by what the posterior makes of them. No observation is told from
+    another, so that a clip that gives its sequence away earns nothing by that.
+    """
+
+    def __init__(self, features: int, embedding: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(features, embedding)
+
+    def forward(self, features: Tensor, embeddings: Tensor) -> Redundancy:
+        """For sequences: features [B, T, F], embeddings [B, T, E]. In float32, never autocast."""
+        with torch.autocast(features.device.type, enabled=False):
+            projected = self.projection(features.flatten(0, 1).float())
+            c = correlation(projected, embeddings.detach().flatten(0, 1).float())
+        diagonal = c.diagonal()
+        shared = c.square().sum() - diagonal.square().sum()
+        loss = (1 - diagonal).square().sum() + OFF_DIAGONAL * shared
+        return Redundancy(WEIGHT * loss, diagonal.mean())

@@ -1,0 +1,21 @@
+"""What sequence models learn from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Sequences within single episodes; row t holds what led to frame t."""
+
+    frames: Tensor  # [B, T, height, width, C] uint8
+    actions: Tensor  # [B, T, A], actions[:, t] was taken at frame t − 1
+    rewards: Tensor  # [B, T], of arriving at frame t
+    terminals: Tensor  # [B, T], 1 where frame t ended the episode for good
+    first: Tensor  # [B, T], 1 where frame t began the episode: neither action nor reward came with it
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(x.to(device, non_blocking=True) for x in self))

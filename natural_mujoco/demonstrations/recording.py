@@ -1,0 +1,199 @@
+"""What is recorded, and the loop that records it.
+
+- `Kind`: who acts, with how much noise.
+- `Recording`: a task, its videos, kinds that take turns, and a seed from which every episode's follows.
+- `record`: plays and writes the episodes that a folder lacks.
+- `Progress`: is told how it goes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+
+import natural_mujoco  # noqa: F401  (registers the ids)
+
+from ..backgrounds.library import open_videos
+from ..environment import EPISODE_CONTROL_STEPS
+from ..errors import FileError, InvalidArgument
+from ..evaluation.policy_loading import load_policy
+from ..evaluation.policy_source import PolicySource, find_policy
+from ..options import Split
+from ..tasks import find_task
+from .episode import EpisodeData, play
+
+MAX_EPISODES = 1_000_000
+MAX_NOISE = 10.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Who acts in an episode: a policy, and the standard deviation of the noise on its actions."""
+
+    source: PolicySource
+    noise: float
+
+    def __str__(self) -> str:
+        return f"{self.source.name} with noise {self.noise:g}" if self.noise else self.source.name
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Episodes of one task. Episode k is of kind k modulo their number, and its seed follows from `seed` and k."""
+
+    task: str
+    kinds: tuple[Kind, ...]
+    variant: Literal["natural", "standard"] = "natural"
+    split: Split = "train"
+    videos: str = "auto"
+    size: int = 64
+    action_repeat: int = 2
+    seed: int = 0
+
+    @staticmethod
+    def of(
+        task: str,
+        policies: Sequence[str],
+        noises: Sequence[float] = (0.0,),
+        action_repeat: int | None = None,
+        **others: Any,
+    ) -> Recording:
+        """The recording of every policy with every noise; `zero` and `random` take none.
+
+        Policies are `zero`, `random`, `expert` or run directories of the bundled agents trained on `task`.
+        `action_repeat` is that of the runs, or else 2. Raises `InvalidArgument`.
+        """
+        name = find_task(task).name
+        for noise in noises:
+            if not 0 <= noise <= MAX_NOISE:
+                raise InvalidArgument(f"--noise is {noise}; it must be from 0 to {MAX_NOISE:g}.")
+        kinds = []
+        for text in policies:
+            source = find_policy(text)
+            if source.kind == "factory":
+                raise InvalidArgument(f"--policy {text!r}: record zero, random, expert or a run directory.")
+            if source.task not in (None, name):
+                raise InvalidArgument(
+                    f"--policy {text} was trained on {source.task}, and {name} is recorded. Give a run of {name}."
+                )
+            disturbed = source.kind in ("expert", "run")
+            kinds += [Kind(source, float(noise)) for noise in (noises if disturbed else (0.0,))]
+        repeats = {kind.source.action_repeat for kind in kinds if kind.source.kind == "run"}
+        repeats |= set() if action_repeat is None else {action_repeat}
+        if len(repeats) > 1:
+            raise InvalidArgument(
+                f"Action repeats of {', '.join(map(str, sorted(repeats)))} in one dataset: record the runs apart, "
+                "or leave --action-repeat out."
+            )
+        return Recording(name, tuple(dict.fromkeys(kinds)), action_repeat=min(repeats, default=2), **others)
+
+    def environment(self) -> gym.Env[Any, Any]:
+        """The environment that is recorded. Raises `InvalidArgument` and `VideoSetError` as it does."""
+        task = find_task(self.task)
+        look: dict[str, Any] = {"size": self.size, "action_repeat": self.action_repeat}
+        if self.variant == "standard":
+            return gym.make(task.standard_id, **look)
+        return gym.make(task.natural_id, split=self.split, videos=self.videos, **look)
+
+    def seeds(self, episodes: int) -> list[int]:
+        """The seeds of the first `episodes` episodes; those of fewer are the first of them."""
+        return [int(s) for s in np.random.SeedSequence([self.seed, 7]).generate_state(episodes)]
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the content of every episode, for metadata.json."""
+        natural = self.variant == "natural"
+        library = open_videos(self.videos) if natural else None
+        return {
+            "task": self.task,
+            "variant": self.variant,
+            "split": self.split if natural else None,
+            "videos": library and library.name,
+            "videos_hash": library and library.content_hash,
+            "size": self.size,
+            "action_repeat": self.action_repeat,
+            "seed": self.seed,
+            "policies": [str(kind) for kind in self.kinds],
+            "weights": [kind.source.digest for kind in self.kinds],
+        }
+
+
+class Progress:
+    """Is told how a recording goes. This one says nothing."""
+
+    def begin(self, episodes: int, present: int, size: int) -> None:
+        """`episodes` in all, of which `present` are there; the others take about `size` bytes, at most."""
+
+    def finished(self, kind: Kind, return_: float) -> None:
+        """An episode is written."""
+
+
+def record(recording: Recording, episodes: int, folder: Path, progress: Progress | None = None) -> int:
+    """Play and write the episodes that `folder` lacks of the first `episodes`; returns how many it holds then.
+
+    Whatever ends it, the episodes that were written stay, and the same call goes on with the others.
+
+    Raises:
+        InvalidArgument: a folder that holds something else, or whose name Minari cannot load.
+        FileError: the disk is too small, full or refuses.
+    """
+    from .dataset import Dataset
+
+    progress = progress or Progress()
+    if not 1 <= episodes <= MAX_EPISODES:
+        raise InvalidArgument(f"--episodes is {episodes}; it must be from 1 to {MAX_EPISODES:,}.")
+    with Dataset.held(folder, recording.describe()) as dataset:
+        env = recording.environment()
+        try:
+            present = dataset.present()
+            missing = sorted(set(range(episodes)) - present)
+            size = len(missing) * _bytes(env, recording)
+            _require_room(folder, size)
+            dataset.begin(env, f"{find_task(recording.task).natural_id} by natural-mujoco episodes record")
+            progress.begin(max(episodes, len(present)), len(present), size)
+            seeds, policies = recording.seeds(episodes), dict[PolicySource, Any]()
+            (action_size,) = env.action_space.shape or ()
+            for number in missing:
+                kind = recording.kinds[number % len(recording.kinds)]
+                if kind.source not in policies:
+                    policies[kind.source] = load_policy(kind.source, recording.task, action_size)
+                episode = play(env, policies[kind.source], seeds[number], kind.noise)
+                dataset.add(number, seeds[number], episode, _attributes(kind, episode))
+                progress.finished(kind, float(episode.rewards.sum()))
+            return len(dataset.present())
+        finally:
+            env.close()
+
+
+def _attributes(kind: Kind, episode: EpisodeData) -> dict[str, Any]:
+    return {
+        "policy": kind.source.name,
+        "noise": kind.noise,
+        "privileged": kind.source.privileged or "",
+        "return": float(episode.rewards.sum()),
+    }
+
+
+def _bytes(env: gym.Env[Any, Any], recording: Recording) -> int:
+    """An episode's size, were nothing of it compressed."""
+    steps = EPISODE_CONTROL_STEPS // recording.action_repeat + 1
+    underneath = env.unwrapped.dm_control_env  # type: ignore[attr-defined]
+    numbers = sum(part.size for part in env.unwrapped.task_observation.values())  # type: ignore[attr-defined]
+    numbers += underneath.physics.get_state().size
+    (action_size,) = env.action_space.shape or ()
+    return int(steps * (4 * recording.size**2 + 8 * numbers + 4 * action_size + 64))
+
+
+def _require_room(folder: Path, size: int) -> None:
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if size > free:
+        raise FileError(
+            f"The episodes take up to {size / 1e9:.1f} GB and {there} has {free / 1e9:.1f} GB left: free some space, "
+            "ask for fewer --episodes, or give --out another disk."
+        )

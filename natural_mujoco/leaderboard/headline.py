@@ -1,0 +1,118 @@
+"""What a stranger should see first: who leads in front of unseen video, by how much, how far from expert, the cost.
+
+- `headline`: a sentence about the ranking, and the leader on each task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..evaluation.conditions import TASK_NAMES
+from ..evaluation.statistics import MAX_RETURN, Estimate
+from .board import Board, Tab
+from .entry_charts import short_steps
+from .rows import Row
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An entry on a task."""
+
+    task: str
+    row: Row
+
+    @property
+    def mean(self) -> Estimate:
+        """Its mean return."""
+        return self.row.tasks[self.task].mean
+
+    @property
+    def share(self) -> float | None:
+        """How far from random (0) to the expert (1)."""
+        return self.row.shares.get(self.task)
+
+    @property
+    def seeds(self) -> str:
+        """What the mean is over: `3 training seeds`, or `1 training seed, 10 episodes`."""
+        return seeds_in_words(self.row, self.row.tasks[self.task].units)
+
+    @property
+    def cost(self) -> str:
+        """Of a run."""
+        return cost_in_words(self.row)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A task: the best entry, the one after it, and the best of those whose training was privileged."""
+
+    task: str
+    first: Standing | None
+    second: Standing | None
+    taught: Standing | None
+
+    @property
+    def ahead(self) -> float | None:
+        """By how much the first leads; `None` where it is alone."""
+        return self.first.mean.point - self.second.mean.point if self.first and self.second else None
+
+
+def headline(board: Board) -> dict[str, Any] | None:
+    """What stands above the tabs: of the first natural-test tab; `None` where no entry was measured on it."""
+    tab = board.tabs[0]
+    measured = [row for row in tab.others if row.kind == "measured"]
+    if tab.condition != "natural-test" or not measured:
+        return None
+    lines = [_line(task, measured) for task in TASK_NAMES if any(task in row.tasks for row in measured)]
+    return {
+        "videos": tab.videos,
+        "sentence": _sentence(tab),
+        "lines": lines,
+        "taught": any(line.taught for line in lines),
+        "open": [task for task in TASK_NAMES if task not in {line.task for line in lines}],
+    }
+
+
+def _line(task: str, rows: Sequence[Row]) -> Line:
+    there = sorted((row for row in rows if task in row.tasks), key=lambda row: -row.tasks[task].mean.point)
+    fair = [Standing(task, row) for row in there if not row.privileged]
+    taught = [Standing(task, row) for row in there if row.privileged]
+    first, second, best_taught = (*fair, None, None)[0], (*fair, None, None)[1], (*taught, None)[0]
+    return Line(task, first, second, best_taught)
+
+
+def seeds_in_words(row: Row, units: int) -> str:
+    """What `units` of an entry are, seeds first."""
+    if "seed" in row.units:
+        return f"{units} training seed{'s' * (units > 1)}"
+    return f"1 training seed, {units} episode{'s' * (units > 1)}"
+
+
+def cost_in_words(row: Row) -> str:
+    """What a run of an entry cost: control steps, and core-hours where they are known."""
+    parts = [] if row.training_steps is None else [f"{short_steps(row.training_steps)} steps"]
+    if row.efficiency and row.efficiency.run_core_hours is not None:
+        parts.append(f"{row.efficiency.run_core_hours:.2g} core-hours")
+    return ", ".join(parts) or "unstated"
+
+
+def _sentence(tab: Tab) -> str:
+    ranked = [row for row in tab.others if row.rank]
+    if not ranked:
+        return "No entry covers all tasks yet, so none is ranked. Task by task, in front of unseen video:"
+    first = ranked[0]
+    assert first.summary is not None
+    iqm = Estimate(*(value * MAX_RETURN for value in first.summary.iqm))
+    words = f"{first.name} leads in front of unseen video: interquartile mean return {iqm.point:.0f}"
+    if iqm.has_interval:
+        words += f" (95 % interval {iqm.low:.0f} to {iqm.high:.0f})"
+    if len(ranked) > 1 and ranked[1].summary is not None:
+        ahead = iqm.point - ranked[1].summary.iqm.point * MAX_RETURN
+        words += f", {ahead:.0f} ahead of {ranked[1].name}"
+    if first.share is not None:
+        words += f"; {first.share * 100:.0f} % of the way from random to the expert"
+    return (
+        f"{words}; {seeds_in_words(first, int(first.units.split()[0]))}; a run cost {cost_in_words(first)}."
+    )
