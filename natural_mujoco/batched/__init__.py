@@ -38,9 +38,9 @@ def make(
     before the step, with reward 0, `truncated` and `infos["diverged"]`, and begins anew.
 
     >>> from natural_mujoco import batched
-    >>> envs = batched.make("walker-walk", num_envs=4, device="cpu", videos="embedded")
-    >>> observations, infos = envs.reset(seed=0)
-    >>> observations.shape, observations.dtype
+    >>> envs = batched.make("walker-walk", num_envs=4, device="cpu", videos="embedded")  # doctest: +SKIP
+    >>> observations, infos = envs.reset(seed=0)  # doctest: +SKIP
+    >>> observations.shape, observations.dtype  # doctest: +SKIP
     (torch.Size([4, 64, 64, 3]), torch.uint8)
 
     Args:

@@ -163,7 +163,7 @@ class Reacher:
         return to_target  # [N, 2]
 
     def reward(self, state: State) -> Tensor:
-        distance = torch.linalg.vector_norm(self._to_target(state), dim=1)  # [N]
+        distance: Tensor = torch.linalg.vector_norm(self._to_target(state), dim=1)  # [N]
         return (distance <= self.reach).to(state.qpos.dtype)
 
     def observation(self, state: State) -> Tensor:

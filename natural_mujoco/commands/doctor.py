@@ -150,7 +150,7 @@ def _steps_per_second(env: Any, seconds: float = 1.0) -> float:
 
 
 def batched() -> list[Remark]:
-    """Whether `natural_mujoco.batched` would run, and on what. It is an extra: nothing is broken where it is not there."""
+    """Whether `natural_mujoco.batched` would run, and on what; an extra, so nothing is broken where it is missing."""
     from ..batched.requirements import describe
 
     try:

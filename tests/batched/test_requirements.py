@@ -62,7 +62,7 @@ def test_what_does_not_is_refused_with_the_remedy(
 @pytest.mark.batched
 @pytest.mark.parametrize("device", ["gpu", "mps", "cuda:x", None, 0.5])
 def test_unknown_devices_are_refused(device: object) -> None:
-    with pytest.raises(InvalidArgument, match="Unknown device .* Valid: 'cuda'"):
+    with pytest.raises(InvalidArgument, match=r"Unknown device .* Valid: 'cuda'"):
         batched.make("walker-walk", device=device)
 
 
@@ -70,7 +70,7 @@ def test_unknown_devices_are_refused(device: object) -> None:
 def test_without_a_gpu_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(
-        BatchedError, match="finds no GPU that it can use .* pass device='cpu', which is slow"
+        BatchedError, match=r"finds no GPU that it can use .* pass device='cpu', which is slow"
     ):
         batched.make("walker-walk")
     (found,) = finding()
