@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo docs dist leaderboard references results ladder test test-lowest lint type format bench bench-all wheel clean help
+.PHONY: demo docs dist leaderboard references results ladder test test-batched test-lowest lint type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
@@ -17,6 +17,7 @@ help:
 	@echo "make results      go on with the runs of results/plan.toml (RESULTS=--status says which are missing)"
 	@echo "make ladder       what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
 	@echo "make test         the whole test suite"
+	@echo "make test-batched the batched environment on the CPU: compiles kernels into WARP_CACHE_PATH, minutes once"
 	@echo "make test-lowest  suite, wrappers and decoding with the lowest versions that pyproject.toml allows"
 	@echo "make lint type    ruff, mypy"
 	@echo "make format       rewrite the code as ruff formats it"
@@ -67,6 +68,10 @@ ladder: $(VENV)/dev.stamp
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# Three minutes with a warm cache of kernels, ten without.
+test-batched: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -m batched tests/batched
 
 # A short run in an environment of its own, without torch.
 LOWEST := .venv-lowest

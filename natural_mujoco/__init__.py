@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from .errors import (
+    BatchedError,
     ClosedEnvironmentError,
     EmbeddedVideosWarning,
     ExpertError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TASKS",
+    "BatchedError",
     "ClosedEnvironmentError",
     "EmbeddedVideosWarning",
     "ExpertError",

@@ -1,7 +1,6 @@
 """The environment: one of the ten tasks, seen in 64×64 pixels, standard or in front of video.
 
 - `NaturalMujocoEnv`: behind all twenty ids.
-- `EPISODE_CONTROL_STEPS`: how long an episode is.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import copy
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import cv2
 import gymnasium as gym
@@ -18,29 +17,19 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import seeding
 
-from .arguments import parse_actions, parse_seed, share, whole_number
-from .backgrounds.library import VideoLibrary, open_videos
-from .backgrounds.playback import Playback
+from .arguments import parse_actions, parse_seed
+from .backgrounds.library import VideoLibrary
 from .errors import (
     ClosedEnvironmentError,
     InvalidArgument,
     NaturalMujocoError,
     ResetNeeded,
-    UnsupportedMode,
     unknown,
 )
-from .options import MATTES, PLAYBACKS, RENDERINGS, SPLITS, Matte, PlaybackMode, Rendering, Split
+from .options import RENDERINGS, Matte, PlaybackMode, Rendering, Split
 from .rendering.matting import Pixels
 from .rendering.views import View, make_view
-from .tasks import find_task
-
-EPISODE_CONTROL_STEPS = 1000
-"""Control steps in an episode of each of the ten tasks, after which dm_control truncates it."""
-
-MAX_SIZE = 1024
-MAX_RENDER_SIZE = 2048
-
-Word = TypeVar("Word", bound=str)
+from .settings import Settings
 
 
 class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
@@ -115,42 +104,28 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         render_mode: str | None = None,
         render_size: int = 480,
     ) -> None:
-        self.task = find_task(task)
-        if not isinstance(natural, bool | np.bool_):
-            raise InvalidArgument(f"natural is {natural!r}; it must be True or False.")
-        self.natural = bool(natural)
-        if natural:
-            split = _one_of("split", split, SPLITS)
-            playback = _one_of("playback", playback, PLAYBACKS)
-            matte = _one_of("matte", matte, MATTES)
-        else:
-            _refuse_video_arguments(
-                self.task.natural_id,
-                split=split,
-                videos=videos,
-                num_videos=num_videos,
-                strength=strength,
-                playback=playback,
-                matte=matte,
-            )
-        self.strength = 1.0 if strength is None else share("strength", strength)
+        settings = Settings.check(
+            task,
+            natural,
+            split=split,
+            videos=videos,
+            num_videos=num_videos,
+            strength=strength,
+            playback=playback,
+            matte=matte,
+            size=size,
+            action_repeat=action_repeat,
+            rendering=rendering,
+            render_mode=render_mode,
+            render_size=render_size,
+        )
+        self.task, self.natural = settings.task, settings.natural
+        self.strength = settings.strength
         """How much of the video there is."""
-        full_render = not natural or matte == "paper"
-        behind: Rendering = rendering or RENDERINGS[0]
-        rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
-        self.size = whole_number("size", size, 1, MAX_SIZE)
-        self.action_repeat = whole_number("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
-        self.render_size = whole_number("render_size", render_size, 1, MAX_RENDER_SIZE)
-        if render_mode not in (None, "rgb_array"):
-            raise UnsupportedMode(f"Unknown render_mode {render_mode!r}. Valid: None, 'rgb_array'.")
-        self.render_mode = render_mode
-
-        self.playback: Playback | None = None
+        self.size, self.action_repeat = settings.size, settings.action_repeat
+        self.render_mode, self.render_size = settings.render_mode, settings.render_size
+        self.playback = settings.open_playback()
         """The video behind the environment; `None` on standard ids."""
-        if natural:
-            library = open_videos("auto" if videos is None else videos)
-            split, playback = split or SPLITS[0], playback or PLAYBACKS[0]
-            self.playback = Playback(library, split, playback, self.size, num_videos)
 
         from .conversion import ConvertedTask
 
@@ -161,11 +136,13 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             make_view,
             self.dm_control_env.physics,
             self.task,
-            natural=natural,
-            matte=matte,
+            natural=self.natural,
+            matte=settings.matte,
             strength=self.strength,
         )
-        self._view: View = self._make_view(size=self.size, rendering=rendering, behind=behind)
+        self._view: View = self._make_view(
+            size=self.size, rendering=settings.rendering, behind=rendering or RENDERINGS[0]
+        )
         self._people_view: View | None = None
 
         self.metadata = {
@@ -229,11 +206,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         """
         self._require_open()
         seed = parse_seed(seed)
-        pinned = self._parse_options(options or {})
+        pinned = parse_reset_options(options or {}, self.natural)
         background_rng, physics_seed = copy.deepcopy(self._background_rng), None
         if seed is not None or background_rng is None:
             fresh = self.np_random if seed is None else seeding.np_random(seed)[0]
-            physics_stream, background_stream = _spawn_streams(fresh)
+            physics_stream, background_stream = spawn_streams(fresh)
             background_rng = np.random.default_rng(background_stream)
             physics_seed = int(physics_stream.generate_state(1)[0])
         turn = None if self.playback is None else self.playback.draw(background_rng, **pinned)
@@ -328,22 +305,12 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             }
         return info
 
-    def _parse_options(self, options: dict[str, Any]) -> dict[str, Any]:
-        valid = ("video", "frame") if self.playback is not None else ()
-        for key in options:
-            if key not in valid:
-                raise unknown("reset option", key, valid or ("none on a standard environment",))
-        frame = options.get("frame")
-        if frame is not None and (isinstance(frame, bool) or not isinstance(frame, int | np.integer)):
-            raise InvalidArgument(f"reset option frame is {frame!r}; it must be a frame number.")
-        return options
-
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedEnvironmentError("This environment is closed. Create a new one.")
 
 
-def _spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
+def spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
     """The physics and the background stream of a freshly seeded `rng`: its seed sequence's first two children."""
     seed_sequence = rng.bit_generator.seed_seq
     assert isinstance(seed_sequence, np.random.SeedSequence)
@@ -351,19 +318,13 @@ def _spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np
     return physics, background
 
 
-def _one_of(name: str, value: Word | None, valid: tuple[Word, ...]) -> Word:
-    """`value`, or the first of `valid` for `None`."""
-    if value is None:
-        return valid[0]
-    if not isinstance(value, str) or value not in valid:
-        raise unknown(name, value, valid)
-    return value
-
-
-def _refuse_video_arguments(natural_id: str, **arguments: Any) -> None:
-    for name, value in arguments.items():
-        if value is not None:
-            raise InvalidArgument(
-                f"{name}={value!r} means nothing on a standard environment, which shows no video. "
-                f"Use {natural_id!r} or leave it out."
-            )
+def parse_reset_options(options: dict[str, Any], natural: bool) -> dict[str, Any]:
+    """`reset`'s options: `video` and `frame`, which natural environments take. Raises `InvalidArgument` for others."""
+    valid = ("video", "frame") if natural else ()
+    for key in options:
+        if key not in valid:
+            raise unknown("reset option", key, valid or ("none on a standard environment",))
+    frame = options.get("frame")
+    if frame is not None and (isinstance(frame, bool) or not isinstance(frame, int | np.integer)):
+        raise InvalidArgument(f"reset option frame is {frame!r}; it must be a frame number.")
+    return options

@@ -12,6 +12,7 @@
 - `LockHeld`: another process holds a lock (also a `FileError`).
 - `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
 - `ExpertError`: a state expert that is missing, damaged, or given what it cannot read (also a `ValueError`).
+- `BatchedError`: the batched environment cannot run here, or not with so many worlds.
 - `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
 - `EmbeddedVideosWarning`: `videos="auto"` fell back to the embedded clips.
 """
@@ -65,6 +66,10 @@ class PolicyError(NaturalMujocoError, RuntimeError):
 
 class ExpertError(NaturalMujocoError, ValueError):
     """A state expert that is missing, damaged, or given what it cannot read."""
+
+
+class BatchedError(NaturalMujocoError, RuntimeError):
+    """The batched environment lacks a package, a GPU, a driver or memory."""
 
 
 class ResultsError(NaturalMujocoError, ValueError):

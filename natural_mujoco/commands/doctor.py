@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints every remark; returns 1 where something is broken."""
     broken = False
-    for examine in (versions, opengl, physics, speed, video_sets, cache_folder):
+    for examine in (versions, opengl, physics, speed, video_sets, cache_folder, batched):
         remarks = _examine(examine)
         for remark in remarks:
             mark = "FAIL" if remark.broken else "ok"
@@ -147,6 +147,16 @@ def _steps_per_second(env: Any, seconds: float = 1.0) -> float:
     rate = steps / (time.perf_counter() - start)
     env.close()
     return rate
+
+
+def batched() -> list[Remark]:
+    """Whether `natural_mujoco.batched` would run, and on what; an extra, so nothing is broken where it is missing."""
+    from ..batched.requirements import describe
+
+    try:
+        return [Remark("batched", describe())]
+    except NaturalMujocoError as error:
+        return [Remark("batched", f"not available: {error}")]
 
 
 def video_sets() -> list[Remark]:

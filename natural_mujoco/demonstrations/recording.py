@@ -20,11 +20,11 @@ import numpy as np
 import natural_mujoco  # noqa: F401  (registers the ids)
 
 from ..backgrounds.library import open_videos
-from ..environment import EPISODE_CONTROL_STEPS
 from ..errors import FileError, InvalidArgument
 from ..evaluation.policy_loading import load_policy
 from ..evaluation.policy_source import PolicySource, find_policy
 from ..options import Split
+from ..settings import EPISODE_CONTROL_STEPS
 from ..tasks import find_task
 from .episode import EpisodeData, play
 

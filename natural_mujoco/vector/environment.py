@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ from gymnasium.vector.utils import batch_space
 
 from ..arguments import parse_actions, parse_seeds, seconds, whole_number
 from ..backgrounds.library import open_videos
-from ..environment import EPISODE_CONTROL_STEPS, MAX_SIZE, NaturalMujocoEnv
 from ..errors import (
     ClosedEnvironmentError,
     InvalidArgument,
@@ -31,6 +29,7 @@ from ..errors import (
 )
 from ..processes import ChildProcess, usable_cores
 from ..rendering.gl import choose_backend
+from ..settings import EPISODE_CONTROL_STEPS, KEYWORDS, MAX_SIZE
 from .shared_block import RUNNING, UNBEGUN, SharedBlock
 from .team import Team
 
@@ -325,9 +324,7 @@ class NaturalMujocoVectorEnv(
 
 def _check_keywords(env_kwargs: dict[str, Any]) -> int:
     """Refuses keywords that no sub-environment takes; returns the size of observations."""
-    own = ("task", "natural")  # an id says these
-    valid = [name for name in inspect.signature(NaturalMujocoEnv).parameters if name not in own]
     for name in env_kwargs:
-        if name not in (*valid, *own):
-            raise unknown("keyword argument", name, valid)
+        if name not in (*KEYWORDS, "task", "natural"):
+            raise unknown("keyword argument", name, KEYWORDS)
     return whole_number("size", env_kwargs.get("size", 64), 1, MAX_SIZE)

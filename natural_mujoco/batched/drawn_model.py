@@ -1,0 +1,128 @@
+"""What is drawn of a task, as a model whose geoms are everything that MuJoCo's own renderer shows.
+
+MuJoCo Warp's ray tracer draws geoms alone. The quadruped's pupils and the cup's knot are sites, its string is a tendon:
+here they are geoms of dm_control's own model too, in a copy of it that only draws.
+
+- `DrawnModel`: the copy, and where its geoms come from.
+- `load_task`: dm_control's task and its `DrawnModel`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from ..conversion import ConvertedTask
+from ..tasks import Task
+
+SHOWN, HIDDEN = 0, 5
+"""Groups of geoms that are drawn and that are not."""
+VISIBLE_GROUPS = 3
+"""MuJoCo shows the first three groups of geoms, sites and tendons."""
+STRING_SEGMENTS = 28
+"""As many as MuJoCo draws."""
+
+
+@dataclass(frozen=True)
+class DrawnModel:
+    """A model of shown geoms. Each number below is that of a geom in `model`, in the order of its source."""
+
+    model: Any
+    geoms: list[int]
+    """Where the physics' geoms are."""
+    scenery: list[int]
+    """Which of the physics' geoms are scenery."""
+    sites: dict[int, int]
+    """Where the physics' visible sites are: `{site: geom}`."""
+    strings: dict[int, list[int]]
+    """Where the segments of the physics' visible spatial tendons are: `{tendon: geoms}`."""
+
+
+def load_task(task: Task, whole: bool) -> tuple[ConvertedTask, DrawnModel]:
+    """dm_control's `task`, reset once, and what is drawn of it: all of it if `whole`, else without the scenery."""
+    converted = ConvertedTask(task)
+    physics = converted.dm_control_env.physics.model.ptr
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "task.xml")
+        mujoco.mj_saveLastXML(path, physics)  # the last that this process parsed, which is this one
+        specification = mujoco.MjSpec.from_file(path)
+    converted.reset(seed=0)  # tasks hide sites and size targets when an episode begins
+    return converted, _draw_everything(specification, physics, task, whole)
+
+
+def _draw_everything(specification: Any, physics: Any, task: Task, whole: bool) -> DrawnModel:
+    sites = {
+        site: f"site {site}"
+        for site in range(physics.nsite)
+        if physics.site_group[site] < VISIBLE_GROUPS and physics.site_rgba[site, 3] > 0
+    }
+    strings = {
+        tendon: [f"tendon {tendon} {k}" for k in range(STRING_SEGMENTS)]
+        for tendon in range(physics.ntendon)
+        if physics.tendon_group[tendon] < VISIBLE_GROUPS and _is_string(physics, tendon)
+    }
+    for site, name in sites.items():
+        kind, size = mujoco.mjtGeom(int(physics.site_type[site])), physics.site_size[site]
+        material = _material(physics, int(physics.site_matid[site]))
+        _add(specification, name, kind, size, physics.site_rgba[site], material)
+    for tendon, names in strings.items():
+        width = float(physics.tendon_width[tendon])
+        material = _material(physics, int(physics.tendon_matid[tendon]))
+        for name in names:
+            _add(
+                specification,
+                name,
+                mujoco.mjtGeom.mjGEOM_CAPSULE,
+                [width, width, 0],
+                physics.tendon_rgba[tendon],
+                material,
+            )
+    drawn = specification.compile()
+    named = {drawn.geom(k).name: k for k in range(drawn.ngeom)}
+    geoms = [named[physics.geom(k).name] for k in range(physics.ngeom)]
+    # XML keeps six digits, and tasks change sizes and colours after it is read.
+    drawn.geom_size[geoms], drawn.geom_rgba[geoms] = physics.geom_size, physics.geom_rgba
+    drawn.mat_rgba[:] = physics.mat_rgba
+    drawn.vis.map.znear, drawn.vis.map.zfar = physics.vis.map.znear, physics.vis.map.zfar
+    drawn.stat.extent = physics.stat.extent
+    for k, name in enumerate(physics.geom(k).name for k in range(physics.ngeom)):
+        visible = physics.geom_group[k] < VISIBLE_GROUPS and (whole or name not in task.scenery)
+        drawn.geom_group[geoms[k]] = SHOWN if visible else HIDDEN
+    return DrawnModel(
+        drawn,
+        geoms,
+        [k for k in range(physics.ngeom) if physics.geom(k).name in task.scenery],
+        {site: named[name] for site, name in sites.items()},
+        {tendon: [named[name] for name in names] for tendon, names in strings.items()},
+    )
+
+
+def _add(specification: Any, name: str, kind: Any, size: Any, rgba: Any, material: str) -> None:
+    """Adds a geom that nothing touches and that weighs nothing; where it is, is said before each frame."""
+    specification.worldbody.add_geom(
+        name=name,
+        type=kind,
+        size=np.asarray(size, np.float64),
+        rgba=np.asarray(rgba, np.float32),
+        material=material,
+        contype=0,
+        conaffinity=0,
+        mass=0,
+        group=SHOWN,
+    )
+
+
+def _is_string(physics: Any, tendon: int) -> bool:
+    """Whether a tendon goes straight from one site to another, as the cup's string does; a joint's is never drawn."""
+    first, number = int(physics.tendon_adr[tendon]), int(physics.tendon_num[tendon])
+    kinds = physics.wrap_type[first : first + number]
+    return number == 2 and bool((kinds == int(mujoco.mjtWrap.mjWRAP_SITE)).all())
+
+
+def _material(physics: Any, number: int) -> str:
+    return "" if number < 0 else str(physics.mat(number).name)

@@ -1,0 +1,143 @@
+"""Pictures of many worlds, by MuJoCo Warp's ray tracer: foreground and matte in one pass, over the video.
+
+- `Renderer`: draws the present state of a `Simulation`.
+
+A ray that misses everything leaves alpha 0 and black, so that the mean over a pixel's samples is its colour multiplied
+by its coverage, and the blend is that of `rendering/matting.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco_warp
+import torch
+import warp
+from torch import Tensor
+
+from ..rendering.matting import RED_THRESHOLD
+from ..settings import Settings
+from .composite import PAPER, SEMANTIC, WHOLE, composite
+from .drawn_model import STRING_SEGMENTS, DrawnModel
+from .hanging_string import hang, segment_poses
+from .simulation import Simulation, on_stream
+
+WHOLE_SAMPLES = 2
+"""Samples a pixel in each direction of a full render."""
+
+
+class Renderer:
+    """Draws the worlds of `simulation` in `settings.size` pixels, as `settings` says.
+
+    Full renders have shadows with `rendering="reference"`; reflections are never drawn.
+    """
+
+    def __init__(self, simulation: Simulation, drawn: DrawnModel, settings: Settings) -> None:
+        whole, size = settings.shows_whole_scene, settings.size
+        self._simulation, self._drawn, self._size = simulation, drawn, size
+        self._mode = WHOLE if not settings.natural else PAPER if whole else SEMANTIC
+        self._samples = WHOLE_SAMPLES if whole else settings.task.samples
+        n, model = simulation.num_envs, drawn.model
+        with on_stream(simulation.device):
+            self._model: Any = mujoco_warp.put_model(model, batch_sizes={"geom_size": n, "geom_rgba": n})
+            self._data: Any = mujoco_warp.make_data(model, nworld=n, nconmax=1, njmax=1)
+            self._context: Any = mujoco_warp.create_render_context(
+                model,
+                nworld=n,
+                cam_res=(size * self._samples, size * self._samples),
+                cam_active=[settings.task.camera_id],
+                render_rgb=True,
+                render_depth=False,
+                render_seg=whole,
+                use_textures=whole,
+                render_skybox=whole,
+                use_shadows=whole and settings.rendering == "reference",
+                enabled_geom_groups=[0],
+                background_color=(0.0, 0.0, 0.0, 0.0),
+            )
+        # Cameras and lights are the simulation's own.
+        for name in ("cam_xpos", "cam_xmat", "light_xpos", "light_xdir"):
+            setattr(self._data, name, getattr(simulation.data, name))
+        self._geom_xpos: Tensor = warp.to_torch(self._data.geom_xpos)
+        self._geom_xmat: Tensor = warp.to_torch(self._data.geom_xmat)
+        self._geom_size: Tensor = warp.to_torch(self._model.geom_size)
+        physics = simulation.data
+        self._sources: list[tuple[Tensor, Tensor]] = [
+            (warp.to_torch(physics.geom_xpos), warp.to_torch(physics.geom_xmat)),
+            (warp.to_torch(physics.site_xpos), warp.to_torch(physics.site_xmat)),
+        ]
+        self._geom_rgba: Tensor = warp.to_torch(self._model.geom_rgba)
+        self._strings = [_String(model, tendon, numbers) for tendon, numbers in drawn.strings.items()]
+        self._matte: Tensor = torch.zeros((n, size, size), dtype=torch.uint8, device=simulation.device)
+        scenery = {drawn.geoms[k] for k in drawn.scenery}
+        foreground = [k not in scenery for k in range(model.ngeom)]
+        with on_stream(simulation.device):
+            self._foreground = warp.array(foreground, dtype=bool)
+        self._no_video = torch.zeros((n, 1, 1, 3), dtype=torch.uint8, device=simulation.device)
+
+    def draw(self, video: Tensor | None) -> Tensor:
+        """The present states, over `video` on natural ids, both `uint8[N, size, size, 3]`; a new tensor."""
+        self._place()
+        simulation = self._simulation
+        image = torch.empty(
+            (simulation.num_envs, self._size, self._size, 3), dtype=torch.uint8, device=simulation.device
+        )
+        self._matte = torch.empty(image.shape[:3], dtype=torch.uint8, device=simulation.device)
+        behind = self._no_video if video is None else video.contiguous()
+        with on_stream(simulation.device):
+            mujoco_warp.refit_bvh(self._model, self._data, self._context)
+            mujoco_warp.render(self._model, self._data, self._context)
+            warp.launch(
+                composite,
+                dim=tuple(image.shape[:3]),
+                inputs=[
+                    self._context.rgb_data,
+                    self._context.seg_data,
+                    self._foreground,
+                    warp.from_torch(behind),
+                    self._samples,
+                    self._mode,
+                    RED_THRESHOLD,
+                ],
+                outputs=[warp.from_torch(image), warp.from_torch(self._matte)],
+            )
+        return image
+
+    def matte(self) -> Tensor:
+        """Coverage of the foreground in what was drawn last: `uint8[N, size, size]`, a new tensor."""
+        return self._matte.clone()
+
+    def _place(self) -> None:
+        """Puts every geom that is drawn where its source is now."""
+        (geom_xpos, geom_xmat), (site_xpos, site_xmat) = self._sources
+        drawn = self._drawn
+        self._geom_xpos[:, drawn.geoms], self._geom_xmat[:, drawn.geoms] = geom_xpos, geom_xmat
+        if drawn.sites:
+            sites, numbers = list(drawn.sites), list(drawn.sites.values())
+            self._geom_xpos[:, numbers] = site_xpos[:, sites]
+            self._geom_xmat[:, numbers] = site_xmat[:, sites]
+        for string in self._strings:
+            first, last = (site_xpos[:, end] for end in string.ends)  # [N, 3]
+            middle, rotation, half = segment_poses(hang(first, last, string.length, STRING_SEGMENTS))
+            numbers = string.numbers
+            self._geom_xpos[:, numbers], self._geom_xmat[:, numbers] = middle, rotation
+            self._geom_size[:, numbers, 1] = half
+            taut = (last - first).norm(dim=1) > string.length  # [N]
+            colours = string.colours.to(taut.device)
+            self._geom_rgba[:, numbers] = colours[taut.long()][:, None]
+
+
+class _String:
+    """A tendon between two sites: where it ends, how long it is, and its colours, slack and taut."""
+
+    def __init__(self, model: Any, tendon: int, numbers: list[int]) -> None:
+        self.numbers = numbers
+        first = int(model.tendon_adr[tendon])
+        self.ends = int(model.wrap_objid[first]), int(model.wrap_objid[first + 1])
+        # One that is not limited is always straight, and never taut.
+        self.length = float(model.tendon_range[tendon, 1]) if model.tendon_limited[tendon] else 0.0
+        slack = torch.tensor(model.tendon_rgba[tendon])
+        # MuJoCo mixes in as much of the colour of active constraints as this one has impedance.
+        mix = float(model.tendon_solimp_lim[tendon, 1]) if self.length else 0.0
+        taut = mix * torch.tensor(model.vis.rgba.constraint) + (1 - mix) * slack
+        self.colours = torch.stack([slack, taut]).float()  # [2, 4]

@@ -1,0 +1,143 @@
+"""The physics of many worlds on a device, by MuJoCo Warp, from dm_control's own model.
+
+- `Simulation`: worlds that begin, step and are looked at.
+- `Start`: the state in which a world begins.
+- `on_stream`: runs Warp's kernels in the order of torch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import mujoco
+import mujoco_warp
+import torch
+import warp
+from torch import Tensor
+
+from .measures import State
+
+CONTACTS = 64
+"""Room for contacts of a world; the ten tasks need at most a third of it."""
+CONSTRAINTS = 256
+"""Room for rows of constraints (joint limits, four a contact)."""
+FAR = 1e10
+"""A position or velocity beyond this counts as diverged, as in MuJoCo (mjMAXVAL)."""
+
+
+class Start(NamedTuple):
+    """States in which N worlds begin. dm_control's `initialize_episode` decides them."""
+
+    qpos: Any
+    qvel: Any
+    act: Any
+    qacc_warmstart: Any
+    sensordata: Any
+    geom_pos: Any
+    """The reacher's target is elsewhere in every episode."""
+
+
+class Simulation:
+    """`num_envs` worlds of `model` (a `mujoco.MjModel`), `substeps` physics steps in a control step.
+
+    A control step is dm_control's: positions and velocities are those after it, contact forces and accelerations
+    those of the last physics step. Tensors share memory with Warp's arrays: they show the present state, and writing
+    to them changes it.
+    """
+
+    def __init__(self, model: Any, num_envs: int, substeps: int, device: torch.device) -> None:
+        self.num_envs, self.substeps, self.device = num_envs, substeps, device
+        self._runge_kutta = model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
+        with on_stream(device):
+            self.model = mujoco_warp.put_model(model, batch_sizes={"geom_pos": num_envs})
+            self.data = mujoco_warp.make_data(model, nworld=num_envs, nconmax=CONTACTS, njmax=CONSTRAINTS)
+        tensor = warp.to_torch
+        data = self.data
+        self.qpos, self.qvel, self.act, self.ctrl = map(tensor, (data.qpos, data.qvel, data.act, data.ctrl))
+        self.warmstart, self.sensordata = tensor(data.qacc_warmstart), tensor(data.sensordata)
+        self.geom_pos: Tensor = tensor(self.model.geom_pos)
+        poses = (data.xpos, data.xmat, data.geom_xpos, data.site_xpos)
+        self._poses: list[Tensor] = [tensor(pose) for pose in poses]
+        self._geom_xpos = self._poses[2]
+        self._fixed_geoms = torch.from_numpy((model.geom_bodyid == 0).nonzero()[0]).to(device)
+        self._acceleration_stage = _acceleration_sensors(model, device)
+        self._memory = (self.qpos, self.qvel, self.act, self.warmstart, self.ctrl, self.sensordata)
+
+    def state(self) -> State:
+        """The present state; its tensors change with it."""
+        xpos, xmat, geom_xpos, site_xpos = self._poses
+        return State(
+            self.qpos, self.qvel, self.act, self.ctrl, xpos, xmat, geom_xpos, site_xpos, self.sensordata
+        )
+
+    def begin(self, rows: Tensor, start: Start) -> None:
+        """Puts the worlds `rows` (`int64[k]`) into the states of `start`, whose tensors have k rows."""
+        self.qpos[rows], self.qvel[rows], self.act[rows] = start.qpos, start.qvel, start.act
+        self.warmstart[rows], self.geom_pos[rows] = start.qacc_warmstart, start.geom_pos
+        self.sensordata[rows] = start.sensordata
+        self.ctrl[rows] = 0
+        # Warp takes what is bolted to the world for immovable and computes its place once.
+        self._geom_xpos[rows[:, None], self._fixed_geoms] = start.geom_pos[:, self._fixed_geoms]
+        self._refresh()
+
+    def step(self, actions: Tensor) -> None:
+        """One control step with `actions` (`float32[N, A]`)."""
+        self.ctrl.copy_(actions)
+        with on_stream(self.device):
+            if self._runge_kutta:
+                for _ in range(self.substeps):
+                    mujoco_warp.step(self.model, self.data)
+            else:
+                mujoco_warp.step2(self.model, self.data)
+                for _ in range(self.substeps - 1):
+                    mujoco_warp.step(self.model, self.data)
+        self._refresh()
+
+    def diverged(self) -> Tensor:
+        """Which worlds hold what is no number, or an absurd one: `bool[N]`."""
+        state = torch.cat([self.qpos, self.qvel, self.act], 1)
+        return ~(state.abs() < FAR).all(1)
+
+    def snapshot(self) -> tuple[Tensor, ...]:
+        """What `restore` takes: a copy of all that the future of a world follows from."""
+        return tuple(part.clone() for part in self._memory)
+
+    def restore(self, rows: Tensor, snapshot: tuple[Tensor, ...]) -> None:
+        """Puts the worlds of the mask `rows` (`bool[N]`) back to where they were."""
+        for part, kept in zip(self._memory, snapshot, strict=True):
+            part[rows] = kept[rows]
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Computes all that follows from positions and velocities."""
+        kept = self.sensordata[:, self._acceleration_stage]
+        with on_stream(self.device):
+            mujoco_warp.step1(self.model, self.data)  # which sets all sensors to 0
+        self.sensordata[:, self._acceleration_stage] = kept
+
+
+@contextmanager
+def on_stream(device: torch.device) -> Iterator[None]:
+    """Warp works on `device`, in the order in which torch's present stream gets its work."""
+    if device.type == "cuda":
+        stream = warp.stream_from_torch(torch.cuda.current_stream(device))
+        with warp.ScopedStream(stream):
+            yield
+    else:
+        with warp.ScopedDevice("cpu"):
+            yield
+
+
+def _acceleration_sensors(model: Any, device: torch.device) -> Tensor:
+    """Which of `sensordata` follow from forces: touch, force, torque, accelerometers."""
+    numbers = [
+        int(address) + k
+        for address, size, stage in zip(
+            model.sensor_adr, model.sensor_dim, model.sensor_needstage, strict=True
+        )
+        for k in range(size)
+        if stage == mujoco.mjtStage.mjSTAGE_ACC
+    ]
+    return torch.tensor(numbers, dtype=torch.int64, device=device)
