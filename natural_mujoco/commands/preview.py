@@ -15,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "preview",
         help="write a picture, GIF or MP4 of a task",
-        description="Rolls a task out under smooth random actions, or its expert's, and writes what is seen: the "
+        description="Plays a task under smooth random actions, or its expert's, and writes what is seen: the "
         "middle frame as PNG, or all of them as GIF or MP4.",
     )
     parser.add_argument("task", metavar="TASK", help="a task, e.g. walker-walk, or an environment id")
