@@ -29,7 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Gives the whole run, workers of xdist included, an empty cache and one way to draw, unless the caller did.
 
     Ctrl-C is to arrive too: a shell starts what it puts in the background with SIGINT ignored, and so for every child.
+    `nohup` does the same with SIGHUP.
     """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if "NATURAL_MUJOCO_HOME" not in os.environ:
