@@ -207,12 +207,10 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         self._require_open()
         seed = parse_seed(seed)
         pinned = parse_reset_options(options or {}, self.natural)
-        background_rng, physics_seed = copy.deepcopy(self._background_rng), None
-        if seed is not None or background_rng is None:
-            fresh = self.np_random if seed is None else seeding.np_random(seed)[0]
-            physics_stream, background_stream = spawn_streams(fresh)
-            background_rng = np.random.default_rng(background_stream)
-            physics_seed = int(physics_stream.generate_state(1)[0])
+        fresh = None if seed is None else seeding.np_random(seed)[0]
+        if fresh is None and self._background_rng is None:
+            fresh = self.np_random
+        background_rng, physics_seed = episode_streams(self._background_rng, fresh)
         turn = None if self.playback is None else self.playback.draw(background_rng, **pinned)
 
         def begin() -> tuple[Pixels, dict[str, Any]]:
@@ -310,12 +308,21 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             raise ClosedEnvironmentError("This environment is closed. Create a new one.")
 
 
-def spawn_streams(rng: np.random.Generator) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
-    """The physics and the background stream of a freshly seeded `rng`: its seed sequence's first two children."""
-    seed_sequence = rng.bit_generator.seed_seq
+def episode_streams(
+    background: np.random.Generator | None, fresh: np.random.Generator | None
+) -> tuple[np.random.Generator, int | None]:
+    """What the next episode draws its video from, and the seed that its physics begin with, `None` to go on.
+
+    Those of the freshly seeded `fresh`, whose seed sequence's first two children are physics and background; without
+    it a copy of `background`, so that what refuses to begin has drawn nothing.
+    """
+    if fresh is None:
+        assert background is not None
+        return copy.deepcopy(background), None
+    seed_sequence = fresh.bit_generator.seed_seq
     assert isinstance(seed_sequence, np.random.SeedSequence)
-    physics, background = seed_sequence.spawn(2)
-    return physics, background
+    physics_stream, background_stream = seed_sequence.spawn(2)
+    return np.random.default_rng(background_stream), int(physics_stream.generate_state(1)[0])
 
 
 def parse_reset_options(options: dict[str, Any], natural: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from natural_mujoco import Task
@@ -44,6 +45,26 @@ def pytest_configure(config: pytest.Config) -> None:
     # TorchRL imports mujoco, whose own renderer reads this when it is imported and then stays with it.
     with contextlib.suppress(RenderingError):
         choose_backend()
+
+
+@pytest.fixture
+def no_child_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that leaves child processes, zombies included, unless it shares its module's `envs`."""
+    known = set(psutil.Process().children(recursive=True))
+    yield
+    if "envs" not in request.fixturenames:
+        assert set(psutil.Process().children(recursive=True)) <= known
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small networks gain nothing from more threads, which wait for each other on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import gymnasium as gym
 import numpy as np
-import psutil
 import pytest
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError, VideoSetError, WorkerError
+from natural_mujoco import InvalidArgument, VideoSetError
 from natural_mujoco.backgrounds import playback
 from natural_mujoco.backgrounds.obtain.folder import split_of
 from natural_mujoco.errors import InvalidAction, ResetNeeded
 from natural_mujoco.processes import child, exchange, mailbox, serving
 from natural_mujoco.vector import environment as vector
-from natural_mujoco.vector import shared_block, team
+from natural_mujoco.vector import team
 from natural_mujoco.vector.environment import NaturalMujocoVectorEnv
 from tests.test_processes import interrupted_at
 
@@ -30,12 +26,7 @@ CHEETAH = "NaturalMujoco/CheetahRun-v0"
 PENDULUM = "NaturalMujoco/PendulumSwingup-v0"
 
 
-@pytest.fixture(autouse=True)
-def no_child_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    known = set(psutil.Process().children(recursive=True))
-    yield
-    if "envs" not in request.fixturenames:
-        assert set(psutil.Process().children(recursive=True)) <= known
+pytestmark = pytest.mark.usefixtures("no_child_is_left")
 
 
 @pytest.fixture(scope="module")
@@ -334,84 +325,3 @@ def test_preparing_a_clip_is_off_the_clock(two_clips: Path, monkeypatch: pytest.
     assert seen == [True]
     assert not box.off_the_clock
     box.close()
-
-
-@pytest.mark.parametrize("refuses", ["memory", "memory and disk"])
-def test_no_room_for_shared_memory_is_noticed_at_construction(
-    plain_clips: Path, refuses: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real: Callable[..., None] = os.posix_fallocate
-
-    def fallocate(descriptor: int, offset: int, length: int) -> None:
-        in_memory = os.readlink(f"/proc/self/fd/{descriptor}").startswith("/memfd:")
-        if length > 10_000 and (in_memory or refuses == "memory and disk"):
-            raise OSError(28, "No space left on device")
-        real(descriptor, offset, length)
-
-    monkeypatch.setattr(os, "posix_fallocate", fallocate)
-    before = len(os.listdir("/proc/self/fd"))
-    if refuses == "memory":
-        envs = gym.make_vec(PENDULUM, num_envs=2, workers=1, videos=plain_clips)
-        assert envs.reset(seed=0)[0].any()
-        envs.close()
-    else:
-        monkeypatch.setattr(team, "ChildProcess", None)
-        with pytest.raises(WorkerError, match=r"no room for the \d+ MB that 64 environments.*--shm-size"):
-            gym.make_vec(PENDULUM, num_envs=64, workers=1, videos=plain_clips, size=128)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1, "descriptors leak"
-
-
-def test_threads_take_turns_and_one_may_close_under_another(plain_clips: Path) -> None:
-    envs = gym.make_vec(PENDULUM, num_envs=2, workers=2, videos=plain_clips, size=8)
-    envs.reset(seed=0)
-    ages: list[int] = []
-
-    def step() -> None:
-        with contextlib.suppress(NaturalMujocoError):  # closed
-            while len(ages) < 400:
-                *_, infos = envs.step(np.zeros((2, 1)))
-                assert infos["control_steps"][0] == infos["control_steps"][1]
-                ages.append(int(infos["control_steps"][0]))
-                if len(ages) > 100:
-                    started.set()
-
-    started = threading.Event()
-    threads = [threading.Thread(target=step) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    started.wait()
-    envs.close()
-    for thread in threads:
-        thread.join()
-    assert sorted(ages) == list(range(2, 2 * len(ages) + 1, 2)), "a step was returned twice, or not at all"
-
-
-def test_a_forked_copy_leaves_the_environment_alone(plain_clips: Path) -> None:
-    envs = gym.make_vec(PENDULUM, num_envs=2, workers=2, videos=plain_clips, size=8)
-    envs.reset(seed=0)
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            envs.step(np.zeros((2, 1)))
-        except NaturalMujocoError:
-            envs.close()
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(pid, 0)[1] == 0
-    assert envs.step(np.zeros((2, 1)))[4]["control_steps"].tolist() == [2, 2]
-    envs.close()
-
-
-def test_dropping_it_ends_its_workers(plain_clips: Path) -> None:
-    envs = gym.make_vec(PENDULUM, num_envs=2, workers=2, videos=plain_clips, size=8)
-    workers = [psutil.Process(worker.pid) for worker in envs.unwrapped._workers]  # type: ignore[attr-defined]
-    del envs
-    assert not any(worker.is_running() for worker in workers)
-
-
-def test_the_block_has_room_for_every_action() -> None:
-    offsets, end = shared_block._layout(3, 4, shared_block._MAX_ACTION)
-    assert end >= 3 * (4 * 4 * 3 + 8 * shared_block._MAX_ACTION)
-    assert list(offsets)[-1] == "actions", "its size is known last"

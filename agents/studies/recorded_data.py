@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError
+from natural_mujoco.demonstrations import METADATA_KEY
 
 from ..training.config import Variant
 from .probe_data import ProbeEpisodes, play, stacked
-
-KEY = "natural_mujoco_recording"  # of metadata.json
 
 
 class _Recording(BaseModel):
@@ -49,7 +48,7 @@ class Recorded:
             ) from error
         try:
             self._dataset: Any = minari.MinariDataset(folder / "data")
-            self.recording = _Recording.model_validate(self._dataset.storage.metadata[KEY])
+            self.recording = _Recording.model_validate(self._dataset.storage.metadata[METADATA_KEY])
         except (OSError, KeyError, ValueError, AssertionError, ValidationError) as error:
             raise InvalidArgument(
                 f"--episodes {folder} is no dataset of `natural-mujoco episodes record` ({type(error).__name__}: "

@@ -65,10 +65,10 @@ def make(
     settings = Settings.check(task, variant == "natural", **env_kwargs)
     from .requirements import require
 
-    require(device)
+    found = require(device)
     from .environment import NaturalMujocoBatchedEnv
 
-    return NaturalMujocoBatchedEnv(settings, num_envs, device, autoreset_mode)
+    return NaturalMujocoBatchedEnv(settings, num_envs, found, autoreset_mode)
 
 
 def to_numpy(envs: NaturalMujocoBatchedEnv) -> NumpyVectorEnv:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from ..arguments import parse_actions, parse_seeds, whole_number
 from ..backgrounds.playback import Turn
-from ..environment import parse_reset_options, spawn_streams
+from ..environment import episode_streams, parse_reset_options
 from ..errors import (
     BatchedError,
     ClosedEnvironmentError,
@@ -33,7 +32,6 @@ from .clips import Clips
 from .drawn_model import load_task
 from .measures import make_measures
 from .renderer import Renderer
-from .requirements import require
 from .simulation import Simulation
 from .starts import Starts
 
@@ -45,7 +43,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         self,
         settings: Settings,
         num_envs: int,
-        device: Any = "cuda",
+        device: torch.device,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
         self.settings = settings
@@ -65,7 +63,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
                 f"strength={settings.strength!r}: the batched environment shows the video whole or, with "
                 "variant='standard', not at all. For what lies between use gymnasium.make_vec."
             )
-        self.device: torch.device = require(device)
+        self.device = device
         playback = settings.open_playback()
         self._clips = None if playback is None else Clips(playback, self.num_envs, self.device)
         converted, drawn = load_task(settings.task, settings.shows_whole_scene)
@@ -208,11 +206,9 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         streams: dict[int, tuple[np.random.Generator, int | None]] = {}
         turns: list[Turn] = []
         for row in map(int, rows):
-            stream, physics_seed = copy.deepcopy(self._streams[row]), None
-            if stream is None or seeds[row] is not None:
-                physics, background = spawn_streams(seeding.np_random(seeds[row])[0])
-                stream = np.random.default_rng(background)
-                physics_seed = int(physics.generate_state(1)[0])
+            known, seed = self._streams[row], seeds[row]
+            fresh = seeding.np_random(seed)[0] if known is None or seed is not None else None
+            stream, physics_seed = episode_streams(known, fresh)
             if self._clips is not None:
                 turns.append(self._clips.playback.draw(stream, **pinned))
             streams[row] = stream, physics_seed

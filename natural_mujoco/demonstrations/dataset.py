@@ -29,10 +29,9 @@ from minari.dataset.minari_storage import MinariStorage
 from .. import files
 from ..errors import FileError, InvalidArgument
 from .episode import EpisodeData
+from .recording import METADATA_KEY
 
 _METADATA, _MAIN, _EPISODES, _GROUP = "metadata.json", "main_data.hdf5", "episodes", "episode"
-RECORDING = "natural_mujoco_recording"
-"""The key of metadata.json under which the recording is described."""
 
 
 class Dataset:
@@ -79,7 +78,7 @@ class Dataset:
                         "algorithm_name": ", ".join(self._recording["policies"]),
                         "description": description,
                         "requirements": ["natural-mujoco"],
-                        RECORDING: self._recording,
+                        METADATA_KEY: self._recording,
                     }
                 )
                 (new / _EPISODES).mkdir()
@@ -103,9 +102,7 @@ class Dataset:
                 {"id": number, "seed": seed, "total_steps": len(episode.rewards), **attributes}
             )
             _write(group, episode._asdict())
-        files.write_bytes(
-            self._file(number), buffer.getvalue(), lambda path, error: _fault(self.folder, error)
-        )
+        files.write_bytes(self._file(number), buffer.getvalue(), self._write_fault)
 
     def publish(self) -> None:
         """Let Minari see the episodes that are there, from the first one without a gap."""
@@ -116,10 +113,11 @@ class Dataset:
                 steps, number = steps + length, number + 1
         size = sum(path.stat().st_size for path in (self._data / _EPISODES).iterdir()) / 1e6
         counts = {"total_episodes": number, "total_steps": steps, "dataset_size": round(size, 1)}
-        files.write_bytes(self._data / _MAIN, buffer.getvalue(), lambda _, error: _fault(self.folder, error))
-        files.write_json(
-            self._data / _METADATA, self._metadata() | counts, lambda _, error: _fault(self.folder, error)
-        )
+        files.write_bytes(self._data / _MAIN, buffer.getvalue(), self._write_fault)
+        files.write_json(self._data / _METADATA, self._metadata() | counts, self._write_fault)
+
+    def _write_fault(self, path: Path, error: OSError) -> FileError:
+        return _fault(self.folder, error)
 
     def _file(self, number: int) -> Path:
         return self._data / _EPISODES / f"{number:06}.hdf5"
@@ -148,7 +146,7 @@ class Dataset:
                 "Give a new folder."
             )
         try:
-            known = self._metadata().get(RECORDING)
+            known = self._metadata().get(METADATA_KEY)
         except FileNotFoundError:
             known = None
         if not isinstance(known, dict):

@@ -28,6 +28,9 @@ from ..settings import EPISODE_CONTROL_STEPS
 from ..tasks import find_task
 from .episode import EpisodeData, play
 
+METADATA_KEY = "natural_mujoco_recording"
+"""The key of a dataset's metadata.json under which the recording is described."""
+
 MAX_EPISODES = 1_000_000
 MAX_NOISE = 10.0
 

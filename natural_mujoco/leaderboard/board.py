@@ -15,7 +15,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import InvalidArgument
@@ -85,8 +85,6 @@ class Board:
     tabs: tuple[Tab, ...]
     entries: tuple[MeasuredEntry, ...]
     references: tuple[MeasuredEntry, ...]
-    colours: dict[str, int] = field(default_factory=dict)
-    """Colour number by slug."""
 
     def tab_of(self, condition: Condition, entry: MeasuredEntry) -> Tab | None:
         """The tab in which `entry` stands for a condition."""
@@ -148,7 +146,7 @@ def make_board(results: Sequence[Results], published: bool = True) -> Board:
     for kind in ELSEWHERE if published else ():
         rows = [elsewhere_row(entry) for entry in elsewhere_entries() if entry.kind == kind]
         tabs.append(_tab(kind, None, (), references, rows, colours))
-    return Board(tuple(tabs), tuple(entries), references, colours)
+    return Board(tuple(tabs), tuple(entries), references)
 
 
 def _references(entries: Sequence[MeasuredEntry]) -> tuple[MeasuredEntry, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..evaluation.checking import shipped_manifest
@@ -13,6 +13,7 @@ from .board import Board, Tab
 from .difficulty import reference_level, series, strength_band, strengths, tasks_of, video_bands
 from .learning import Band
 from .lines_chart import Frame, Line, lines_chart
+from .overview_charts import shape_of, style_of
 from .rows import MeasuredEntry
 from .svg import swatch
 
@@ -26,10 +27,11 @@ def difficulty_page(board: Board) -> dict[str, Any]:
 
 
 def _view(board: Board, tab: Tab) -> dict[str, Any] | None:
-    here = [entry for entry in board.entries if any(row.slug == entry.slug for row in tab.others)]
+    styles = {row.slug: (style_of(row), shape_of(row)) for row in tab.others}
+    here = [entry for entry in board.entries if entry.slug in styles]
     faded = [entry for entry in here if strengths(entry.scores)]
     groups = series(here)
-    plots = {"strength": _by_strength(board, faded), "videos_plots": _by_videos(groups, tab.video_set)}
+    plots = {"strength": _by_strength(styles, faded), "videos_plots": _by_videos(groups, tab.video_set)}
     if not any(plots.values()):
         return None
     return {
@@ -39,7 +41,7 @@ def _view(board: Board, tab: Tab) -> dict[str, Any] | None:
         **plots,
         "legend": [
             *(
-                {"name": entry.name, "slug": entry.slug, "swatch": swatch(*_style(board, entry))}
+                {"name": entry.name, "slug": entry.slug, "swatch": swatch(*styles[entry.slug])}
                 for entry in faded
             ),
             *({"name": reference_label(name), "slug": "", "swatch": swatch(name, None)} for name in REFERENCES),
@@ -48,12 +50,7 @@ def _view(board: Board, tab: Tab) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _style(board: Board, entry: MeasuredEntry) -> tuple[str, int]:
-    colour = board.colours.get(entry.slug)
-    return ("cx", 0) if colour is None else (f"c{colour}", colour)
-
-
-def _by_strength(board: Board, entries: Sequence[MeasuredEntry]) -> list[Any]:
+def _by_strength(styles: Mapping[str | None, tuple[str, int]], entries: Sequence[MeasuredEntry]) -> list[Any]:
     """Over the tasks that all of them have, then task by task."""
     conditions = sorted({c for entry in entries for c in strengths(entry.scores).values()})
     common = tasks_of(entries, conditions)
@@ -61,7 +58,7 @@ def _by_strength(board: Board, entries: Sequence[MeasuredEntry]) -> list[Any]:
     plots = []
     for tasks in (common, *each) if len(common) > 1 else each:
         lines = [
-            _line(entry.name, entry.slug, _style(board, entry), band, f"over {entry.scores.over}")
+            _line(entry.name, entry.slug, styles[entry.slug], band, f"over {entry.scores.over}")
             for entry in entries
             if (band := strength_band(entry.scores, tasks)) is not None
         ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
 import pytest
-import torch
 
 from .fake_envs import FakeEnvs
 
@@ -26,9 +24,5 @@ def fake_simulator(monkeypatch: pytest.MonkeyPatch) -> list[FakeEnvs]:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small networks gain nothing from more threads, which wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread: None) -> None:
+    """All agents' tests."""

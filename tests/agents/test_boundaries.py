@@ -13,6 +13,7 @@ import agents
 FOLDER = Path(agents.__file__).parent
 ALLOWED = (
     "natural_mujoco.cli",
+    "natural_mujoco.demonstrations",
     "natural_mujoco.errors",
     "natural_mujoco.evaluation.conditions",
     "natural_mujoco.evaluation.curves",

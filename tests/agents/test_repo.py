@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +15,6 @@ from agents.training.config import BottleneckConfig, EnvironmentConfig, RePoConf
 from natural_mujoco import InvalidArgument
 
 from .tiny import make, random_batch, tiny_repo
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose by a second thread, and by a hundred times where the cores are taken."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_the_balanced_kl_is_the_kl_and_divides_its_gradient() -> None:

@@ -98,7 +98,11 @@ sys.exit(main(["--seeds", "0", "1", "2", "--parallel", "2", "--logdir", sys.argv
         (signal.SIGTERM, 143),
         (signal.SIGHUP, 129),
         pytest.param(
-            signal.SIGKILL, -9, marks=pytest.mark.skipif(sys.platform != "linux", reason="a kernel's service")
+            signal.SIGKILL,
+            -9,
+            marks=pytest.mark.skipif(
+                sys.platform != "linux", reason="only Linux tells children of a killed parent"
+            ),
         ),
     ],
 )
