@@ -23,7 +23,7 @@ def composite(
     matte: warp.array3d(dtype=warp.uint8),  # type: ignore[valid-type]  # [N, size, size]
 ) -> None:
     """A pixel: the mean of its samples, over the video as far as they leave it visible."""
-    world, row, column = warp.tid()  # type: ignore[misc]
+    world, row, column = warp.tid()  # type: ignore[misc, unused-ignore]
     width = image.shape[2] * samples
     red = int(0)
     green = int(0)

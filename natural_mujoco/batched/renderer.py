@@ -67,7 +67,10 @@ class Renderer:
             (warp.to_torch(physics.site_xpos), warp.to_torch(physics.site_xmat)),
         ]
         self._geom_rgba: Tensor = warp.to_torch(self._model.geom_rgba)
-        self._strings = [_String(model, tendon, numbers) for tendon, numbers in drawn.strings.items()]
+        self._site_numbers = list(drawn.sites), list(drawn.sites.values())
+        self._strings = [
+            _String(model, tendon, numbers, simulation.device) for tendon, numbers in drawn.strings.items()
+        ]
         self._matte: Tensor = torch.zeros((n, size, size), dtype=torch.uint8, device=simulation.device)
         scenery = {drawn.geoms[k] for k in drawn.scenery}
         foreground = [k not in scenery for k in range(model.ngeom)]
@@ -113,7 +116,7 @@ class Renderer:
         drawn = self._drawn
         self._geom_xpos[:, drawn.geoms], self._geom_xmat[:, drawn.geoms] = geom_xpos, geom_xmat
         if drawn.sites:
-            sites, numbers = list(drawn.sites), list(drawn.sites.values())
+            sites, numbers = self._site_numbers
             self._geom_xpos[:, numbers] = site_xpos[:, sites]
             self._geom_xmat[:, numbers] = site_xmat[:, sites]
         for string in self._strings:
@@ -123,14 +126,13 @@ class Renderer:
             self._geom_xpos[:, numbers], self._geom_xmat[:, numbers] = middle, rotation
             self._geom_size[:, numbers, 1] = half
             taut = (last - first).norm(dim=1) > string.length  # [N]
-            colours = string.colours.to(taut.device)
-            self._geom_rgba[:, numbers] = colours[taut.long()][:, None]
+            self._geom_rgba[:, numbers] = string.colours[taut.long()][:, None]
 
 
 class _String:
     """A tendon between two sites: where it ends, how long it is, and its colours, slack and taut."""
 
-    def __init__(self, model: Any, tendon: int, numbers: list[int]) -> None:
+    def __init__(self, model: Any, tendon: int, numbers: list[int], device: torch.device) -> None:
         self.numbers = numbers
         first = int(model.tendon_adr[tendon])
         self.ends = int(model.wrap_objid[first]), int(model.wrap_objid[first + 1])
@@ -140,4 +142,4 @@ class _String:
         # MuJoCo mixes in as much of the colour of active constraints as this one has impedance.
         mix = float(model.tendon_solimp_lim[tendon, 1]) if self.length else 0.0
         taut = mix * torch.tensor(model.vis.rgba.constraint) + (1 - mix) * slack
-        self.colours = torch.stack([slack, taut]).float()  # [2, 4]
+        self.colours = torch.stack([slack, taut]).float().to(device)  # [2, 4]

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..evaluation.conditions import TASK_NAMES, Condition, place_of, strength_of
 from ..evaluation.scores import EntryScores
-from ..evaluation.statistics import MAX_RETURN, Estimate, aggregates, interquartile_mean, task_estimates
+from ..evaluation.statistics import MAX_RETURN, Estimate, aggregates, task_estimates
 from .learning import Band, fitting_bootstrap
 from .rows import MeasuredEntry
 
@@ -60,13 +60,6 @@ def estimate(scores: EntryScores, condition: Condition, tasks: Sequence[str]) ->
         return task_estimates([matrix[0][0] * MAX_RETURN])[0].mean
     iqm = aggregates(matrix[0], fitting_bootstrap(*matrix[0].shape)).iqm
     return Estimate(*(value * MAX_RETURN for value in iqm))
-
-
-def reference_level(means: Mapping[str, float], tasks: Sequence[str]) -> float | None:
-    """A reference policy's line over `tasks`; `None` where one was not measured."""
-    if not tasks or any(task not in means for task in tasks):
-        return None
-    return interquartile_mean([[means[task]] for task in tasks]) if len(tasks) > 1 else means[tasks[0]]
 
 
 def tasks_of(members: Sequence[MeasuredEntry], conditions: Sequence[Condition]) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ from typing import Any
 
 from ..evaluation.checking import shipped_manifest
 from ..evaluation.conditions import TASK_NAMES
-from ..evaluation.records import REFERENCES, VideoSet
-from ..evaluation.references import reference_label, reference_means
+from ..evaluation.records import VideoSet
+from ..evaluation.references import reference_means
 from .board import Board, Tab
-from .difficulty import reference_level, series, strength_band, strengths, tasks_of, video_bands
+from .difficulty import series, strength_band, strengths, tasks_of, video_bands
 from .learning import Band
-from .lines_chart import Frame, Line, lines_chart
-from .overview_charts import shape_of, style_of
+from .legend import REFERENCE_LINES, legend_of, shape_of, style_of
+from .lines_chart import Frame, Line, lines_chart, reference_lines
 from .rows import MeasuredEntry
 from .svg import swatch
 
@@ -40,11 +40,8 @@ def _view(board: Board, tab: Tab) -> dict[str, Any] | None:
         "videos": tab.videos,
         **plots,
         "legend": [
-            *(
-                {"name": entry.name, "slug": entry.slug, "swatch": swatch(*styles[entry.slug])}
-                for entry in faded
-            ),
-            *({"name": reference_label(name), "slug": "", "swatch": swatch(name, None)} for name in REFERENCES),
+            *legend_of(row for row in tab.others if row.slug in {entry.slug for entry in faded}),
+            *REFERENCE_LINES,
         ],
         "series_legend": [{"name": name, "swatch": swatch(f"c{k % 6}", k % 6)} for k, name in enumerate(groups)],
     }  # fmt: skip
@@ -105,6 +102,4 @@ def _line(name: str, slug: str, style: tuple[str, int], band: Band, over: str) -
 
 
 def _references(entries: Sequence[MeasuredEntry], tasks: Sequence[str]) -> dict[str, list[float]]:
-    means = [reference_means(entry.pace) for entry in entries]
-    found = {n: {reference_level(by.get(n, {}), tasks) for by in means} for n in REFERENCES}
-    return {name: sorted(v for v in values if v is not None) for name, values in found.items()}
+    return reference_lines([reference_means(entry.pace) for entry in entries], tasks)

@@ -6,16 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..evaluation.conditions import TASK_NAMES
-from ..evaluation.records import REFERENCES
-from ..evaluation.references import reference_label
-from ..evaluation.statistics import interquartile_mean
 from .board import Board, Tab
 from .entry_charts import short_steps
 from .learning import AXES, Axis, Band, Learner, Reached, shared_tasks
-from .lines_chart import Frame, Line, lines_chart
-from .overview_charts import shape_of, style_of
+from .legend import REFERENCE_LINES, legend_of, shape_of, style_of
+from .lines_chart import Frame, Line, lines_chart, reference_lines
 from .rows import Row
-from .svg import swatch
 
 Drawn = Sequence[tuple[Row, Learner]]
 
@@ -42,22 +38,18 @@ def _view(board: Board, tab: Tab) -> dict[str, Any] | None:
         "key": tab.key,
         "title": tab.title,
         "videos": tab.videos,
-        "legend": [
-            *(
-                {"name": row.name, "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
-                for row, _ in drawn
-            ),
-            *({"name": reference_label(name), "slug": "", "swatch": swatch(name, None)} for name in REFERENCES),
-        ],
+        "legend": [*legend_of(row for row, _ in drawn), *REFERENCE_LINES],
         "over": [
-            {"axis": axis, "plot": _chart(_over(shared), axis, lines[axis], _means_over(drawn, shared), True)}
+            {"axis": axis, "plot": _chart(_over(shared), axis, lines[axis], _references(drawn, shared), True)}
             for axis in axes
         ],
         "over_note": _over_note(drawn, shared, lines["control steps"]),
         "by_task": [
             {
                 "axis": axis,
-                "plots": [_chart(task, axis, _lines_on(drawn, task, axis), _means_on(drawn, task)) for task in tasks],
+                "plots": [
+                    _chart(task, axis, _lines_on(drawn, task, axis), _references(drawn, [task])) for task in tasks
+                ],
             }
             for axis in axes
         ],
@@ -120,21 +112,10 @@ def _chart(
     return lines_chart(Frame(title, axis, most, [(0, "0"), (most, words)], large), lines, references)
 
 
-def _means_on(drawn: Drawn, task: str) -> dict[str, list[float]]:
-    """The references beside the entries drawn; more than one value where their action repeats differ."""
-    found = [learner.references for _, learner in drawn if task in learner.curves]
-    return {name: sorted({by[name][task] for by in found if task in by.get(name, {})}) for name in REFERENCES}
-
-
-def _means_over(drawn: Drawn, tasks: Sequence[str]) -> dict[str, list[float]]:
-    """Interquartile means of the references' task means: their line in the plot over tasks."""
-    found: dict[str, set[float]] = {name: set() for name in REFERENCES}
-    for _, learner in drawn:
-        for name in REFERENCES:
-            means = learner.references.get(name, {})
-            if tasks and all(task in means for task in tasks):
-                found[name].add(interquartile_mean([[means[task]] for task in tasks]))
-    return {name: sorted(values) for name, values in found.items()}
+def _references(drawn: Drawn, tasks: Sequence[str]) -> dict[str, list[float]]:
+    return reference_lines(
+        [learner.references for _, learner in drawn if set(tasks) & set(learner.curves)], tasks
+    )
 
 
 def _table_row(row: Row, learner: Learner, tasks: Sequence[str]) -> dict[str, Any]:

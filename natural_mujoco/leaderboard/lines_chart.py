@@ -1,7 +1,7 @@
 """Returns of several entries against one quantity: control steps, core-hours, strength, training videos.
 
 - `Line`: what is drawn of one entry.
-- `lines_chart`: the plot; the reference policies are horizontal lines.
+- `lines_chart`: the plot; the reference policies are horizontal lines, whose levels `reference_lines` gives.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ..evaluation.statistics import MAX_RETURN
+from ..evaluation.records import REFERENCES
+from ..evaluation.statistics import MAX_RETURN, interquartile_mean
 from .learning import Band
 from .svg import Drawing, Scale
 
@@ -75,3 +76,24 @@ def lines_chart(frame: Frame, lines: Sequence[Line], references: Mapping[str, Se
     if not lines:
         drawing.text((left + width) / 2, (top + bottom) / 2, "no curves yet", "muted middle")
     return drawing.render()
+
+
+def reference_lines(
+    means: Sequence[Mapping[str, Mapping[str, float]]], tasks: Sequence[str]
+) -> dict[str, list[float]]:
+    """Levels of the reference policies over `tasks` (one: its mean; several: interquartile means).
+
+    `means` are theirs by name and task, one for each entry drawn: they differ where action repeats do.
+    """
+    return {
+        name: sorted({_level(by[name], tasks) for by in means if _covers(by, name, tasks)})
+        for name in REFERENCES
+    }
+
+
+def _covers(means: Mapping[str, Mapping[str, float]], name: str, tasks: Sequence[str]) -> bool:
+    return bool(tasks) and set(tasks) <= set(means.get(name, ()))
+
+
+def _level(means: Mapping[str, float], tasks: Sequence[str]) -> float:
+    return interquartile_mean([[means[task]] for task in tasks]) if len(tasks) > 1 else means[tasks[0]]

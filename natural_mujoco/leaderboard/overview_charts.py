@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ..evaluation.published import PAPER
 from ..evaluation.statistics import MAX_RETURN, Estimate
+from .legend import shape_of, style_of
 from .rows import Row
 from .svg import Drawing, Scale
 
@@ -26,20 +27,6 @@ References = Sequence[tuple[Row, Estimate | None]]
 
 TICKS = (0, 250, 500, 750, 1000)
 MOST_ROWS = 12
-
-
-def style_of(row: Row) -> str:
-    """The class that gives a row its colour: its own, the muted one, the published one or a reference's."""
-    if row.kind == "reference":
-        return row.name
-    if row.kind == "published":
-        return "pub"
-    return "cx" if row.colour is None else f"c{row.colour}"
-
-
-def shape_of(row: Row) -> int:
-    """The marker that goes with the colour; published entries have the diamond."""
-    return 3 if row.kind == "published" else (row.colour or 0)
 
 
 def label_of(row: Row) -> str:

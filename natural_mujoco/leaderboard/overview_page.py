@@ -12,6 +12,7 @@ from ..evaluation.elsewhere import ELSEWHERE, UNCHECKED, elsewhere_entries
 from ..evaluation.published import INCONSISTENCIES, PAPER, PAPER_LINK
 from .board import Board, Tab
 from .headline import headline
+from .legend import legend_of
 from .overview_charts import (
     AGGREGATES,
     MOST_ROWS,
@@ -20,12 +21,9 @@ from .overview_charts import (
     interval_chart,
     profile_chart,
     scatter_chart,
-    shape_of,
-    style_of,
     task_chart,
 )
 from .rows import Row
-from .svg import swatch
 
 _EXPLANATIONS = {
     "natural-test": "Background and floor are videos that share no source with those of training. "
@@ -84,10 +82,7 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         "has_robustness": any(row.robustness for row in tab.rows),
         "has_share": any(row.shares for row in tab.others),
         "has_cost": any(row.efficiency for row in tab.rows),
-        "legend": [
-            {"name": row.name, "slug": row.slug or "", "swatch": swatch(style_of(row), shape_of(row))}
-            for row in (*(row for row in tab.rows if row.colour is not None), *tab.beside(None))
-        ],
+        "legend": legend_of((*(row for row in tab.rows if row.colour is not None), *tab.beside(None))),
         "intervals": [
             {"name": a.name, "caption": a.caption, "plot": interval_chart(a, drawn, tab.beside)}
             for a in aggregates
