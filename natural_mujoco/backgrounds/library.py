@@ -221,6 +221,11 @@ class VideoLibrary:
         """The hash the clip's frames must have, by the manifest, else the lock file; None if never prepared."""
         return video.sha256.get(size) or self.pins.get(self.key(video), size)
 
+    def unpinned_hash(self, clip_id: str, size: int) -> str | None:
+        """sha256 (hex) of the clip's frames as they were prepared here, where the manifest does not pin them."""
+        video = self.video(clip_id)
+        return None if size in video.sha256 else self.pinned(video, size)
+
     def frames_hash(self, size: int, split: str | None = None) -> str | None:
         """sha256 (hex) over the hashes of the prepared frames at `size`, of one split or the whole set.
 

@@ -56,7 +56,13 @@ def contradictions(results: Results) -> Iterator[str]:
     yield from _run_faults(results)
     yield from _record_faults(results)
     yield from _video_faults(results)
+    yield from _frame_faults(results)
     yield from _curve_faults(results)
+
+
+def frames_played(results: Results) -> set[tuple[str, str]]:
+    """Each clip with the sha256 of its frames that some episode was played on, where the set's manifest has none."""
+    return {(e.video, e.frames_sha256) for e in results.episodes if e.video and e.frames_sha256}
 
 
 def _faults(results: Results) -> Iterator[str]:
@@ -132,6 +138,12 @@ def _missing_records(results: Results) -> Iterator[str]:
                     f"{cell[0]}, {cell[1]}, training seed {cell[2]}: {len(missing)} of {wanted} episodes are missing, "
                     f"the first is episode seed {missing[0]} (`natural-mujoco evaluate` with the same --out runs them)"
                 )
+
+
+def _frame_faults(results: Results) -> Iterator[str]:
+    for video, times in sorted(Counter(video for video, _ in frames_played(results)).items()):
+        if times > 1:
+            yield f"clip {video}: episodes were played on {times} different preparations of it"
 
 
 def _video_faults(results: Results) -> Iterator[str]:

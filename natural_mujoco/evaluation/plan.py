@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..backgrounds.library import open_videos
+from ..backgrounds.library import VideoLibrary, open_videos
 from ..backgrounds.manifest import shipped_names
 from ..errors import InvalidArgument, ResultsError
-from .checking import contradictions
-from .conditions import TASK_NAMES, Condition, episode_seeds, strength_of
+from .checking import contradictions, frames_played
+from .conditions import SIZE, TASK_NAMES, Condition, episode_seeds, strength_of
 from .curves import Curve, video_set_of
 from .names import require_own_name
 from .policy_source import PolicySource
@@ -72,6 +72,7 @@ def prepare(request: Request) -> Results:
         for fault in contradictions(before):
             raise ResultsError(f"{request.out} cannot be continued: {fault}. Give --out another file.")
         _require_same(request, before, video_set)
+        _require_same_frames(request, before, library)
         asked = [_continued(before, run, source) for run, source in zip(asked, request.sources, strict=True)]
         runs = _merge(request.out, before.runs, asked)
         begun = before.model_copy(
@@ -172,6 +173,20 @@ def _refuse_twins(runs: Sequence[Run]) -> None:
                     "evaluate runs that differ in their seed, or write them to two entries."
                 )
             claimed[cell] = run
+
+
+def _require_same_frames(request: Request, before: Results, library: VideoLibrary | None) -> None:
+    """The clips that `before` was played on, where they have been prepared here, show the same frames."""
+    if library is None:
+        return
+    ids = {video.id for video in library.manifest.videos}
+    for video, sha256 in sorted(item for item in frames_played(before) if item[0] in ids):
+        here = library.unpinned_hash(video, SIZE)
+        if here not in (None, sha256):
+            raise ResultsError(
+                f"{request.out} was evaluated on other frames of the clip {video} ({sha256[:12]}…) than were prepared "
+                f"here ({here[:12]}…). Give --out another file, or prepare the clips as they were there."
+            )
 
 
 def _require_same(request: Request, before: Results, video_set: VideoSet | None) -> None:

@@ -117,6 +117,8 @@ class Episode(Strict):
     video: LongLine | None
     frame: Annotated[int, Field(ge=0, lt=1000)] | None
     machine: Annotated[int, Field(ge=0, lt=1000)] = 0
+    frames_sha256: Sha256 | None = None
+    """Of the video's frames as they were prepared for this episode, where its set's manifest does not say it."""
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -192,10 +194,15 @@ class Results(Strict):
         header = self.model_dump(mode="json", by_alias=True, exclude={"episodes"})
         head = json.dumps(header, indent=1, ensure_ascii=False)[:-2]
         lines = (
-            json.dumps(e.model_dump(mode="json", by_alias=True), ensure_ascii=False, separators=(",", ":"))
-            for e in self.episodes
+            json.dumps(_record(episode), ensure_ascii=False, separators=(",", ":"))
+            for episode in self.episodes
         )
         return head + ',\n "episodes": [\n' + ",\n".join(lines) + "\n ]\n}\n"
+
+
+def _record(episode: Episode) -> dict[str, Any]:
+    left_out = {"frames_sha256"} if episode.frames_sha256 is None else None
+    return episode.model_dump(mode="json", by_alias=True, exclude=left_out)
 
 
 REFERENCES = ("zero", "random", "expert")

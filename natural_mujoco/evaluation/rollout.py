@@ -23,7 +23,7 @@ import natural_mujoco  # noqa: F401  (registers the ids)
 
 from ..backgrounds.library import open_videos
 from ..errors import PolicyError, VideoSetError
-from .conditions import Condition, environment_spec
+from .conditions import SIZE, Condition, environment_spec
 from .episodes import Moment, play_episodes
 from .policy_errors import policy_failed, printable
 from .policy_loading import load_policy
@@ -141,6 +141,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
             watch.step(len(moment.running))
 
     played = play_episodes(guarded, envs, block.seeds, block.wanted, count)
+    library = envs[0].unwrapped.video_library  # type: ignore[attr-defined]
     return [
         Episode.model_validate(
             {
@@ -153,6 +154,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
                 "length": episode.length,
                 "video": episode.video,
                 "frame": episode.frame,
+                "frames_sha256": library and library.unpinned_hash(episode.video, SIZE),
             }
         )
         for episode in played

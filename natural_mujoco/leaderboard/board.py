@@ -14,11 +14,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import InvalidArgument
+from ..evaluation.checking import frames_played
 from ..evaluation.conditions import Condition
 from ..evaluation.elsewhere import ELSEWHERE, elsewhere_entries
 from ..evaluation.names import skeleton
@@ -187,7 +189,8 @@ def _tab(
     published: Sequence[Row],
     colours: dict[str, int],
 ) -> Tab:
-    measured = [measured_row(entry, condition, colours) for entry in entries]
+    usual = _usual_frames(entries)
+    measured = [_remarking(measured_row(entry, condition, colours), entry, usual) for entry in entries]
     measured.sort(
         key=lambda row: (
             row.summary is None,
@@ -207,6 +210,19 @@ def _tab(
     videos = _set_key(video_set) if video_set else ""
     key = re.sub(r"[^a-z0-9]+", "-", f"{condition} {videos}".lower()).strip("-")
     return Tab(key, condition, title, video_set, rows)
+
+
+def _usual_frames(entries: Sequence[MeasuredEntry]) -> dict[str, str]:
+    """What most of the entries that were played on a clip saw in it, by clip, where the set's manifest does not say."""
+    seen = Counter(item for entry in entries for item in frames_played(entry.results))
+    return dict(sorted(seen, key=lambda item: (seen[item], item)))
+
+
+def _remarking(row: Row, entry: MeasuredEntry, usual: Mapping[str, str]) -> Row:
+    """`row` with a remark where its entry was played on other frames of the same clips than most."""
+    other = sum(usual[video] != sha256 for video, sha256 in frames_played(entry.results))
+    remark = f"other frames than most entries on {other} clip{'s' * (other > 1)}"
+    return replace(row, remarks=(*row.remarks, remark)) if other else row
 
 
 def _colours(entries: Sequence[MeasuredEntry]) -> dict[str, int]:

@@ -63,6 +63,7 @@ def test_rows_hold_all_that_a_record_means(small: Results) -> None:
         "length": 1000,
         "video": None,
         "frame": None,
+        "frames_sha256": None,
         "video_set": None,
         "manifest_hash": None,
         "versions": {"natural-mujoco": "0.1.0", "mujoco": "3.17.0"},
