@@ -48,6 +48,8 @@ class Settings:
     size: int
     action_repeat: int
     rendering: Rendering
+    behind: Rendering
+    """Of the standard picture that shows where `strength` is below 1."""
     render_mode: str | None
     render_size: int
 
@@ -99,6 +101,7 @@ class Settings:
         playback = _one_of("playback", playback, PLAYBACKS)
         matte = _one_of("matte", matte, MATTES)
         strength = 1.0 if strength is None else share("strength", strength)
+        behind = _one_of("rendering", rendering, RENDERINGS)
         full_render = not natural or matte == "paper"
         rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
         size = whole_number("size", size, 1, MAX_SIZE)
@@ -118,6 +121,7 @@ class Settings:
             size,
             action_repeat,
             rendering,
+            behind,
             render_mode,
             render_size,
         )
