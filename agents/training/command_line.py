@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import tyro
 
-from natural_mujoco import InvalidArgument, find_task
-from natural_mujoco.batched.requirements import require
+from natural_mujoco import InvalidArgument, batched, find_task
 from natural_mujoco.cli import exit_status
 from natural_mujoco.experts import load_expert
 
@@ -58,7 +57,7 @@ def check_config(config: RunConfig) -> RunConfig:
     t, e, r = config.training, config.environment, config.replay
     device = choose_device(config.device)
     if config.vector == "warp":
-        require(device)
+        batched.require(device)
     wrong = first_fault(config)
     if wrong:
         raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")

@@ -65,7 +65,7 @@ def warp(monkeypatch: pytest.MonkeyPatch) -> list[FakeTensorEnvs]:
         return made[-1]
 
     monkeypatch.setattr(batched, "make", make)
-    monkeypatch.setattr(command_line, "require", lambda device: device)
+    monkeypatch.setattr(batched, "require", lambda device: device)
     return made
 
 
