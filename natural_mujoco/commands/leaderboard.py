@@ -63,7 +63,9 @@ def add_parser(subparsers: Any) -> None:
         "Hugging Face Hub's community evaluations take: eval.yaml for the benchmark and a file for each entry's model.",
     )
     _add_files(export)
-    export.add_argument("--format", choices=("csv", "latex", "hub"), default="csv", help="default: csv")
+    export.add_argument(
+        "--format", choices=("csv", "latex", "hub"), default="csv", help="what to write (default: csv)"
+    )
     export.add_argument(
         "--condition",
         metavar="CONDITION",
