@@ -31,7 +31,7 @@ def require(device: Any = "cuda") -> Any:
         chosen = None
     if chosen is None or chosen.type not in ("cuda", "cpu"):
         raise InvalidArgument(f"Unknown device {device!r}. Valid: 'cuda', 'cuda:0', …, 'cpu'.")
-    warp.config.quiet = True
+    warp.config.log_level = warp.LOG_WARNING  # it names every kernel that it loads
     warp.init()
     if chosen.type == "cpu":
         return chosen
