@@ -81,6 +81,12 @@ class Agent(nn.Module, Generic[BatchT]):
         """The context that forward passes run in."""
         return precision(self.precision, self.device)
 
+    on_policy = False
+    """Whether it learns from what came since its last update and from nothing older, which then need not be kept."""
+
+    def experience_lost(self, rows: int) -> None:
+        """The replay begins anew at row `rows`: a run resumes whose replay was on the device."""
+
     @property
     def state_size(self) -> int:
         """How many numbers of the physical state the replay keeps beside a frame; 0 for those who see pixels alone."""

@@ -42,6 +42,7 @@ class Rollout(NamedTuple):
 class PPO(StackedAgent[Rollout]):
     """See StackedAgent; policy and value are linear in the same features."""
 
+    on_policy = True
     return_mean: Tensor
     return_std: Tensor
     rows_learned: Tensor
@@ -75,6 +76,9 @@ class PPO(StackedAgent[Rollout]):
                 nn.init.zeros_(module.bias)
         orthogonal_(self.mean.output.weight, gain=0.01)
         orthogonal_(self.value.output.weight, gain=1.0)
+
+    def experience_lost(self, rows: int) -> None:
+        self.rows_learned.fill_(rows)
 
     def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
         return self._judge(beside(stacks))[0].action(noise)

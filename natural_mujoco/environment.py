@@ -26,7 +26,7 @@ from .errors import (
     ResetNeeded,
     unknown,
 )
-from .options import RENDERINGS, Matte, PlaybackMode, Rendering, Split
+from .options import Matte, PlaybackMode, Rendering, Split
 from .rendering.matting import Pixels
 from .rendering.views import View, make_view
 from .settings import Settings
@@ -141,7 +141,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
             strength=self.strength,
         )
         self._view: View = self._make_view(
-            size=self.size, rendering=settings.rendering, behind=rendering or RENDERINGS[0]
+            size=self.size, rendering=settings.rendering, behind=settings.behind
         )
         self._people_view: View | None = None
 

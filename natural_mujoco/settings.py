@@ -48,6 +48,8 @@ class Settings:
     size: int
     action_repeat: int
     rendering: Rendering
+    behind: Rendering
+    """Of the standard picture that shows where `strength` is below 1."""
     render_mode: str | None
     render_size: int
 
@@ -100,7 +102,8 @@ class Settings:
         matte = _one_of("matte", matte, MATTES)
         strength = 1.0 if strength is None else share("strength", strength)
         full_render = not natural or matte == "paper"
-        rendering = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
+        chosen = _one_of("rendering", rendering, RENDERINGS if full_render else RENDERINGS[::-1])
+        behind = RENDERINGS[0] if rendering is None else chosen
         size = whole_number("size", size, 1, MAX_SIZE)
         action_repeat = whole_number("action_repeat", action_repeat, 1, EPISODE_CONTROL_STEPS)
         render_size = whole_number("render_size", render_size, 1, MAX_RENDER_SIZE)
@@ -117,7 +120,8 @@ class Settings:
             matte,
             size,
             action_repeat,
-            rendering,
+            chosen,
+            behind,
             render_mode,
             render_size,
         )

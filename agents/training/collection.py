@@ -4,6 +4,10 @@ Experience comes in rounds. A round begins with a reset of all environments, eac
 run's seed, the round and the environment; it ends when all have finished an episode (in this suite all at the same
 step). So a checkpoint in the middle of an episode needs no state of the simulator: on resuming, the round is begun
 again with the same seeds and its actions, which the replay holds, are taken again.
+
+On MuJoCo Warp (`--vector warp`) the same actions need not lead to the same frames: there a run has one round, whose
+episodes follow on each other, and a resumed one begins another. What the environments give are tensors there; they are
+turned into arrays where the replay keeps arrays, and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError, find_task
+from natural_mujoco import InvalidArgument, NaturalMujocoError, batched, find_task
 from natural_mujoco.experts import flatten
 
 from ..agent import Agent
@@ -70,6 +75,17 @@ def make_environments(config: RunConfig, num_envs: int, split: str = "train") ->
     return envs
 
 
+def make_training_environments(config: RunConfig, device: torch.device) -> gym.vector.VectorEnv:
+    """What the run is trained in: worker processes, or with `--vector warp` the batched environment on `device`.
+
+    Raises BatchedError where the latter does not run.
+    """
+    if config.vector == "workers":
+        return make_environments(config, config.num_envs)
+    arguments = environment_arguments(config, "train")
+    return batched.make(config.task, config.variant, config.num_envs, device, **arguments)
+
+
 def round_seeds(seed: int, round_number: int, num_envs: int) -> list[int]:
     """The reset seeds of one round, one for each environment."""
     return np.random.SeedSequence([seed, 2, round_number]).generate_state(num_envs).tolist()
@@ -83,10 +99,13 @@ class Collector:
         agent: acts, with exploration.
         replay: gets one row of each environment a step.
         seed: the run's.
+        warp: `envs` are those of `natural_mujoco.batched`.
     """
 
-    def __init__(self, envs: gym.vector.VectorEnv, agent: Agent[Any], replay: Replay, seed: int) -> None:
-        self.envs, self.agent, self.replay, self.seed = envs, agent, replay, seed
+    def __init__(
+        self, envs: gym.vector.VectorEnv, agent: Agent[Any], replay: Replay, seed: int, warp: bool = False
+    ) -> None:
+        self.envs, self.agent, self.replay, self.seed, self.warp = envs, agent, replay, seed, warp
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 3]))
         self.memory = agent.begin(envs.num_envs)
         self.round = -1
@@ -106,7 +125,7 @@ class Collector:
         Returns:
             (agent steps taken, episodes that ended). A reset takes none.
         """
-        if self.row == 0 or self.finished.all():
+        if self.row == 0 or (self.finished.all() and not self.warp):
             self._begin_round()
             return 0, []
         actions = self._choose(randomly)
@@ -118,16 +137,17 @@ class Collector:
         self.memory = self.agent.begin(envs.num_envs)
         self._reset_bookkeeping()
 
-    def _choose(self, randomly: bool) -> NDArray[np.float32]:
+    def _choose(self, randomly: bool) -> NDArray[np.float32] | Tensor:
         if randomly:
-            actions = self.random.uniform(-1, 1, self.envs.action_space.shape).astype(np.float32)
-            # The agent has not seen these steps: it starts afresh when its turn comes.
+            # The agent does not see these steps: it starts afresh when its turn comes.
             self.memory = self.agent.begin(self.envs.num_envs)
-            return actions
-        frames = torch.from_numpy(self.replay.last_frames()).to(self.agent.device)
+            return self.random.uniform(-1, 1, self.envs.action_space.shape).astype(np.float32)
+        frames = self.replay.last_frames().to(self.agent.device)
         chosen, self.memory = self.agent.act(frames, self.memory, self.agent.acting_noise, exploring=True)
-        actions = chosen.float().cpu().numpy()
-        return self._overruled(actions) if self.agent.state_size else actions
+        actions = chosen.float()
+        if self.agent.state_size:
+            return self._overruled(actions.cpu().numpy())
+        return actions if self.warp else actions.cpu().numpy()
 
     def _overruled(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the agent's teacher makes of its actions. Whose turn it is follows from the round and the row alone."""
@@ -139,10 +159,12 @@ class Collector:
             np.random.default_rng(turn).random(self.envs.num_envs),
         )
 
-    def _states(self) -> NDArray[np.float32] | None:
+    def _states(self) -> NDArray[np.float32] | Tensor | None:
         """The physical states that the environments are in [N, state_size], for an agent whose replay keeps them."""
         if not self.agent.state_size:
             return None
+        if self.warp:
+            return self.envs.state_observation()  # type: ignore[attr-defined, no-any-return]
         parts = self.envs.call("task_observation")  # type: ignore[attr-defined]  # all of Gymnasium's have it
         return np.stack([flatten(part) for part in parts])
 
@@ -162,7 +184,9 @@ class Collector:
         self.row = 1
         self._reset_bookkeeping()
 
-    def _apply(self, actions: NDArray[np.float32], outcome: tuple[Any, ...]) -> tuple[int, list[Episode]]:
+    def _apply(
+        self, actions: NDArray[np.float32] | Tensor, outcome: tuple[Any, ...]
+    ) -> tuple[int, list[Episode]]:
         first = self.ended
         frames, rewards, terminated, truncated, _ = outcome
         self.replay.add(frames, actions, rewards, terminated, first, self._states())
@@ -171,7 +195,10 @@ class Collector:
         self.row += 1
         return self._count(first, rewards, terminated | truncated)
 
-    def _count(self, first: NDArray, rewards: NDArray, ended: NDArray) -> tuple[int, list[Episode]]:
+    def _count(
+        self, first: NDArray, rewards: NDArray | Tensor, ended: NDArray | Tensor
+    ) -> tuple[int, list[Episode]]:
+        rewards, ended = _array(rewards), _array(ended)
         self.returns = np.where(first, 0, self.returns + rewards)
         self.lengths = np.where(first, 0, self.lengths + 1)
         self.ended = ended
@@ -183,18 +210,23 @@ class Collector:
         """Where the collector stands, ready for JSON; `memory_tensors` has the rest."""
         return {"round": self.round, "row": self.row, "random": self.random.bit_generator.state}
 
-    def memory_tensors(self) -> dict[str, torch.Tensor]:
-        """The agent's memory of the running episodes."""
-        return {f"memory.{k}": v for k, v in self.memory.items()}
+    def memory_tensors(self) -> dict[str, Tensor]:
+        """The agent's memory of the running episodes; nothing where they are not taken up again."""
+        return {} if self.warp else {f"memory.{k}": v for k, v in self.memory.items()}
 
-    def restore(self, state: CollectorState, tensors: dict[str, torch.Tensor], source: str) -> None:
+    def restore(self, state: CollectorState, tensors: dict[str, Tensor], source: str) -> None:
         """Take up what `state` and `memory_tensors` gave; the replay must have been restored before.
+
+        On MuJoCo Warp new episodes begin.
 
         Raises NaturalMujocoError where the environments no longer show what they showed (another version of the
         simulator, other videos, or another GL driver), or where the memory is not this agent's, of the file `source`.
         """
         self.round, self.row = state.round, state.row
         self.random.bit_generator.state = state.random.model_dump()
+        if self.warp:
+            self.restart(self.envs)
+            return
         fresh = self.agent.begin(self.envs.num_envs)
         self.memory = {
             k: take(tensors, f"memory.{k}", v, source).to(self.agent.device) for k, v in fresh.items()
@@ -212,9 +244,13 @@ class Collector:
             first = self.ended
             frames, rewards, terminated, truncated, _ = self.envs.step(actions)
             self._count(first, rewards, terminated | truncated)
-        difference = np.abs(frames.astype(int) - self.replay.last_frames())
+        difference = np.abs(frames.astype(int) - self.replay.last_frames().numpy())
         if difference.max() > 8:  # GL drivers differ by a grey level or two
             raise NaturalMujocoError(
                 "Taking the running episode's actions again did not lead to the frame that was saved: the videos, "
                 "MuJoCo or the GL driver have changed since the checkpoint. Start a run in another --logdir."
             )
+
+
+def _array(values: NDArray | Tensor) -> NDArray:
+    return values.cpu().numpy() if isinstance(values, Tensor) else values

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import tyro
 
-from natural_mujoco import InvalidArgument, find_task
+from natural_mujoco import InvalidArgument, batched, find_task
 from natural_mujoco.cli import exit_status
 from natural_mujoco.experts import load_expert
 
@@ -31,7 +31,7 @@ def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
     first.add_argument("--preset", default=next(iter(AGENTS[agent].presets)))
     chosen, _ = first.parse_known_args(list(arguments))
     start = replace(preset_config(agent, chosen.preset), preset=chosen.preset)
-    for flag, check in (("--task", find_task), ("--variant", _check_variant)):
+    for flag, check in (("--task", find_task), ("--variant", _check_variant), ("--vector", _check_vector)):
         named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         named.add_argument(flag, dest="value")
         value = named.parse_known_args(list(arguments))[0].value
@@ -46,11 +46,18 @@ def _check_variant(name: str) -> None:
         raise InvalidArgument(f"Unknown variant {name!r}. Valid: natural, standard.")
 
 
+def _check_vector(name: str) -> None:
+    if name not in ("workers", "warp"):
+        raise InvalidArgument(f"Unknown vector {name!r}. Valid: workers, warp.")
+
+
 def check_config(config: RunConfig) -> RunConfig:
     """`config` with the task's name as the paper writes it. Raises InvalidArgument for values out of range."""
     task = find_task(config.task).name
     t, e, r = config.training, config.environment, config.replay
-    choose_device(config.device)
+    device = choose_device(config.device)
+    if config.vector == "warp":
+        batched.require(device)
     wrong = first_fault(config)
     if wrong:
         raise InvalidArgument(f"--{wrong[0].replace('_', '-')} {wrong[1]}.")

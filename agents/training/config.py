@@ -17,6 +17,7 @@ from ..model.networks import EncoderOutput
 
 Preset = Literal["paper", "released-code", "laptop"]
 Variant = Literal["natural", "standard"]
+Vector = Literal["workers", "warp"]
 # Table 2. `generative` reconstructs instead of contrasting; `reward-only` has no observation model.
 Ablation = Literal["none", "generative", "no-mpc", "no-sac", "reward-only"]
 ObservationModel = Literal["contrastive", "redundancy-reduction", "generative", "none"]
@@ -210,6 +211,9 @@ class RunConfig:
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, …, or `auto`: a GPU where there is one."""
     num_envs: int = 1
+    vector: Vector = "workers"
+    """What is trained in: `workers` are processes with OpenGL; `warp` is the batched environment on `device`, with the
+    extra `gpu`. Evaluation is always in the former."""
     threads: int = 0
     """Processor threads of the networks; 0 leaves PyTorch's choice. Resuming is exact for one number of them."""
     wandb: bool = False

@@ -6,7 +6,7 @@ reward from row t + 1. The first row of an episode has action and reward 0.
 
 Rows live in files of the run directory too, so that a run resumes with its replay. The store is a ring somewhat
 larger than the `capacity` that is sampled from: what a killed run wrote after its last checkpoint never lies over
-rows that the last two checkpoints still need.
+rows that the last two checkpoints still need. One on a device has no files and begins empty when a run resumes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .batch import Batch
-from .replay_column import Column, Storage
+from .replay_column import Column, DeviceColumn, Storage
 from .saved_tensors import take
 from .state import ReplayState
 
@@ -43,6 +43,7 @@ class Replay:
         storage: `"memory"` holds the frames in memory and writes new ones to the file at `sync`;
             `"mapped"` works on the file itself; `"reading"` does so and writes nothing.
         state_size: numbers of the physical state beside each frame; with 0 none are kept.
+        device: where everything is kept, without files and whatever the `storage`.
 
     Raises:
         InvalidArgument: a capacity below one step per stream.
@@ -58,20 +59,25 @@ class Replay:
         action_size: int,
         storage: Storage = "memory",
         state_size: int = 0,
+        device: torch.device | None = None,
     ) -> None:
         if streams < 1 or capacity < streams:
             raise InvalidArgument(
                 f"Replay capacity {capacity} is below one step for each of {streams} environments."
             )
         self.streams, self.capacity = streams, capacity // streams
-        self.stored = self.capacity + 2 * ROWS_BETWEEN_CHECKPOINTS
+        self.outlives = device is None  # the process
+        self.stored = self.capacity + 2 * ROWS_BETWEEN_CHECKPOINTS * self.outlives
         self.rows = self.synced = 0  # rows added to each stream, ever; and those that are safe in the files
 
         def column(name: str, shape: tuple[int, ...], dtype: type) -> Column:
-            return Column(directory / f"{name}.bin", (streams, self.stored, *shape), dtype, storage)
+            file, shape = directory / f"{name}.bin", (streams, self.stored, *shape)
+            return (
+                Column(file, shape, dtype, storage) if device is None else DeviceColumn(shape, dtype, device)
+            )
 
         try:
-            if storage != "reading":
+            if storage != "reading" and self.outlives:
                 directory.mkdir(parents=True, exist_ok=True)
             self._frames = column("frames", frame_shape, np.uint8)
             self._actions = column("actions", (action_size,), np.float32)
@@ -88,20 +94,12 @@ class Replay:
                 f"Cannot lay out a replay of {streams * self.stored} steps in {directory}: {error.strerror}. "
                 "Ask for a smaller --replay.capacity or another --logdir."
             ) from error
-        self._columns = [self._frames, self._actions, self._rewards, self._terminals]
-        if self._states is not None:
-            self._columns.append(self._states)
+        columns = self._frames, self._actions, self._rewards, self._terminals, self._states
+        self._columns = [column for column in columns if column is not None]
         self._checksums = np.zeros((len(self._columns), self.stored), np.uint32)
         # Episodes as segments [start, end) of a stream, in rows ever added; the last one of a stream is still growing.
-        self._stream = np.zeros(0, np.int64)
-        self._start = np.zeros(0, np.int64)
-        self._end = np.zeros(0, np.int64)
+        self._stream, self._start, self._end = (np.zeros(0, np.int64) for _ in range(3))
         self._current = np.full(streams, -1)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all columns."""
-        return sum(c.data.nbytes for c in self._columns)
 
     @property
     def steps(self) -> int:
@@ -110,12 +108,12 @@ class Replay:
 
     def add(
         self,
-        frames: NDArray[np.uint8],
-        actions: NDArray[np.float32],
-        rewards: NDArray[np.float32],
-        terminals: NDArray[np.bool_],
+        frames: NDArray[np.uint8] | Tensor,
+        actions: NDArray[np.float32] | Tensor,
+        rewards: NDArray[np.float32] | Tensor,
+        terminals: NDArray[np.bool_] | Tensor,
         first: NDArray[np.bool_],
-        states: NDArray[np.float32] | None = None,
+        states: NDArray[np.float32] | Tensor | None = None,
     ) -> None:
         """One row for each stream: what was seen, and what led to it; `first` begins an episode. All [streams, …].
 
@@ -123,9 +121,9 @@ class Replay:
         """
         row = self.rows % self.stored
         self._frames.set(row, frames)
-        self._actions.set(row, np.where(first[:, None], 0, actions))
-        self._rewards.set(row, np.where(first, 0, rewards))
-        self._terminals.set(row, np.where(first, 0, terminals))
+        self._actions.set(row, actions, blank=first)
+        self._rewards.set(row, rewards, blank=first)
+        self._terminals.set(row, terminals, blank=first)
         if self._states is not None:
             assert states is not None
             self._states.set(row, states)
@@ -250,17 +248,17 @@ class Replay:
 
     def recent_actions(self, count: int) -> NDArray[np.float32]:
         """The actions of the last `count` rows, [count, streams, A]."""
-        rows = np.arange(self.rows - count, self.rows) % self.stored
-        return np.ascontiguousarray(self._actions.data[:, rows].swapaxes(0, 1))
+        rows = np.arange(self.rows - count, self.rows)[:, None]
+        return self._take(self._actions, np.arange(self.streams), rows).cpu().numpy()
 
-    def last_frames(self) -> NDArray[np.uint8]:
-        """The newest frame of each stream, [streams, height, width, C]."""
-        return self._frames.data[:, (self.rows - 1) % self.stored].copy()
+    def last_frames(self) -> Tensor:
+        """The newest frame of each stream, uint8 [streams, height, width, C], on the replay's device."""
+        return self._take(self._frames, np.arange(self.streams), np.array(self.rows - 1))
 
     def last_states(self) -> NDArray[np.float32]:
         """The newest physical state of each stream, [streams, state_size]."""
         assert self._states is not None
-        return self._states.data[:, (self.rows - 1) % self.stored].copy()
+        return self._take(self._states, np.arange(self.streams), np.array(self.rows - 1)).cpu().numpy()
 
     def _stacks(self, stream: NDArray, row: NDArray, low: NDArray, stack: int) -> Tensor:
         """The frames up to `row` [B], none of them before `low` [B]: [B, stack, height, width, C]."""
@@ -298,7 +296,7 @@ class Replay:
         return {_CHECKSUMS: torch.from_numpy(self._checksums.view(np.int32).copy())}
 
     def restore(self, state: ReplayState, tensors: Mapping[str, Tensor], source: str) -> None:
-        """Take up the rows in the files as they were at the `sync` that returned `state`.
+        """Take up the rows in the files as they were at the `sync` that returned `state`; without files, their number.
 
         Args:
             tensors: those of the checkpoint; versions that knew no checksums wrote none.
@@ -314,6 +312,8 @@ class Replay:
                 f"{source}: replay.{fault}. It is damaged; start a run in another --logdir."
             )
         self.rows = self.synced = state.rows
+        if not self.outlives:
+            return
         self._stream, self._start, self._end, self._current = (
             np.array(x, np.int64) for x in (state.stream, state.start, state.end, state.current)
         )

@@ -1,11 +1,15 @@
-"""One column of the replay: an array with a row for every step, and the file that it outlives the process in."""
+"""One column of the replay: an array with a row for every step, and the file that it outlives the process in.
+
+- `Column`: in memory or mapped.
+- `DeviceColumn`: a tensor on a device, which does not outlive the process.
+"""
 
 from __future__ import annotations
 
 import os
 import zlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,9 +43,11 @@ class Column:
                 f.truncate(size)
         self.data = np.memmap(file, dtype, "r+", shape=shape) if self.mapped else np.zeros(shape, dtype)
 
-    def set(self, row: int, values: NDArray) -> None:
-        """Store one row of every stream."""
-        self.data[:, row] = values
+    def set(self, row: int, values: NDArray | Tensor, blank: NDArray[np.bool_] | None = None) -> None:
+        """Store one row of every stream, and 0 in those that are `blank`."""
+        self.data[:, row] = values.cpu().numpy() if isinstance(values, Tensor) else values
+        if blank is not None:
+            self.data[blank, row] = 0
 
     def take(self, rows: NDArray) -> Tensor:
         """The rows at flat indices."""
@@ -78,3 +84,40 @@ class Column:
     def _offset(self, stream: NDArray, row: int) -> int:
         index = (stream.ctypes.data - self.data.ctypes.data) // stream.nbytes
         return int(index * stream.nbytes + row * stream[0].nbytes)
+
+
+class DeviceColumn(Column):
+    """One array [streams, rows, …] on `device`; a tensor that comes or goes never leaves it. No file is behind it."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: type, device: torch.device) -> None:
+        self.data: Any
+        try:
+            self.data = torch.zeros(shape, dtype=torch.from_numpy(np.zeros(0, dtype)).dtype, device=device)
+        except RuntimeError as error:  # which torch raises where memory is short
+            raise NaturalMujocoError(
+                f"{shape[0] * shape[1]} steps do not fit into the memory of {device}. Ask for fewer --num-envs, or for "
+                "a smaller --replay.capacity."
+            ) from error
+
+    def set(self, row: int, values: NDArray | Tensor, blank: NDArray[np.bool_] | None = None) -> None:
+        """See `Column.set`."""
+        self.data[:, row] = torch.as_tensor(values, device=self.data.device)
+        if blank is not None:
+            self.data[torch.from_numpy(blank).to(self.data.device), row] = 0
+
+    def take(self, rows: NDArray) -> Tensor:
+        """See `Column.take`."""
+        return self.data.flatten(0, 1)[torch.from_numpy(rows).to(self.data.device)]
+
+    def checksum(self, row: int) -> int:
+        """Nothing to compare with."""
+        return 0
+
+    def write(self, start: int, stop: int) -> None:
+        """Nothing to write to."""
+
+    def sync(self) -> None:
+        """Nothing to wait for."""
+
+    def read(self, start: int, stop: int) -> None:
+        """Nothing to fetch from."""

@@ -83,6 +83,8 @@ class RunState(PolicyState):
     """Control steps of the last evaluation."""
     logged: Count
     seconds: Annotated[float, Field(ge=0)]
+    unlearned: Count = 0
+    """Control steps since the last update, where their frames were on a device and are gone."""
     recent_returns: Annotated[list[float], Field(max_length=10)]
     sampler: Stream
     collector: CollectorState

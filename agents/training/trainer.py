@@ -22,7 +22,7 @@ from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
 from ..table import agent_name, make_agent
 from .checkpoint import TENSORS, Checkpoint, load_checkpoint, save_checkpoint, save_failure
-from .collection import Collector, Episode, make_environments
+from .collection import Collector, Episode, make_training_environments
 from .config import RunConfig, flatten
 from .evaluation import evaluate, evaluation_setting, record
 from .interruption import stop_requested
@@ -98,18 +98,18 @@ class Trainer:
         """The run before its first step."""
         config = self.config
         self.control_steps = self.updates = self.warmups = self.logged = 0
-        self.evaluations = self.evaluated_at = 0
+        self.evaluations = self.evaluated_at = self.learned_at = 0
         self.sampler = np.random.default_rng(np.random.SeedSequence([config.seed, 5]))
         self.recent_returns: deque[float] = deque(maxlen=10)
         self.means = RunningMeans()
         self._restarts, self._spent = 0, 0.0
-        self.envs = make_environments(config, config.num_envs)
+        self.envs = make_training_environments(config, self.device)
         self._open.callback(lambda: self.envs.close())  # those of the moment: failures replace them
         space = self.envs.single_action_space
         assert space.shape is not None
         self.action_size = space.shape[0]
         self.agent = make_agent(config, self.action_size, self.device)
-        size = config.environment.size
+        size, warp = config.environment.size, config.vector == "warp"
         self.replay = Replay(
             self.directory / "replay",
             config.num_envs,
@@ -118,9 +118,10 @@ class Trainer:
             self.action_size,
             config.replay.storage,
             self.agent.state_size,
+            self.device if warp and self.agent.on_policy else None,
         )
         keep_freed_memory()  # not before the replay has its own
-        self.collector = Collector(self.envs, self.agent, self.replay, config.seed)
+        self.collector = Collector(self.envs, self.agent, self.replay, config.seed, warp)
 
     def _resume(self, checkpoint: Checkpoint[RunState]) -> None:
         """The run as of `checkpoint`."""
@@ -135,6 +136,13 @@ class Trainer:
         self.agent.load_tensors(tensors, source)
         self.replay.restore(state.replay, tensors, source)
         self.collector.restore(state.collector, tensors, source)
+        if not self.replay.outlives:
+            self.agent.experience_lost(self.replay.rows)
+        self.learned_at = max(0, self.control_steps - state.unlearned)
+        if self.collector.warp and self._unfinished():
+            again = f"; {state.unlearned:,} control steps since the last update are taken again"
+            print(f"New episodes begin{again if state.unlearned else ''}.", flush=True)
+            self.control_steps = self.learned_at
 
     def run(self) -> None:
         """Train to the end. Raises `Stopped` after a signal, NaturalMujocoError where the run cannot go on."""
@@ -211,7 +219,7 @@ class Trainer:
                 raise
             self.log.say(f"{str(error).splitlines()[0]} Going on with new ones, in a new round.")
             self.envs.close()
-            self.envs = make_environments(self.config, self.config.num_envs)
+            self.envs = make_training_environments(self.config, self.device)
             self.collector.restart(self.envs)
 
     def _update(self, warming_up: bool) -> None:
@@ -225,6 +233,7 @@ class Trainer:
             self.warmups += 1
         else:
             self.updates += 1
+        self.learned_at = self.control_steps
 
     def _evaluate(self) -> None:
         """Held-out episodes, a film, and for generative models figure 3."""
@@ -290,6 +299,7 @@ class Trainer:
             "logged": self.logged,
             "action_size": self.action_size,
             "seconds": self._seconds(),
+            "unlearned": 0 if self.replay.outlives else self.control_steps - self.learned_at,
             "recent_returns": list(self.recent_returns),
             "sampler": self.sampler.bit_generator.state,
             "collector": self.collector.state(),

@@ -2,6 +2,7 @@
 
 - `make`: the environment.
 - `to_numpy`: the same with NumPy arrays, as other vector environments give them.
+- `require`, `best_device`: the device that it would run on, or one sentence with the remedy.
 
 Needs the extra `gpu`. Everything else works without it: torch and Warp are imported when `make` is called.
 """
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import unknown
 from ..settings import KEYWORDS, Settings
+from .requirements import PACKAGES, best_device, require
 
 if TYPE_CHECKING:
     from .arrays import NumpyVectorEnv
     from .environment import NaturalMujocoBatchedEnv
 
-__all__ = ["make", "to_numpy"]
+__all__ = ["PACKAGES", "best_device", "make", "require", "to_numpy"]
 
 
 def make(
@@ -63,8 +65,6 @@ def make(
         if name not in KEYWORDS:
             raise unknown("keyword argument", name, KEYWORDS)
     settings = Settings.check(task, variant == "natural", **env_kwargs)
-    from .requirements import require
-
     found = require(device)
     from .environment import NaturalMujocoBatchedEnv
 

@@ -20,8 +20,8 @@ import numpy as np
 from ..conversion import ConvertedTask
 from ..tasks import Task
 
-SHOWN, HIDDEN = 0, 5
-"""Groups of geoms that are drawn and that are not."""
+SHOWN, SCENERY, HIDDEN = 0, 1, 5
+"""Groups of geoms: robot and task objects, what lies behind them, and what is never drawn."""
 VISIBLE_GROUPS = 3
 """MuJoCo shows the first three groups of geoms, sites and tendons."""
 STRING_SEGMENTS = 28
@@ -43,8 +43,8 @@ class DrawnModel:
     """Where the segments of the physics' visible spatial tendons are: `{tendon: geoms}`."""
 
 
-def load_task(task: Task, whole: bool) -> tuple[ConvertedTask, DrawnModel]:
-    """dm_control's `task`, reset once, and what is drawn of it: all of it if `whole`, else without the scenery."""
+def load_task(task: Task) -> tuple[ConvertedTask, DrawnModel]:
+    """dm_control's `task`, reset once, and what is drawn of it."""
     converted = ConvertedTask(task)
     physics = converted.dm_control_env.physics.model.ptr
     with tempfile.TemporaryDirectory() as folder:
@@ -52,10 +52,10 @@ def load_task(task: Task, whole: bool) -> tuple[ConvertedTask, DrawnModel]:
         mujoco.mj_saveLastXML(path, physics)  # the last that this process parsed, which is this one
         specification = mujoco.MjSpec.from_file(path)
     converted.reset(seed=0)  # tasks hide sites and size targets when an episode begins
-    return converted, _draw_everything(specification, physics, task, whole)
+    return converted, _draw_everything(specification, physics, task)
 
 
-def _draw_everything(specification: Any, physics: Any, task: Task, whole: bool) -> DrawnModel:
+def _draw_everything(specification: Any, physics: Any, task: Task) -> DrawnModel:
     sites = {
         site: f"site {site}"
         for site in range(physics.nsite)
@@ -91,8 +91,8 @@ def _draw_everything(specification: Any, physics: Any, task: Task, whole: bool) 
     drawn.vis.map.znear, drawn.vis.map.zfar = physics.vis.map.znear, physics.vis.map.zfar
     drawn.stat.extent = physics.stat.extent
     for k, name in enumerate(physics.geom(k).name for k in range(physics.ngeom)):
-        visible = physics.geom_group[k] < VISIBLE_GROUPS and (whole or name not in task.scenery)
-        drawn.geom_group[geoms[k]] = SHOWN if visible else HIDDEN
+        kind = SCENERY if name in task.scenery else SHOWN
+        drawn.geom_group[geoms[k]] = kind if physics.geom_group[k] < VISIBLE_GROUPS else HIDDEN
     return DrawnModel(
         drawn,
         geoms,

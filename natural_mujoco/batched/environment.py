@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from ..arguments import parse_actions, parse_seeds, whole_number
+from ..backgrounds.library import VideoLibrary
 from ..backgrounds.playback import Turn
 from ..environment import episode_streams, parse_reset_options
 from ..errors import (
@@ -31,7 +32,7 @@ from ..settings import EPISODE_CONTROL_STEPS, Settings
 from .clips import Clips
 from .drawn_model import load_task
 from .measures import make_measures
-from .renderer import Renderer
+from .renderer import make_renderer
 from .simulation import Simulation
 from .starts import Starts
 
@@ -58,20 +59,15 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
                 f"render_mode={settings.render_mode!r} means nothing here: observations are tensors on the device. To "
                 f"look at an episode, play it in gymnasium.make({settings.task.natural_id!r}, render_mode='rgb_array')."
             )
-        if settings.strength != 1:
-            raise InvalidArgument(
-                f"strength={settings.strength!r}: the batched environment shows the video whole or, with "
-                "variant='standard', not at all. For what lies between use gymnasium.make_vec."
-            )
         self.device = device
         playback = settings.open_playback()
         self._clips = None if playback is None else Clips(playback, self.num_envs, self.device)
-        converted, drawn = load_task(settings.task, settings.shows_whole_scene)
+        converted, drawn = load_task(settings.task)
         physics = converted.dm_control_env.physics.model.ptr
         try:
             substeps = converted.dm_control_env._n_sub_steps
             self.simulation = Simulation(physics, self.num_envs, substeps, self.device)
-            self._renderer = Renderer(self.simulation, drawn, settings)
+            self._renderer = make_renderer(self.simulation, drawn, settings)
         except (RuntimeError, MemoryError) as error:
             raise BatchedError(
                 f"{self.num_envs} environments do not fit into the memory of {self.device} ({_first_line(error)}). "
@@ -105,9 +101,14 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         return () if self._clips is None else self._clips.playback.videos
 
     @property
+    def video_library(self) -> VideoLibrary | None:
+        """The video set that is played; `None` on standard ids."""
+        return None if self._clips is None else self._clips.playback.library
+
+    @property
     def video_set(self) -> str | None:
         """The name of the set that they belong to."""
-        return None if self._clips is None else self._clips.playback.library.name
+        return None if self.video_library is None else self.video_library.name
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

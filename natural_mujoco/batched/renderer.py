@@ -1,6 +1,8 @@
 """Pictures of many worlds, by MuJoCo Warp's ray tracer: foreground and matte in one pass, over the video.
 
+- `make_renderer`: what draws the observations that an environment's settings ask for.
 - `Renderer`: draws the present state of a `Simulation`.
+- `FadedRenderer`: between the standard picture and one in front of video.
 
 A ray that misses everything leaves alpha 0 and black, so that the mean over a pixel's samples is its colour multiplied
 by its coverage, and the blend is that of `rendering/matting.py`.
@@ -8,6 +10,7 @@ by its coverage, and the blend is that of `rendering/matting.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import mujoco_warp
@@ -18,7 +21,7 @@ from torch import Tensor
 from ..rendering.matting import RED_THRESHOLD
 from ..settings import Settings
 from .composite import PAPER, SEMANTIC, WHOLE, composite
-from .drawn_model import STRING_SEGMENTS, DrawnModel
+from .drawn_model import SCENERY, SHOWN, STRING_SEGMENTS, DrawnModel
 from .hanging_string import hang, segment_poses
 from .simulation import Simulation, on_stream
 
@@ -52,7 +55,7 @@ class Renderer:
                 use_textures=whole,
                 render_skybox=whole,
                 use_shadows=whole and settings.rendering == "reference",
-                enabled_geom_groups=[0],
+                enabled_geom_groups=[SHOWN, SCENERY] if whole else [SHOWN],
                 background_color=(0.0, 0.0, 0.0, 0.0),
             )
         # Cameras and lights are the simulation's own.
@@ -127,6 +130,33 @@ class Renderer:
             self._geom_size[:, numbers, 1] = half
             taut = (last - first).norm(dim=1) > string.length  # [N]
             self._geom_rgba[:, numbers] = string.colours[taut.long()][:, None]
+
+
+class FadedRenderer:
+    """The pictures of two renderers, mixed as by `rendering.matting.fade`: two renders a frame."""
+
+    def __init__(self, standard: Renderer, natural: Renderer, strength: float) -> None:
+        self._standard, self._natural, self._weight = standard, natural, round(strength * 65536)
+
+    def draw(self, video: Tensor | None) -> Tensor:
+        """See `Renderer.draw`."""
+        standard, natural = self._standard.draw(None).int(), self._natural.draw(video).int()
+        mixed = standard * (65536 - self._weight) + natural * self._weight
+        return ((mixed + 32768) >> 16).to(torch.uint8)
+
+    def matte(self) -> Tensor:
+        """See `Renderer.matte`."""
+        return self._natural.matte()
+
+
+def make_renderer(simulation: Simulation, drawn: DrawnModel, settings: Settings) -> Renderer | FadedRenderer:
+    """What draws the observations that `settings` ask for."""
+    if settings.strength == 1:
+        return Renderer(simulation, drawn, settings)
+    standard = Renderer(simulation, drawn, replace(settings, natural=False, rendering=settings.behind))
+    if settings.strength == 0 and settings.matte != "paper":
+        return standard
+    return FadedRenderer(standard, Renderer(simulation, drawn, settings), settings.strength)
 
 
 class _String:

@@ -1,6 +1,7 @@
 """Whether the batched environment would run here, and on what.
 
 - `require`: the device that is asked for, or one sentence with the remedy.
+- `best_device`: a GPU where there is one, and its name.
 - `describe`: what `doctor` says.
 """
 
@@ -31,7 +32,7 @@ def require(device: Any = "cuda") -> Any:
         chosen = None
     if chosen is None or chosen.type not in ("cuda", "cpu"):
         raise InvalidArgument(f"Unknown device {device!r}. Valid: 'cuda', 'cuda:0', …, 'cpu'.")
-    warp.config.quiet = True
+    warp.config.log_level = warp.LOG_WARNING  # it names every kernel that it loads
     warp.init()
     if chosen.type == "cpu":
         return chosen
@@ -67,6 +68,17 @@ def require_packages() -> None:
             f"mujoco-warp {mujoco_warp} is not made for mujoco {mujoco}. `pip install 'mujoco-warp=={_like(mujoco)}'` "
             "installs the one that is."
         )
+
+
+def best_device() -> tuple[Any, str]:
+    """The first GPU, or else the CPU, and what it is called. Raises as `require` does, except for a missing GPU."""
+    try:
+        device = require("cuda")
+    except BatchedError:
+        return require("cpu"), "the CPU"
+    import torch
+
+    return device, torch.cuda.get_device_name(device)
 
 
 def describe() -> str:

@@ -1,8 +1,9 @@
-"""`natural-mujoco leaderboard build | check | table`: results files in, a static site or a table out."""
+"""`natural-mujoco leaderboard build | check | table | export`: results files in, a static site or tables out."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from ..errors import InvalidArgument, ResultsError
 
 
 def add_parser(subparsers: Any) -> None:
-    """Declares `leaderboard` and its three actions."""
+    """Declares `leaderboard` and its actions."""
     about = "Checks results files, and makes tables and a static site of them."
     parser = subparsers.add_parser(
         "leaderboard", help="check results, build a site, print tables", description=about
@@ -54,6 +55,29 @@ def add_parser(subparsers: Any) -> None:
         help="print one condition alone: standard, natural-train or natural-test",
     )
     table.set_defaults(run=_table)
+
+    export = actions.add_parser(
+        "export",
+        help="write the numbers for spreadsheets, papers and the Hugging Face Hub",
+        description="Writes the site's numbers as CSV, a line for each; as LaTeX tables for booktabs; or as what the "
+        "Hugging Face Hub's community evaluations take: eval.yaml for the benchmark and a file for each entry's model.",
+    )
+    _add_files(export)
+    export.add_argument(
+        "--format", choices=("csv", "latex", "hub"), default="csv", help="what to write (default: csv)"
+    )
+    export.add_argument(
+        "--condition",
+        metavar="CONDITION",
+        help="for csv: one condition instead of all; for latex: another than natural-test",
+    )
+    export.add_argument(
+        "--dataset", metavar="ORG/NAME", help="for hub: the data set repository that is the benchmark"
+    )
+    export.add_argument(
+        "--out", type=Path, metavar="PATH", help="file to write instead of printing; for hub, the folder"
+    )
+    export.set_defaults(run=_export)
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
@@ -109,16 +133,70 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _table(args: argparse.Namespace) -> int:
+    from ..leaderboard.tables import markdown_tables, text_tables
+
+    tables = markdown_tables if args.format == "markdown" else text_tables
+    print(tables(_board(args), args.condition), end="")
+    return 0
+
+
+def _board(args: argparse.Namespace) -> Any:
     from ..errors import unknown
     from ..evaluation.conditions import CONDITIONS
     from ..leaderboard.board import make_board
-    from ..leaderboard.tables import markdown_tables, text_tables
 
     if args.condition is not None and args.condition not in CONDITIONS:
         raise unknown("condition", args.condition, CONDITIONS)
-    board = make_board([results for _, results in _load(args.results)], not args.no_published)
-    tables = markdown_tables if args.format == "markdown" else text_tables
-    print(tables(board, args.condition), end="")
+    return make_board([results for _, results in _load(args.results)], not args.no_published)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from .. import files
+    from ..leaderboard.exports import csv_table, latex_tables
+
+    if args.format == "hub":
+        return _export_to_hub(args)
+    if args.dataset is not None:
+        raise InvalidArgument("--dataset goes with --format hub.")
+    if args.format == "csv":
+        text = csv_table(_board(args), args.condition)
+    else:
+        text = latex_tables(_board(args), args.condition or "natural-test")
+    if args.out is None:
+        print(text, end="")
+    else:
+        files.write_bytes(args.out, text.encode())
+        print(f"wrote {args.out}")
+    return 0
+
+
+def _export_to_hub(args: argparse.Namespace) -> int:
+    from .. import files
+    from ..leaderboard.hub import RESULTS, benchmark_file, result_files
+
+    if args.out is None or args.dataset is None or args.condition is not None:
+        raise InvalidArgument(
+            "--format hub takes --dataset ORG/NAME and a folder as --out, and is of natural-test alone."
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", args.dataset, re.ASCII):
+        raise InvalidArgument(f"--dataset {args.dataset[:120]!r} is no repository of the Hub: give ORG/NAME.")
+    board = _board(args)
+    written = result_files(board, args.dataset)
+    for entry in board.entries:
+        if entry.slug not in written:
+            print(
+                f"{entry.name} is left out: no natural-test records on a video set that ships with this package.",
+                file=sys.stderr,
+            )
+    if not written:
+        raise InvalidArgument("There is nothing to export.")
+    files.write_bytes(args.out / "eval.yaml", benchmark_file(board).encode())
+    print(f"{args.out / 'eval.yaml'}: for the data set {args.dataset}")
+    names = {entry.slug: entry.name for entry in board.entries}
+    for slug, text in written.items():
+        path = args.out / "models" / slug / RESULTS
+        files.write_bytes(path, text.encode())
+        print(f"{path}: for the model of {names[slug]}")
     return 0
 
 

@@ -16,6 +16,7 @@ from natural_mujoco import TASKS, ClosedEnvironmentError, InvalidArgument, Reset
 from natural_mujoco.errors import InvalidAction
 from natural_mujoco.experts import load_expert
 from natural_mujoco.experts.policy import observe
+from natural_mujoco.rendering.matting import fade
 
 pytestmark = pytest.mark.batched
 N = 3
@@ -97,6 +98,26 @@ def test_the_standard_variant_shows_the_scene(task: str, build: Make) -> None:
     assert np.abs(observations[0].numpy().astype(int) - expected).mean() < 25
     assert overlap(envs.matte[0].numpy(), single.matte) > 0.9
     single.close()
+
+
+@pytest.mark.parametrize("matte", ["semantic", "paper"])
+def test_strength_mixes_the_standard_picture_and_the_natural_one(
+    build: Make, footage: Path, matte: str
+) -> None:
+    """As `rendering.matting.fade` mixes those of a single environment; at 0 the natural one counts for nothing."""
+
+    def seen(variant: str, **kwargs: Any) -> Any:
+        envs = build("ball-in-cup-catch", variant, **kwargs)
+        return envs.reset(seed=2)[0].numpy(), envs.matte.numpy()
+
+    arguments = {"videos": footage, "matte": matte, "rendering": "fast"}
+    standard, silhouette = seen("standard", rendering="fast")
+    natural, kept = seen("natural", **arguments)
+    assert (standard != natural).mean() > 0.5
+    for strength in (0.3, 0.0):
+        mixed, coverage = seen("natural", **arguments, strength=strength)
+        np.testing.assert_array_equal(mixed, fade(standard, natural, strength))
+        np.testing.assert_array_equal(coverage, silhouette if (strength, matte) == (0, "semantic") else kept)
 
 
 def test_the_papers_matte_keeps_what_is_red(build: Make, plain_clips: Path) -> None:
