@@ -2,7 +2,7 @@
 
 - `make`: the environment.
 - `to_numpy`: the same with NumPy arrays, as other vector environments give them.
-- `require`: the device that it would run on, or one sentence with the remedy.
+- `require`, `best_device`: the device that it would run on, or one sentence with the remedy.
 
 Needs the extra `gpu`. Everything else works without it: torch and Warp are imported when `make` is called.
 """
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import unknown
 from ..settings import KEYWORDS, Settings
-from .requirements import require
+from .requirements import PACKAGES, best_device, require
 
 if TYPE_CHECKING:
     from .arrays import NumpyVectorEnv
     from .environment import NaturalMujocoBatchedEnv
 
-__all__ = ["make", "require", "to_numpy"]
+__all__ = ["PACKAGES", "best_device", "make", "require", "to_numpy"]
 
 
 def make(

@@ -27,6 +27,7 @@ class NumpyVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
     def __init__(self, envs: NaturalMujocoBatchedEnv) -> None:
         self.envs = envs
         self.num_envs, self.metadata = envs.num_envs, envs.metadata
+        self.video_library = envs.video_library
         self.autoreset_mode = envs.autoreset_mode
         self.single_observation_space = envs.single_observation_space
         self.single_action_space = envs.single_action_space

@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from ..arguments import parse_actions, parse_seeds, whole_number
+from ..backgrounds.library import VideoLibrary
 from ..backgrounds.playback import Turn
 from ..environment import episode_streams, parse_reset_options
 from ..errors import (
@@ -100,9 +101,14 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         return () if self._clips is None else self._clips.playback.videos
 
     @property
+    def video_library(self) -> VideoLibrary | None:
+        """The video set that is played; `None` on standard ids."""
+        return None if self._clips is None else self._clips.playback.library
+
+    @property
     def video_set(self) -> str | None:
         """The name of the set that they belong to."""
-        return None if self._clips is None else self._clips.playback.library.name
+        return None if self.video_library is None else self.video_library.name
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

@@ -1,6 +1,7 @@
 """Whether the batched environment would run here, and on what.
 
 - `require`: the device that is asked for, or one sentence with the remedy.
+- `best_device`: a GPU where there is one, and its name.
 - `describe`: what `doctor` says.
 """
 
@@ -67,6 +68,17 @@ def require_packages() -> None:
             f"mujoco-warp {mujoco_warp} is not made for mujoco {mujoco}. `pip install 'mujoco-warp=={_like(mujoco)}'` "
             "installs the one that is."
         )
+
+
+def best_device() -> tuple[Any, str]:
+    """The first GPU, or else the CPU, and what it is called. Raises as `require` does, except for a missing GPU."""
+    try:
+        device = require("cuda")
+    except BatchedError:
+        return require("cpu"), "the CPU"
+    import torch
+
+    return device, torch.cuda.get_device_name(device)
 
 
 def describe() -> str:

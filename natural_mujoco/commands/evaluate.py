@@ -11,6 +11,7 @@ from typing import Any
 
 from ..arguments import share
 from ..errors import InvalidArgument, NaturalMujocoError
+from ..options import RENDERERS
 
 _DESCRIPTION = """\
 Plays a policy on tasks and conditions from the protocol's fixed episode seeds, and writes one record an episode to
@@ -118,6 +119,13 @@ def add_parser(subparsers: Any) -> None:
     add(
         "--action-repeat", type=int, metavar="N", help="control steps per action, as in training (default: 2)"
     )
+    add(
+        "--renderer",
+        choices=RENDERERS,
+        default=RENDERERS[0],
+        help="what draws: opengl, the default, or warp, the batched environment on a GPU where there is one (extra "
+        "`gpu`); results of the latter are marked and take no rank",
+    )
     add("--workers", type=int, metavar="N", help="processes that play (default: one a core, 16 at most)")
     add(
         "--timeout",
@@ -167,6 +175,7 @@ def run(args: argparse.Namespace) -> int:
         episodes=episodes,
         seed=args.seed,
         videos=args.videos,
+        renderer=args.renderer,
     )
     workers = args.workers or min(16, usable_cores())
     with EvaluationProgress() as progress:

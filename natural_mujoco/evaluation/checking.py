@@ -237,6 +237,8 @@ def _remarks(results: Results) -> Iterator[str]:
         yield f"{results.protocol.episodes} episodes per condition; the protocol's default is 10"
     if results.protocol.seed != 0:
         yield f"evaluation seed {results.protocol.seed}; the leaderboard's is 0"
+    if results.protocol.renderer != "opengl":
+        yield "drawn by MuJoCo Warp and not by OpenGL, so it gets no rank"
     if results.video_set is not None and shipped_manifest(results.video_set.name) is None:
         yield f"the video set {results.video_set.name} does not ship with this package, so its hash cannot be checked"
     repeats = sorted({run.action_repeat for run in results.runs} - {2})

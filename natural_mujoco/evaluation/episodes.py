@@ -16,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidArgument
+from ..errors import BatchedError, InvalidArgument
 from .protocol import Actions, Observations, Policy
 
 Environments = Sequence[gym.Env[Any, Any]] | gym.vector.VectorEnv[Any, Any, Any]
@@ -62,13 +62,14 @@ def play_episodes(
 
     Args:
         policy: gets `seed(seeds)` if it has that, then `reset(N)`, then `act` with all N rows at every step.
-        envs: an environment for each of `rows`, or one vector environment (autoreset `NEXT_STEP`) of N.
+        envs: an environment for each of `rows`, or one vector environment (autoreset `NEXT_STEP`) of as many.
         seeds: the N rows' seeds. A row's observation and actions depend on its own seed alone.
-        rows: the rows that are played, all by default; the others stay black. A vector environment plays all.
+        rows: the rows that are played, all by default; the others stay black.
         seen: called with the observations of the reset and after every step.
 
     Raises:
         InvalidArgument: as many environments as rows there are not.
+        BatchedError: the physics of an episode diverged in the batched environment.
     """
     wanted = tuple(range(len(seeds)) if rows is None else rows)
     returns, lengths = [0.0] * len(seeds), [0] * len(seeds)
@@ -87,7 +88,7 @@ def moments(
 ) -> Iterator[Moment]:
     """What `play_episodes` plays, step by step, for those who look on or stop early."""
     wanted = tuple(range(len(seeds)) if rows is None else rows)
-    stage = _Together(envs, len(seeds)) if isinstance(envs, gym.vector.VectorEnv) else _Singles(envs, wanted)
+    stage = _Together(envs, wanted) if isinstance(envs, gym.vector.VectorEnv) else _Singles(envs, wanted)
     observations, backgrounds = stage.reset(tuple(seeds))
     seed = getattr(policy, "seed", None)
     if callable(seed):
@@ -151,19 +152,31 @@ class _Singles:
 class _Together:
     """A vector environment: rows whose episode is over go on, and nobody counts them."""
 
-    def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], rows: int) -> None:
-        if envs.num_envs != rows:
-            raise InvalidArgument(f"{rows} episodes need as many environments, not {envs.num_envs}.")
-        self._envs = envs
+    def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], rows: Sequence[int]) -> None:
+        if envs.num_envs != len(rows):
+            raise InvalidArgument(f"{len(rows)} episodes need as many environments, not {envs.num_envs}.")
+        self._envs, self._rows = envs, list(rows)
 
     def reset(self, seeds: Sequence[int]) -> tuple[Observations, list[Background]]:
-        observations, info = self._envs.reset(seed=list(seeds))  # type: ignore[arg-type]
-        shown = info.get("background")
-        if shown is None:
-            return observations, [(None, None)] * len(seeds)
-        pairs = zip(shown["video"], shown["frame"], strict=True)
-        return observations, [(str(video), int(frame)) for video, frame in pairs]
+        self._seeds = seeds
+        observations, info = self._envs.reset(seed=[seeds[row] for row in self._rows])  # type: ignore[arg-type]
+        backgrounds: list[Background] = [(None, None)] * len(seeds)
+        if (shown := info.get("background")) is not None:
+            for row, video, frame in zip(self._rows, shown["video"], shown["frame"], strict=True):
+                backgrounds[row] = str(video), int(frame)
+        return self._placed(observations), backgrounds
 
     def step(self, actions: Actions, running: Sequence[int]) -> _Step:
-        observations, rewards, terminated, truncated, info = self._envs.step(actions)
-        return _Step(observations, rewards, terminated | truncated, info["control_steps"])
+        observations, rewards, terminated, truncated, info = self._envs.step(actions[self._rows])
+        diverged = self._placed(info.get("diverged", np.zeros(len(self._rows), bool)))
+        for row in running:
+            if diverged[row]:
+                raise BatchedError(f"The physics of the episode from seed {self._seeds[row]} diverged.")
+        placed = map(self._placed, (observations, rewards, terminated | truncated, info["control_steps"]))
+        return _Step(*placed)
+
+    def _placed(self, played: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the rows that are played gave, among all rows."""
+        whole = np.zeros((len(self._seeds), *played.shape[1:]), played.dtype)
+        whole[self._rows] = played
+        return whole

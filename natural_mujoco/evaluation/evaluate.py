@@ -86,8 +86,8 @@ def evaluate(
         missing = sum(len(block.wanted) for block in blocks)
         asked = request.episodes * sum(len(source_cells(request, source)) for source in request.sources)
         progress.begin(asked, asked - missing)
-        machine = describe_machine()
-        if blocks and not use_ray:
+        machine = describe_machine(renderer=request.renderer)
+        if blocks and not use_ray and request.renderer == "opengl":
             processes = min(workers, len(blocks))
             progress.expected(expected_seconds(blocks, processes, machine.gl_renderer), processes)
         if not missing and results.episodes:

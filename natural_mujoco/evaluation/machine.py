@@ -9,6 +9,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from .. import batched
+from ..options import Renderer
 from ..version import __version__
 from .records import Machine
 
@@ -17,17 +19,17 @@ PACKAGES = ("mujoco", "dm_control", "gymnasium", "numpy", "opencv-python-headles
 
 
 @lru_cache(maxsize=8)
-def describe_machine(folder: Path | None = None) -> Machine:
+def describe_machine(folder: Path | None = None, renderer: Renderer = "opengl") -> Machine:
     """This machine; the commit is that of the git repository around `folder` (by default the working directory)."""
     versions = {"natural-mujoco": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    for package in PACKAGES if renderer == "opengl" else (*PACKAGES, *batched.PACKAGES):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
     return Machine(
         versions=versions,
-        gl_renderer=gl_renderer(),
+        gl_renderer=gl_renderer() if renderer == "opengl" else f"MuJoCo Warp on {batched.best_device()[1]}",
         platform=f"{platform.system()} {platform.machine()}",
         commit=_commit(folder or Path.cwd()),
     )

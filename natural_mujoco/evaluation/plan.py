@@ -12,9 +12,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import batched
 from ..backgrounds.library import VideoLibrary, open_videos
 from ..backgrounds.manifest import shipped_names
 from ..errors import InvalidArgument, ResultsError
+from ..options import Renderer
 from .checking import contradictions, frames_played
 from .conditions import SIZE, TASK_NAMES, Condition, episode_seeds, strength_of
 from .curves import Curve, video_set_of
@@ -40,6 +42,7 @@ class Request:
     episodes: int
     seed: int
     videos: str
+    renderer: Renderer = "opengl"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", self.out.expanduser().absolute())
@@ -66,7 +69,11 @@ def prepare(request: Request) -> Results:
     _refuse_twins(asked)
     if {s.name for s in request.sources} != {request.entry.name} or request.entry.name not in REFERENCES:
         require_own_name(request.entry.name)
-    protocol = Protocol(episodes=request.episodes, seed=request.seed)
+    if request.renderer == "warp":
+        batched.best_device()  # raises where it does not run
+        if any(source.privileged == "state" for source in request.sources):
+            raise InvalidArgument("The expert sees no pixels: leave --renderer out.")
+    protocol = Protocol(episodes=request.episodes, seed=request.seed, renderer=request.renderer)
     before = read_results(request.out).without_empty_runs() if request.out.exists() else None
     if before is not None and before.episodes:
         for fault in contradictions(before):
@@ -84,7 +91,8 @@ def prepare(request: Request) -> Results:
     curves = {_curve_key(curve): curve for curve in begun.curves}
     claimed = {cell for run in runs for cell in _cells(run)}
     trained = {(task, seed) for task, _, seed in claimed}
-    for source in request.sources:
+    # Runs evaluate themselves in front of OpenGL.
+    for source in request.sources if request.renderer == "opengl" else ():
         for curve in training_curves(source, begun.video_set, None if library is None else library.manifest):
             cell = (curve.task, curve.condition, curve.training_seed)
             known = (curve.task, curve.training_seed) in trained if curve.departures else cell in claimed
@@ -127,7 +135,15 @@ def open_blocks(request: Request, results: Results) -> list[Block]:
                     if start + row < request.episodes and (task, condition, training_seed, seed) not in done
                 )
                 block = Block(
-                    source, task, condition, training_seed, block_seeds, wanted, videos, results.video_set
+                    source,
+                    task,
+                    condition,
+                    training_seed,
+                    block_seeds,
+                    wanted,
+                    videos,
+                    results.video_set,
+                    request.renderer,
                 )
                 if wanted:
                     blocks.append(block)
@@ -197,6 +213,11 @@ def _require_same(request: Request, before: Results, video_set: VideoSet | None)
         raise ResultsError(
             f"{out} was evaluated on {before.video_set.name} ({before.video_set.manifest_hash[:12]}…), which is not "
             f"{video_set.name} ({video_set.manifest_hash[:12]}…): results on different videos stay apart. {advice}"
+        )
+    if before.protocol.renderer != request.renderer:
+        raise ResultsError(
+            f"{out} was drawn by --renderer {before.protocol.renderer}, not {request.renderer}: results of different "
+            f"renderers stay apart. {advice}"
         )
     if before.protocol.seed != request.seed:
         raise ResultsError(f"{out} has evaluation seed {before.protocol.seed}, not {request.seed}. {advice}")

@@ -174,7 +174,7 @@ def play_block_task(block: Block, timeout: float) -> tuple[list[Episode], Machin
         _player = PlayerProcess()
     _player.timeout = timeout
     try:
-        return _player.play(block), describe_machine(Path(block.source.import_path))
+        return _player.play(block), describe_machine(Path(block.source.import_path), block.renderer)
     except ChildDied as death:
         raise WorkerError(death_message(block, death)) from None
     finally:

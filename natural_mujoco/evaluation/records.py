@@ -22,6 +22,7 @@ from pydantic import Field, ValidationError
 
 from .. import files
 from ..errors import FileError, ResultsError
+from ..options import Renderer
 from .conditions import ACTION_REPEAT, MAX_EPISODES, MAX_SEED, SIZE, Condition
 from .curves import Curve
 from .fields import (
@@ -85,7 +86,10 @@ class Run(Strict):
 
 
 class Machine(Strict):
-    """Where episodes were run: package versions, GL renderer, platform, and the commit of the policy's code."""
+    """Where episodes were run: package versions, renderer, platform, and the commit of the policy's code.
+
+    `gl_renderer` is the OpenGL driver, or for MuJoCo Warp its device.
+    """
 
     versions: Annotated[dict[Line, Line], Field(max_length=50)]
     gl_renderer: LongLine
@@ -99,6 +103,8 @@ class Protocol(Strict):
     episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)]
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     size: Literal[64] = SIZE
+    renderer: Renderer = "opengl"
+    """Which files of versions that knew one do not say, nor those that were drawn by it."""
     environment_version: Literal["v0"] = "v0"
 
 
@@ -184,6 +190,7 @@ class Results(Strict):
                 **episode.model_dump(by_alias=True, exclude={"machine"}),
                 "video_set": self.video_set.name if natural and self.video_set else None,
                 "manifest_hash": self.video_set.manifest_hash if natural and self.video_set else None,
+                "renderer": self.protocol.renderer,
                 "versions": machine.versions,
                 "gl_renderer": machine.gl_renderer,
                 "commit": machine.commit,
@@ -192,6 +199,8 @@ class Results(Strict):
     def to_json(self) -> str:
         """The file's text: the header indented, then one record a line."""
         header = self.model_dump(mode="json", by_alias=True, exclude={"episodes"})
+        if self.protocol.renderer == "opengl":
+            del header["protocol"]["renderer"]
         head = json.dumps(header, indent=1, ensure_ascii=False)[:-2]
         lines = (
             json.dumps(_record(episode), ensure_ascii=False, separators=(",", ":"))

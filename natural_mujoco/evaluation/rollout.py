@@ -21,10 +21,12 @@ import numpy as np
 
 import natural_mujoco  # noqa: F401  (registers the ids)
 
+from .. import batched
 from ..backgrounds.library import open_videos
 from ..errors import PolicyError, VideoSetError
-from .conditions import SIZE, Condition, environment_spec
-from .episodes import Moment, play_episodes
+from ..options import Renderer
+from .conditions import SIZE, Condition, environment_spec, video_split
+from .episodes import Environments, Moment, play_episodes
 from .policy_errors import policy_failed, printable
 from .policy_loading import load_policy
 from .policy_source import PolicySource
@@ -47,6 +49,7 @@ class Block:
     wanted: tuple[int, ...]
     videos: str
     video_set: VideoSet | None
+    renderer: Renderer = "opengl"
 
     def __str__(self) -> str:
         return f"{self.task}, {self.condition}, training seed {self.training_seed}"
@@ -54,7 +57,8 @@ class Block:
     @property
     def scene(self) -> tuple[object, ...]:
         """What decides the environments: blocks with the same scene can be played in the same ones."""
-        return self.task, self.condition, self.videos, self.source.action_repeat, self.source.looks
+        source = self.source
+        return self.task, self.condition, self.videos, source.action_repeat, source.looks, self.renderer
 
 
 class Watch:
@@ -73,6 +77,7 @@ class Stage:
     def __init__(self) -> None:
         self._key: object = None
         self._envs: list[gym.Env[Any, Any]] = []
+        self._together: gym.vector.VectorEnv[Any, Any, Any] | None = None
         self._policy_key: object = None
         self._policy: Policy | None = None
 
@@ -84,7 +89,7 @@ class Stage:
     ) -> None:
         self.close()
 
-    def environments(self, block: Block, count: int) -> list[gym.Env[Any, Any]]:
+    def environments(self, block: Block, count: int) -> Environments:
         """`count` environments for `block`. Raises `VideoSetError` if its videos are not those here."""
         if block.scene != self._key:
             self.close()
@@ -96,9 +101,20 @@ class Stage:
         )
         if not block.source.looks:
             kwargs["rendering"] = "fast"  # dm_control's own takes most of an evaluation, and nobody sees it
+        if block.renderer == "warp":
+            return self._batched(block, count, kwargs)
         while len(self._envs) < count:
             self._envs.append(gym.make(env_id, disable_env_checker=True, **kwargs))
         return self._envs[:count]
+
+    def _batched(self, block: Block, count: int, kwargs: dict[str, Any]) -> Environments:
+        if self._together is None or self._together.num_envs != count:
+            if self._together is not None:
+                self._together.close()
+            variant = "standard" if video_split(block.condition) is None else "natural"
+            device, _ = batched.best_device()
+            self._together = batched.to_numpy(batched.make(block.task, variant, count, device, **kwargs))
+        return self._together
 
     def policy(self, block: Block, action_size: int) -> Policy:
         """The block's policy. Raises `PolicyError` if it cannot be loaded."""
@@ -110,9 +126,10 @@ class Stage:
 
     def close(self) -> None:
         """Frees the environments."""
-        for env in self._envs:
-            env.close()
-        self._envs, self._key = [], None
+        for env in (*self._envs, self._together):
+            if env is not None:
+                env.close()
+        self._envs, self._together, self._key = [], None, None
 
 
 def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -> list[Episode]:
@@ -126,13 +143,16 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
     watch = watch or Watch()
     watch.enter("environment")
     envs = stage.environments(block, len(block.wanted))
-    action_size = int(np.prod(envs[0].action_space.shape or ()))
+    one: Any = envs if isinstance(envs, gym.vector.VectorEnv) else envs[0].unwrapped
+    space = one.single_action_space if isinstance(envs, gym.vector.VectorEnv) else one.action_space
+    action_size = int(np.prod(space.shape))
     watch.enter("loading")
     policy = stage.policy(block, action_size)
     watch.enter("environment")
     guarded = _Guarded(policy, block, action_size, watch)
 
     if block.source.privileged == "state":
+        assert not isinstance(envs, gym.vector.VectorEnv)  # `prepare` sees to it
         by_row = dict(zip(block.wanted, envs, strict=True))
         policy.attach([by_row.get(row) for row in range(BLOCK)])  # type: ignore[attr-defined]
 
@@ -141,7 +161,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
             watch.step(len(moment.running))
 
     played = play_episodes(guarded, envs, block.seeds, block.wanted, count)
-    library = envs[0].unwrapped.video_library  # type: ignore[attr-defined]
+    library = one.video_library
     return [
         Episode.model_validate(
             {

@@ -200,9 +200,7 @@ def _tab(
         )
     )
     ranks = itertools.count(1)
-    ranked = [
-        replace(row, rank=next(ranks)) if row.summary and not row.privileged else row for row in measured
-    ]
+    ranked = [replace(row, rank=next(ranks)) if row.summary and row.competes else row for row in measured]
     paces = {PROTOCOL_PACE, *(entry.pace for entry in entries)}
     blind = [_reference_row(entry.name, entry.pace) for entry in references if entry.pace in paces]
     rows = (*ranked, *published, *blind)

@@ -77,7 +77,7 @@ def headline(board: Board) -> dict[str, Any] | None:
 
 def _line(task: str, rows: Sequence[Row]) -> Line:
     there = sorted((row for row in rows if task in row.tasks), key=lambda row: -row.tasks[task].mean.point)
-    fair = [Standing(task, row) for row in there if not row.privileged]
+    fair = [Standing(task, row) for row in there if row.competes]
     taught = [Standing(task, row) for row in there if row.privileged]
     first, second, best_taught = (*fair, None, None)[0], (*fair, None, None)[1], (*taught, None)[0]
     return Line(task, first, second, best_taught)

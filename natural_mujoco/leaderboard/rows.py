@@ -40,6 +40,7 @@ from ..evaluation.statistics import (
     ratio,
     task_estimates,
 )
+from ..options import Renderer
 from .learning import Efficiency, Learner
 
 Kind = Literal["measured", "reference", "published"]
@@ -112,6 +113,8 @@ class MeasuredEntry:
         remarks = (
             [] if repeats in ([], [ACTION_REPEAT]) else [f"action repeat {', '.join(map(str, repeats))}"]
         )
+        if self.results.protocol.renderer != "opengl":
+            remarks.insert(0, "drawn by MuJoCo Warp")
         if self.privileged:
             remarks.insert(0, f"privileged: {self.privileged}")
         if self.results.is_reference and not self.is_reference:
@@ -164,6 +167,8 @@ class Row:
     rank: int | None = None
     privileged: str | None = None
     """What the entry is shown beyond pixels; it takes no rank then."""
+    renderer: Renderer = "opengl"
+    """What drew for it; with another than everybody's it takes no rank."""
     slug: str | None = None
     colour: int | None = None
     source: str = ""
@@ -176,6 +181,11 @@ class Row:
     """What training cost; of entries with learning curves."""
     shares: dict[str, float] = field(default_factory=dict)
     """How far from random (0) to the expert (1) it gets, on each task where both are known."""
+
+    @property
+    def competes(self) -> bool:
+        """Whether it can lead and be ranked."""
+        return self.privileged is None and self.renderer == "opengl"
 
     @property
     def share(self) -> float | None:
@@ -216,6 +226,7 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
         training_steps=entry.training_steps,
         privileged=entry.privileged,
+        renderer=entry.results.protocol.renderer,
         slug=entry.slug,
         pace=entry.pace,
         colour=colours.get(entry.slug),

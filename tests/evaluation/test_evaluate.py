@@ -14,16 +14,39 @@ from typing import Any
 
 import pytest
 
-from natural_mujoco.errors import InvalidArgument, PolicyError, ResultsError
+from natural_mujoco import batched
+from natural_mujoco.batched import requirements
+from natural_mujoco.errors import BatchedError, InvalidArgument, PolicyError, ResultsError
 from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.evaluate import Progress, evaluate
 from natural_mujoco.evaluation.plan import Request
 from natural_mujoco.evaluation.policy_source import find_policy
-from natural_mujoco.evaluation.records import Entry, read_results
+from natural_mujoco.evaluation.records import Entry, read_results, write_results
 
+from .made_up import make_results
 from .test_policy_source import write_run
 
 TASKS = ("cartpole-swingup", "pendulum-swingup")
+
+
+def test_what_the_batched_renderer_cannot_do_is_refused(
+    tmp_path: Path, plain_clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results.json"
+    write_results(out, make_results("entry", tasks=TASKS, episodes=2, training_seeds=1, videos="embedded"))
+    before = out.read_bytes()
+    monkeypatch.setattr(batched, "best_device", lambda: None)
+    asked = dataclasses.replace(make_request(out, plain_clips, renderer="warp"), videos="embedded")
+    with pytest.raises(ResultsError, match="was drawn by --renderer opengl, not warp"):
+        evaluate(asked)
+    assert out.read_bytes() == before
+    with pytest.raises(InvalidArgument, match="The expert sees no pixels: leave --renderer out"):
+        evaluate(make_request(tmp_path / "expert.json", plain_clips, "expert", renderer="warp"))
+    monkeypatch.setattr(batched, "best_device", requirements.best_device)
+    monkeypatch.setattr(requirements, "_version", lambda package: None)
+    with pytest.raises(BatchedError, match=r"pip install 'natural-mujoco\[gpu\]'"):
+        evaluate(dataclasses.replace(asked, out=tmp_path / "other.json"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json"]
 
 
 def make_request(out: Path, videos: Path, policy: str = ":Steady", **changes: Any) -> Request:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from natural_mujoco.errors import ResultsError
+from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.records import Results, read_results, write_results
 
 from .made_up import make_results
@@ -66,6 +67,7 @@ def test_rows_hold_all_that_a_record_means(small: Results) -> None:
         "frames_sha256": None,
         "video_set": None,
         "manifest_hash": None,
+        "renderer": "opengl",
         "versions": {"natural-mujoco": "0.1.0", "mujoco": "3.17.0"},
         "gl_renderer": "llvmpipe",
         "commit": None,
@@ -73,6 +75,16 @@ def test_rows_hold_all_that_a_record_means(small: Results) -> None:
     natural = next(row for row in rows if row["condition"] == "natural-test")
     assert natural["video_set"] == "embedded"
     assert natural["video"]
+
+
+def test_a_file_says_what_drew_it_where_that_was_not_opengl(tmp_path: Path, small: Results) -> None:
+    """Files of versions that knew no other renderer do not say it, and are written as they were."""
+    assert "renderer" not in json.loads(small.to_json())["protocol"]
+    warp = small.model_copy(update={"protocol": small.protocol.model_copy(update={"renderer": "warp"})})
+    write_results(tmp_path / "entry.json", warp)
+    assert read_results(tmp_path / "entry.json") == warp
+    assert {row["renderer"] for row in warp.rows()} == {"warp"}
+    assert "drawn by MuJoCo Warp and not by OpenGL, so it gets no rank" in check_results(warp).remarks
 
 
 RECORD = "episode record 3"

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from natural_mujoco.errors import PolicyError, VideoSetError
+from natural_mujoco import batched, find_task, open_videos
+from natural_mujoco.errors import BatchedError, PolicyError, VideoSetError
 from natural_mujoco.evaluation.conditions import Condition, environment_spec, episode_seeds
+from natural_mujoco.evaluation.episodes import play_episodes
 from natural_mujoco.evaluation.plan import resolve_videos
 from natural_mujoco.evaluation.policy_source import find_policy
+from natural_mujoco.evaluation.protocol import ZeroPolicy
 from natural_mujoco.evaluation.records import Episode
 from natural_mujoco.evaluation.rollout import Block, Stage, play
+
+from ..agents.fake_envs import FakeEnvs
 
 REPEAT = 100
 """Control steps per action in most tests: an episode of ten actions still has all its physics."""
@@ -74,6 +80,44 @@ def test_a_record_does_not_depend_on_what_else_is_played(plain_clips: Path, poli
     assert together == again
     assert alone == {1_000_002: together[1_000_002]}
     assert len({episode.return_ for episode in together.values()}) == 4
+
+
+def test_the_batched_environment_takes_the_place_of_single_ones(
+    plain_clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With worker processes in its place, which show the same: so are the records, and so is what a policy sees."""
+    made: list[int] = []
+
+    def make(task: str, variant: str, num_envs: int, device: object, **kwargs: Any) -> gym.vector.VectorEnv:
+        made.append(num_envs)
+        assert variant == "natural"
+        envs = gym.make_vec(find_task(task).natural_id, num_envs=num_envs, workers=1, **kwargs)
+        envs.video_library = open_videos(plain_clips)  # type: ignore[attr-defined]
+        return envs
+
+    monkeypatch.setattr(batched, "make", make)
+    monkeypatch.setattr(batched, "to_numpy", lambda envs: envs)
+    monkeypatch.setattr(batched, "best_device", lambda: (None, "nothing"))
+    single = make_block(":Drawing", plain_clips)
+    warp = dataclasses.replace(single, renderer="warp")
+    assert warp.scene != single.scene
+    with Stage() as stage:
+        singles = by_seed(play(single, stage))
+        together = by_seed(play(warp, stage))
+        alone = by_seed(play(dataclasses.replace(warp, wanted=(2,)), stage))
+    assert made == [4, 1]
+    assert together == singles
+    assert alone == {1_000_002: singles[1_000_002]}
+
+
+def test_a_divergence_ends_the_evaluation_and_is_no_short_episode() -> None:
+    class Diverging(FakeEnvs):
+        def step(self, actions: Any) -> Any:
+            *rest, info = super().step(actions)
+            return *rest, {**info, "diverged": self.row == [9, 4]}
+
+    with pytest.raises(BatchedError, match="The physics of the episode from seed 5 diverged"):
+        play_episodes(ZeroPolicy(2), Diverging(2), [7, 5])
 
 
 def test_blind_policies_earn_the_same_in_front_of_any_video(plain_clips: Path) -> None:

@@ -39,6 +39,21 @@ def test_the_best_entry_leads_and_what_was_taught_stands_beside_it() -> None:
     assert "2 training seeds; a run cost 1M steps." in found["sentence"]
 
 
+def test_what_another_renderer_drew_is_marked_and_neither_leads_nor_ranks() -> None:
+    first, best = make_results("first", 0.6), make_results("best", 0.9)
+    drawn = best.model_copy(update={"protocol": best.protocol.model_copy(update={"renderer": "warp"})})
+    board = make_board([first, drawn])
+    for tab in board.tabs:
+        rows = {row.name: row for row in tab.rows if row.kind == "measured"}
+        if rows:
+            assert (rows["first"].rank, rows["best"].rank) == (1, None)
+            assert "drawn by MuJoCo Warp" in rows["best"].remarks
+            assert "drawn by MuJoCo Warp" not in rows["first"].remarks
+    found = headline(board)
+    assert found is not None
+    assert [line.first.row.name for line in found["lines"]] == ["first"] * 10
+
+
 def test_without_an_entry_there_is_no_headline_and_without_ten_tasks_no_rank() -> None:
     assert headline(make_board([])) is None
     some = headline(make_board([make_results("some", tasks=TASK_NAMES[:2], training_seeds=1)]))
