@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import agents
 from agents.table import AGENTS
 
 FOLDER = Path(agents.__file__).parent
+PAGES = Path(__file__).parents[2] / "docs" / "agents"
 
 
 def _dotted(path: Path) -> str:
@@ -60,9 +62,38 @@ def test_every_file_is_in_the_floor_plan() -> None:
     assert missing == []
 
 
-def test_every_agent_has_a_page_that_explains_its_metrics() -> None:
-    docs = Path(__file__).parents[2] / "docs" / "agents"
-    for agent in AGENTS:
-        page = (docs / f"{agent}.md").read_text()
-        for section in ("## What is implemented", "## Logged metrics", "## Results", "Paper:"):
+def test_every_agent_has_a_page_that_maps_equations_and_explains_its_metrics() -> None:
+    pages = {agent: (PAGES / f"{agent}.md").read_text() for agent in AGENTS}
+    for agent, page in pages.items():
+        for section in ("## What is implemented", "## Logged metrics", "## Results", "Paper:", "python -m"):
             assert section in page, (agent, section)
+        explained = page + pages["cvrl"] * ("cvrl.md#logged-metrics" in page)
+        names = metrics(FOLDER / f"{agent}.py")
+        if agent in ("cvrl", "dreamer", "repo"):
+            names |= metrics(FOLDER / "latent_agent.py")
+        for metric in names:
+            assert f"`{metric}`" in explained or metric.endswith("/gradient_norm"), (agent, metric)
+        assert "gradient_norm`" in explained
+    everywhere = "".join(pages.values())
+    for metric in metrics(FOLDER / "model" / "world_model.py") | metrics(FOLDER / "training" / "trainer.py"):
+        assert f"`{metric}`" in everywhere, metric
+
+
+def metrics(path: Path) -> set[str]:
+    """The names of logged metrics that stand in a file."""
+    found = set(re.findall(r'"([a-z]+/[a-z_]+)"', path.read_text()))
+    assert found, path
+    return found - {"evaluation/episode"}  # a film
+
+
+def test_what_the_pages_map_equations_to_exists() -> None:
+    found = 0
+    for agent in AGENTS:
+        for file, names in re.findall(
+            r"`agents/([a-z0-9_/]+)\.py`: ((?:`[\w.]+`(?:, )?)+)", (PAGES / f"{agent}.md").read_text()
+        ):
+            module = importlib.import_module(f"agents.{file.replace('/', '.')}")
+            for name in re.findall(r"`([\w.]+)`", names):
+                functools.reduce(getattr, name.split("."), module)
+                found += 1
+    assert found > 30

@@ -1,4 +1,4 @@
-"""The site, built once for all tests and workers."""
+"""The site, built once for all tests and workers; and an empty folder to follow pages in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-ROOT = Path(__file__).parents[2]
+from .code_blocks import ROOT
+from .following import Follow, follow_commands
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,12 @@ def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
             assert built.returncode == 0, built.stderr
     return out / "html"
+
+
+@pytest.fixture
+def follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Follow:
+    """Follows a page of `docs/` from `tmp_path`, where `examples/` is."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    return lambda page: follow_commands(ROOT / "docs" / page)

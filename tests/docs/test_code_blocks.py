@@ -1,9 +1,9 @@
 """Every code block of the pages works, or says what it needs that the tests have not.
 
 - Python is executed, page by page, from the top.
-- Commands are parsed by the programs themselves, which know their flags; `make` targets must exist. Those of the first
-  pages and of the tutorials are executed by `test_tutorials.py`.
-- A block under `<!-- needs: … -->` is left alone.
+- Commands are parsed by the programs themselves, which know their flags; `make` targets must exist. They are executed
+  by `test_tutorials.py` and `test_commands.py`.
+- A block under `<!-- needs: … -->` is left alone, one under `<!-- takes: … -->` is not executed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from agents.table import AGENTS
 from agents.training.command_line import parse as parse_agent
 from natural_mujoco.cli import main
 
-from .code_blocks import PAGES, Block, blocks, commands, name
-from .conftest import ROOT
+from .code_blocks import PAGES, ROOT, Block, blocks, commands, having, name
 
 CHECKED = ("bash", "python", "json")
 NO_CODE = ("text", "bibtex")
@@ -52,10 +51,6 @@ def shortened(text: str) -> str:
     ):
         text = re.sub(pattern, short, text)
     return text
-
-
-def having(kind: str) -> list[Path]:
-    return [page for page in PAGES if any(block.kind == kind for block in blocks(page))]
 
 
 @pytest.mark.parametrize("page", having("python"), ids=name)

@@ -15,7 +15,7 @@ from natural_mujoco import TASKS
 from natural_mujoco.evaluation.published import PAPER_TASKS
 
 from ..browser import look, requested
-from .conftest import ROOT
+from .code_blocks import ROOT
 
 
 def test_every_task_has_a_page_with_picture_units_and_scores(site: Path) -> None:

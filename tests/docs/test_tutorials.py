@@ -1,60 +1,18 @@
-"""The first pages and the tutorials are followed, command by command, from an empty folder with `examples/` in it.
-
-Trainings are over at once and evaluations have one episode (`SHORTER`); all else is as the pages say.
-"""
+"""The first pages and the tutorials, followed from an empty folder, and what comes of them."""
 
 from __future__ import annotations
 
 import importlib
-import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from natural_mujoco.cli import main as natural_mujoco
 from natural_mujoco.evaluation.records import read_results
 
-from .code_blocks import blocks, commands
-from .conftest import ROOT
-
-# What is put behind a command: of flags that are there twice, the last counts.
-SHORTER = {
-    "natural-mujoco evaluate": "--episodes 1 --conditions natural-test --tasks cartpole-swingup --workers 1",
-    "natural-mujoco preview": "--steps 2 --render-size 64",
-    "python examples/ppo.py": "--task cartpole-swingup --steps 64 --num-envs 1 --horizon 16",
-    "python examples/stable_baselines3_ppo.py": "--steps 16 --num-envs 1 --horizon 16",
-    "python examples/torchrl_rollout.py": "--steps 3 --num-envs 1",
-    "python examples/probe_encoder.py": "--steps 60",
-}
-Follow = Callable[[str], dict[str, object]]
-
-
-@pytest.fixture
-def follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Follow:
-    """Runs the commands of a page and returns what the scripts among them gave back."""
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    monkeypatch.syspath_prepend(str(ROOT))
-    monkeypatch.chdir(tmp_path)
-
-    def run(page: str) -> dict[str, object]:
-        results = {}
-        for block in blocks(ROOT / "docs" / page):
-            for words in commands(block) if block.kind == "bash" else ():
-                words += shlex.split(SHORTER.get(" ".join(words[:2]), ""))
-                if words[0] == "natural-mujoco":
-                    assert natural_mujoco(words[1:]) == 0, words
-                else:
-                    script = Path(words[1])
-                    assert words[0] == "python"
-                    assert script.parts[0] == "examples", words
-                    module = importlib.import_module(f"examples.{script.stem}")
-                    results[script.stem] = module.main(words[2:])
-        return results
-
-    return run
+from .code_blocks import ROOT
+from .following import Follow
 
 
 def test_from_the_first_episode_to_the_first_score(follow: Follow, tmp_path: Path) -> None:
