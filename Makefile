@@ -7,12 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo docs dist leaderboard references results ladder test test-batched test-clients test-lowest lint type format bench bench-all wheel clean help
+.PHONY: demo docs dist leaderboard check-results references results ladder test test-batched test-clients test-lowest lint lint-workflows type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
 	@echo "make leaderboard  build the example site from results/ and the paper's tables; writes site/"
 	@echo "make docs         build the documentation site; writes build/docs/html/"
+	@echo "make check-results  check results/, play some episodes again, build the page (BASE=origin/main: what differs)"
 	@echo "make references   play what the shipped references zero and random lack, for instance a new task"
 	@echo "make results      go on with the runs of results/plan.toml (RESULTS=--status says which are missing)"
 	@echo "make ladder       what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
@@ -48,6 +49,11 @@ demo: $(VENV)/suite.stamp
 
 leaderboard: $(VENV)/suite.stamp
 	@$(BIN)/python -m natural_mujoco leaderboard build $(wildcard results/*.json) --out site
+
+# As for a pull request. POLICY names run directories or module:factory of entries whose policies are at hand.
+check-results: $(VENV)/dev.stamp
+	@$(BIN)/python -m tools.check_results $(if $(BASE),--base $(BASE)) $(if $(SUMMARY),--summary $(SUMMARY)) \
+		$(if $(POLICY),--policy $(POLICY))
 
 # At the protocol's action repeat under all conditions, at the others in front of test videos.
 ENTRIES := natural_mujoco/evaluation/entries

@@ -89,7 +89,7 @@ class Distil(StackedAgent[Lesson]):
         return Lesson(frames.to(self.device, non_blocking=True), actions.to(self.device, non_blocking=True))
 
     def update(self, batch: Lesson) -> Metrics:
-        """One step towards the expert's actions; the squared error is of the actions as they are taken."""
+        """One step towards the expert's actions; errors are of the actions as they are taken."""
         learning_rate = self._anneal()
         self.updates_made += 1
         frames = batch.frames
@@ -97,14 +97,15 @@ class Distil(StackedAgent[Lesson]):
             frames = random_shift(frames, self.config.random_shift, self.update_noise)
         with self.autocast():
             policy = self.policy(frames)
-        error = (policy.mode() - batch.actions).square()  # [B, A]
-        norm = self.optimisers["student"].differentiate(error.mean())
+        error = policy.mode() - batch.actions  # [B, A]
+        squared = error.square().mean()
+        loss = error.abs().mean() if self.config.loss == "absolute" else squared
+        norm = self.optimisers["student"].differentiate(loss)
         self.optimisers["student"].step()
         deviation = batch.actions - batch.actions.mean(0)
         return {
-            "distil/loss": error.mean().detach(),
-            "distil/explained_variance": 1
-            - error.mean().detach() / deviation.square().mean().clamp(min=1e-8),
+            "distil/loss": loss.detach(),
+            "distil/explained_variance": 1 - squared.detach() / deviation.square().mean().clamp(min=1e-8),
             "distil/gradient_norm": norm,
             "distil/learning_rate": torch.tensor(learning_rate),
         }

@@ -140,6 +140,9 @@ def planned_runs(plan: Plan) -> list[PlannedRun]:
     return [run for group in plan.groups for run in _runs_of(group)]
 
 
+_KEPT_REPLAY = 500_000_000  # bytes
+
+
 class Book:
     """What of a plan is done, and how the rest is done.
 
@@ -217,8 +220,11 @@ class Book:
         path = self.card(run)
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(path, card, indent=1)
-        # Six gigabytes that nobody needs any more; there are a hundred runs.
-        shutil.rmtree(folder / "replay", ignore_errors=True)
+        # Six gigabytes that nobody needs any more; there are a hundred runs. PPO's small one stays, with which the run
+        # goes on where it is given more steps.
+        replay = folder / "replay"
+        if sum(file.stat().st_size for file in replay.glob("*")) > _KEPT_REPLAY:
+            shutil.rmtree(replay, ignore_errors=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

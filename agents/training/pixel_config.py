@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .config import EnvironmentConfig, Preset, ReplayConfig, RunConfig, TrainingConfig
 
@@ -117,6 +118,9 @@ class DistilConfig(RunConfig):
     """Share of environments that the expert acts in: from 1 to the least within these control steps; 0: none."""
     exploration_noise: float = 0.1
     """Standard deviation of what is added to the student's actions before the tanh, in training."""
+    loss: Literal["squared", "absolute"] = "squared"
+    """Of the student's error in each action. Experts switch between full actions: where a frame leaves open which of
+    the two, the smallest squared error is half an action, the smallest absolute one is either."""
     learning_rate: float = 1e-3
     anneal_steps: int = 0
     """Control steps in which the learning rate falls to a twentieth, in a line; 0 for `--steps`."""

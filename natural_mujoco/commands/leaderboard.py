@@ -37,9 +37,28 @@ def add_parser(subparsers: Any) -> None:
         "check",
         help="say whether results files can be believed",
         description="Says whether results files are complete, consistent and true to the protocol and the video set; "
-        "exits with 1 if one is not.",
+        "exits with 1 if one is not. With --replay, plays some of their episodes again and compares the returns: to "
+        "the sixth digit on the versions of the record, else on average.",
     )
     check.add_argument("results", nargs="+", type=Path, metavar="FILE", help="results files to check")
+    check.add_argument(
+        "--replay",
+        type=int,
+        default=0,
+        metavar="N",
+        help="play N random episodes of each file again, of the policies that are at hand: zero, random, expert and "
+        "those of --policy",
+    )
+    check.add_argument(
+        "--policy",
+        nargs="+",
+        default=[],
+        metavar="POLICY",
+        help="run directories, or module:factory, to replay",
+    )
+    check.add_argument(
+        "--videos", metavar="SET", help="where the video set is, if it does not ship with this package"
+    )
     check.set_defaults(run=_check)
 
     table = actions.add_parser(
@@ -107,9 +126,13 @@ def _build(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from ..evaluation.checking import check_results
+    from ..evaluation.policy_source import find_policy
     from ..evaluation.records import read_results
 
-    refused = 0
+    if args.replay < 0 or ((args.policy or args.videos) and not args.replay):
+        raise InvalidArgument("--replay takes a number of episodes; --policy and --videos go with it.")
+    given = [find_policy(text) for text in args.policy]
+    refused, used = 0, set()
     for path in args.results:
         try:
             results = read_results(path)
@@ -118,18 +141,48 @@ def _check(args: argparse.Namespace) -> int:
             refused += 1
             continue
         verdict = check_results(results)
-        refused += bool(verdict.faults)
+        faults, remarks = list(verdict.faults), list(verdict.remarks)
+        if args.replay and not faults:
+            again, played = _replayed(results, given, args)
+            faults += again.faults
+            remarks += again.remarks
+            used |= played
+        refused += bool(faults)
         runs = len({(run.policy, run.digest, run.training_seed) for run in results.runs})
         policies = f"{runs} {'policy' if runs == 1 else 'policies'}"
-        state = "REFUSED" if verdict.faults else "ok"
+        state = "REFUSED" if faults else "ok"
         print(f"{state} {path}: {results.entry.name}, {len(results.episodes)} episodes of {policies}")
-        for fault in verdict.faults:
+        for fault in faults:
             print(f"  {fault}")
-        for remark in verdict.remarks:
+        for remark in remarks:
             print(f"  note: {remark}")
     if refused:
         print(f"{refused} of {len(args.results)} files refused", file=sys.stderr)
-    return 1 if refused else 0
+        return 1
+    for source in given:
+        if source not in used:
+            raise InvalidArgument(
+                f"--policy {source.name} is no policy of these files: its sha256 is another."
+            )
+    return 0
+
+
+def _replayed(results: Any, given: Sequence[Any], args: argparse.Namespace) -> tuple[Any, set[Any]]:
+    """What playing episodes again says, and the policies that were played."""
+    from ..evaluation.checking import Verdict
+    from ..evaluation.replay import policies_at_hand, replay, verdict
+    from ..processes import usable_cores
+
+    policies = policies_at_hand(results, given)
+    replays = replay(results, policies, args.replay, args.videos, min(16, usable_cores()))
+    found = verdict(replays)
+    remarks = list(found.remarks)
+    if not replays:
+        why = "its videos are not (--videos)" if policies else "none of its policies is (--policy)"
+        remarks.append(f"nothing was played again: {why} at hand")
+    elif len(policies) < len(results.runs):
+        remarks.append(f"the policies of {len(policies)} of {len(results.runs)} runs are at hand")
+    return Verdict(found.faults, tuple(remarks)), set(policies.values())
 
 
 def _table(args: argparse.Namespace) -> int:

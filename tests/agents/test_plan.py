@@ -207,6 +207,11 @@ def test_a_run_keeps_the_commit_it_began_with_and_is_written_down_when_it_ends(
     curve = {"steps": [400], "minutes": [30.0], "updates": [50], "returns": [[1.0, 3.0]]}
     monkeypatch.setattr(plans, "read_config", lambda _: None)
     monkeypatch.setattr(plans, "read_curve", lambda *_: curve)
+    (work.folder / "replay/frames.bin").write_bytes(bytes(10))
+    work.finish()
+    assert (work.folder / "replay").exists(), "a small replay stays, for the run to go on with more steps"
+    with open(work.folder / "replay/frames.bin", "r+b") as frames:
+        frames.truncate(600_000_000)  # a sparse file
     work.finish()
     card = json.loads(book.card(run).read_text())
     assert (card["commit"], card["hours"], card["curve"]) == (first, 0.5, curve)

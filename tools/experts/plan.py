@@ -38,15 +38,13 @@ class Recipe:
     """Random steps at the beginning."""
     buffer: int = 1_000_000
     seed: int = 1
-    before: Recipe | None = None
-    """What is trained first, of the same robot and the same width: this one begins with its best weights."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of the algorithm."""
 
     @property
     def enough(self) -> float:
         """The validation return that ends training: above the target, as the best of many validations flatters."""
-        return min(1.01 * self.target, self.target + 0.3 * (1000 - self.target))
+        return min(1.02 * self.target, self.target + 0.5 * (1000 - self.target))
 
     def as_dict(self) -> dict[str, Any]:
         """For the log and the card."""
@@ -56,34 +54,29 @@ class Recipe:
 # Returns over three steps carry the reward back faster; the actor moves at every other update, which is cheaper.
 _LOCOMOTION = {"n_steps": 3, "policy_delay": 2}
 
-# The walker learns its gait fast where each action is held for four control steps, and stops short of the targets
-# there. From these weights it goes on at two.
-_WALK = Recipe("walker-walk", 950, 1_000_000, options=_LOCOMOTION)
-_RUN = Recipe("walker-run", 750, 2_000_000, before=_WALK, options=_LOCOMOTION)
-_FINER: dict[str, Any] = {"action_repeat": 2, "envs": 8, "updates": 4, "options": {"policy_delay": 2}}
+# As long an action as the benchmark's, as many updates as steps, observations of one scale and little entropy: what the
+# finger and the walker want. In the other recipes' settings the finger ends in slow taps (550 to 600), and the walker
+# runs no faster than 651 after nine million steps.
+_FINE: dict[str, Any] = {
+    "action_repeat": 2,
+    "envs": 8,
+    "updates": 8,
+    "units": 256,
+    "normalise": True,
+    "options": {"ent_coef": "auto_0.1"},
+}
 
 _RECIPES = (
     Recipe("cartpole-balance", 990, 300_000, units=128),
     Recipe("cartpole-swingup", 850, 400_000, units=128),
     Recipe("reacher-easy", 970, 400_000, units=128),
-    # Observations as they are, 128 units and a temperature from 1 end in slow taps: 550 to 600.
-    Recipe(
-        "finger-spin",
-        950,
-        1_000_000,
-        action_repeat=2,
-        envs=8,
-        updates=8,
-        units=256,
-        normalise=True,
-        options={"ent_coef": "auto_0.1"},
-    ),
+    Recipe("finger-spin", 950, 1_000_000, **_FINE),
     Recipe("ball-in-cup-catch", 970, 500_000, units=128),
     Recipe("pendulum-swingup", 800, 500_000, units=128),
     Recipe("quadruped-walk", 900, 1_000_000, units=256, options=_LOCOMOTION),
     Recipe("cheetah-run", 850, 2_000_000, units=256, options=_LOCOMOTION),
-    Recipe("walker-walk", 950, 4_000_000, before=_WALK, **_FINER),
-    Recipe("walker-run", 750, 4_000_000, before=_RUN, **_FINER),
+    Recipe("walker-walk", 950, 4_000_000, **_FINE),
+    Recipe("walker-run", 750, 4_000_000, **_FINE),
 )
 
 PLAN = {recipe.task: recipe for recipe in _RECIPES}

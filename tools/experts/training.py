@@ -44,7 +44,6 @@ def measure(layers: Layers, task: str, action_repeat: int, seeds: Sequence[int])
 def train(recipe: Recipe, folder: Path) -> None:
     """Trains by `recipe` in `folder`, from its newest checkpoint if there is one.
 
-    Trains what comes `before` first, in a folder of that name.
     Leaves `best` (the model whose actor that validated best), `log.jsonl` (one line a validation) and `done.json`.
     """
     if (folder / "done.json").exists():
@@ -61,7 +60,7 @@ def train(recipe: Recipe, folder: Path) -> None:
 
 
 def _model(recipe: Recipe, folder: Path) -> Any:
-    """The learner: from the newest checkpoint, from the best of the run before, or fresh."""
+    """The learner: from the newest checkpoint, or fresh."""
     envs: VecEnv = DummyVecEnv(
         [
             lambda k=k: StateTask(recipe.task, recipe.action_repeat, 1000 * recipe.seed + k)
@@ -75,21 +74,6 @@ def _model(recipe: Recipe, folder: Path) -> Any:
         model = learner.load(checkpoint / "model.zip", env=_normalised(recipe, envs, checkpoint))
         model.load_replay_buffer(checkpoint / "replay.pkl")
         return model
-    settings: dict[str, Any] = {
-        "learning_rate": recipe.learning_rate,
-        "gamma": recipe.discount,
-        "gradient_steps": recipe.updates,
-        "n_steps": 1,
-    } | recipe.options
-    if recipe.before is not None:
-        train(recipe.before, folder / "before")
-        best = newest(folder / "before/best")
-        assert best is not None  # a finished run has one
-        model = learner.load(
-            best / "model.zip", env=_normalised(recipe, envs, best), buffer_size=capacity, **settings
-        )
-        model.num_timesteps = 0  # the buffer is empty: warm up again
-        return model
     policy_options: dict[str, Any] = {"net_arch": [recipe.units, recipe.units]}
     if recipe.layer_norm:
         policy_options["layer_norm"] = True
@@ -101,7 +85,10 @@ def _model(recipe: Recipe, folder: Path) -> Any:
         train_freq=1,
         policy_kwargs=policy_options,
         seed=recipe.seed,
-        **settings,
+        learning_rate=recipe.learning_rate,
+        gamma=recipe.discount,
+        gradient_steps=recipe.updates,
+        **recipe.options,
     )
 
 
