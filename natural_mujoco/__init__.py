@@ -1,4 +1,4 @@
-"""Natural MuJoCo: ten DeepMind Control tasks in front of natural video, for agents that must see.
+"""Natural MuJoCo: ten DeepMind Control tasks in front of natural video, for agents that learn from pixels.
 
 Importing this package registers twenty ids with Gymnasium, two for each task:
 
