@@ -1,7 +1,7 @@
 """The batched environment: frames a second by number of environments, and how near its pictures are to OpenGL's.
 
-    python -m benchmarks.batched [--task walker-walk] [--device cuda|cpu] [--num-envs 256 1024 4096] [--seconds 5]
-    python -m benchmarks.batched --nearness [--states 64] [--picture nearness.png]
+    python -m benchmarks.batched [--task walker-walk …] [--device cuda|cpu] [--num-envs 256 1024 4096] [--seconds 5]
+    python -m benchmarks.batched --nearness [--task …] [--states 64] [--picture nearness.png]
 
 Rates are agent steps a second in one run, one after the other: the environment with pictures (`natural`), without
 (`physics`), plain MuJoCo Warp doing the same physics and rendering with no environment around it (`plain warp`), and
@@ -87,7 +87,7 @@ def workers_rate(task: Task, seconds: float) -> float:
 def nearness(task: Task, states: int) -> tuple[dict[str, float], np.ndarray]:
     """Matte IoU and colour error against the OpenGL environment on the same states, half random play and half expert's.
 
-    Also a strip of pictures: OpenGL's above ours.
+    Also the last state of the expert's, OpenGL's picture above ours above four times the difference.
     """
     n, each = 8, 5
     envs = batched.make(task.name, num_envs=n, device="cpu", videos="embedded")
@@ -96,7 +96,7 @@ def nearness(task: Task, states: int) -> tuple[dict[str, float], np.ndarray]:
     for row, single in enumerate(singles):
         single.reset(seed=row)
     envs.reset(seed=0)
-    overlaps, errors, inside, strip = [], [], [], np.zeros(0)
+    overlaps, errors, inside, pictures = [], [], [], np.zeros(0)
     for _ in range(max(1, states // n)):
         for row, single in enumerate(singles):
             for _ in range(each):
@@ -125,7 +125,7 @@ def nearness(task: Task, states: int) -> tuple[dict[str, float], np.ndarray]:
         full = (mattes == 255) & (expected == 255)
         if full.any():
             inside.append(error[full].mean())
-        strip = np.concatenate([np.concatenate(list(x[:6]), 1) for x in (theirs, ours)])
+        pictures = np.concatenate([theirs[-1], ours[-1], np.minimum(4 * error[-1], 255).astype(np.uint8)])
     for each_env in (*singles, envs):
         each_env.close()
     return {
@@ -133,7 +133,7 @@ def nearness(task: Task, states: int) -> tuple[dict[str, float], np.ndarray]:
         "IoU worst": float(np.min(overlaps)),
         "picture": float(np.mean(errors)),
         "robot": float(np.mean(inside)),
-    }, strip
+    }, pictures
 
 
 def _state(single: Any) -> tuple[Any, ...]:
@@ -147,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--task", default="walker-walk", help="any of the ten (default: walker-walk)")
+    parser.add_argument("--task", nargs="+", help="of the ten (default: walker-walk; all for --nearness)")
     parser.add_argument("--device", help="default: cuda where there is one, else cpu")
     parser.add_argument("--num-envs", type=int, nargs="+", help="default: 256 1024 4096, on a CPU 4 16")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement (default: 5)")
@@ -155,37 +155,44 @@ def main() -> None:
         "--nearness", action="store_true", help="compare pictures with OpenGL's instead, on the CPU"
     )
     parser.add_argument("--states", type=int, default=64, help="a task, for --nearness (default: 64)")
-    parser.add_argument("--picture", type=Path, help="where --nearness writes a picture, OpenGL's above ours")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        help="where --nearness writes what it compared: OpenGL, ours, and four times the difference",
+    )
     arguments = parser.parse_args()
     if arguments.nearness:
-        strips = []
+        columns = []
         print(f"{'task':<20} {'IoU mean':>9} {'worst':>6} {'picture':>8} {'robot':>6}   (grey levels of 255)")
-        for task in TASKS.values():
-            found, strip = nearness(task, arguments.states)
-            strips.append(strip)
+        for task in map(find_task, arguments.task or [task.name for task in TASKS.values()]):
+            found, pictures = nearness(task, arguments.states)
+            columns.append(pictures)
             print(
                 f"{task.name:<20} {found['IoU mean']:>9.3f} {found['IoU worst']:>6.3f} {found['picture']:>8.2f} "
                 f"{found['robot']:>6.2f}",
                 flush=True,
             )
         if arguments.picture is not None:
-            columns = np.concatenate([np.concatenate(strips[:5]), np.concatenate(strips[5:])], 1)
-            cv2.imwrite(str(arguments.picture), columns[..., ::-1])
+            sheet = np.kron(np.concatenate(columns, 1), np.ones((2, 2, 1), np.uint8))
+            cv2.imwrite(str(arguments.picture), sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
         return
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    task = find_task(arguments.task)
     name = torch.cuda.get_device_name() if device != "cpu" else "CPU"
-    print(f"{task.name}, agent steps a second on {name}")
-    print(f"{'environments':>12} {'natural':>10} {'physics':>10} {'plain warp':>10}   natural / plain warp")
-    for number in arguments.num_envs or ([4, 16] if device == "cpu" else [256, 1024, 4096]):
-        found = rates(task, number, device, arguments.seconds)
-        share = found["natural"] / found["plain warp"]
+    numbers = arguments.num_envs or ([4, 16] if device == "cpu" else [256, 1024, 4096])
+    for task in map(find_task, arguments.task or ["walker-walk"]):
+        print(f"{task.name}, agent steps a second on {name}")
         print(
-            f"{number:>12} {found['natural']:>10.0f} {found['physics']:>10.0f} {found['plain warp']:>10.0f}"
-            f"   {share:.2f}",
-            flush=True,
+            f"{'environments':>12} {'natural':>10} {'physics':>10} {'plain warp':>10}   natural / plain warp"
         )
-    print(f"{'workers':>12} {workers_rate(task, arguments.seconds):>10.0f}   (16 environments, OpenGL)")
+        for number in numbers:
+            found = rates(task, number, device, arguments.seconds)
+            share = found["natural"] / found["plain warp"]
+            print(
+                f"{number:>12} {found['natural']:>10.0f} {found['physics']:>10.0f} {found['plain warp']:>10.0f}"
+                f"   {share:.2f}",
+                flush=True,
+            )
+        print(f"{'workers':>12} {workers_rate(task, arguments.seconds):>10.0f}   (16 environments, OpenGL)")
 
 
 if __name__ == "__main__":
