@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from .. import batched
 from ..backgrounds.manifest import shipped_names
 from .checking import Verdict
 from .conditions import episode_seeds
@@ -100,12 +101,12 @@ def replay(
     candidates = [e for e in results.episodes if e.key[:3] in owners and (videos or e.video is None)]
     chosen = (choice or random.SystemRandom()).sample(candidates, min(count, len(candidates)))
     blocks, recorded = _blocks(results, policies, chosen, videos or "", owners)
-    here = describe_machine()
+    here = describe_machine(renderer=results.protocol.renderer)
     found = []
     for block, episodes in play_blocks(blocks, workers, timeout):
         for played in episodes:
             then = recorded[played.key]
-            exact = _must_repeat(results.machines[then.machine], here, block.source, then, played)
+            exact = _must_repeat(results.machines[then.machine], here, block, then, played)
             found.append(Replay(then, played, exact))
     return sorted(found, key=lambda one: chosen.index(one.recorded))
 
@@ -144,12 +145,13 @@ def _blocks(
     return blocks, {episode.key: episode for episode in chosen}
 
 
-def _must_repeat(there: Machine, here: Machine, source: PolicySource, then: Episode, now: Episode) -> bool:
-    packages = _SIGHT if source.looks else _PHYSICS
+def _must_repeat(there: Machine, here: Machine, block: Block, then: Episode, now: Episode) -> bool:
+    drawn = block.source.looks or block.renderer != "opengl"
+    packages = (*_SIGHT, *batched.PACKAGES) if drawn else _PHYSICS
     return (
         all(there.versions.get(name) == here.versions.get(name) for name in packages)
         and there.platform == here.platform
-        and (not source.looks or there.gl_renderer == here.gl_renderer)
+        and (not drawn or there.gl_renderer == here.gl_renderer)
         and then.frames_sha256 == now.frames_sha256
     )
 

@@ -13,6 +13,7 @@ from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.statistics import MAX_RETURN, Estimate
 from .board import Board, Tab
 from .entry_charts import short_steps
+from .overview_charts import as_return, in_words
 from .rows import Row
 
 
@@ -101,18 +102,23 @@ def cost_in_words(row: Row) -> str:
 def _sentence(tab: Tab) -> str:
     ranked = [row for row in tab.others if row.rank]
     if not ranked:
-        return "No entry covers all tasks yet, so none is ranked. Task by task, in front of unseen video:"
+        none = "No entry from pixels alone covers all tasks yet, so none is ranked."
+        taught = next((row for row in tab.others if row.privileged and row.summary), None)
+        if taught is None:
+            return none
+        return f"{none} {taught.name}, privileged ({taught.privileged}), covers them: {_overall(taught)}."
     first = ranked[0]
-    assert first.summary is not None
-    iqm = Estimate(*(value * MAX_RETURN for value in first.summary.iqm))
-    words = f"{first.name} leads in front of unseen video: interquartile mean return {iqm.point:.0f}"
-    if iqm.has_interval:
-        words += f" (95 % interval {iqm.low:.0f} to {iqm.high:.0f})"
-    if len(ranked) > 1 and ranked[1].summary is not None:
-        ahead = iqm.point - ranked[1].summary.iqm.point * MAX_RETURN
-        words += f", {ahead:.0f} ahead of {ranked[1].name}"
-    if first.share is not None:
-        words += f"; {first.share * 100:.0f} % of the way from random to the expert"
-    return (
-        f"{words}; {seeds_in_words(first, int(first.units.split()[0]))}; a run cost {cost_in_words(first)}."
-    )
+    ahead = ""
+    if len(ranked) > 1 and first.summary is not None and ranked[1].summary is not None:
+        by = (first.summary.iqm.point - ranked[1].summary.iqm.point) * MAX_RETURN
+        ahead = f", {by:.0f} ahead of {ranked[1].name}"
+    return f"{first.name} leads in front of unseen video{ahead}: {_overall(first)}."
+
+
+def _overall(row: Row) -> str:
+    """An entry on all tasks: how good, how far from the expert, from how many seeds, at what cost."""
+    assert row.summary is not None
+    words = f"interquartile mean return {in_words(as_return(row.summary.iqm))}"
+    if row.share is not None:
+        words += f"; {row.share * 100:.0f} % of the way from random to the expert"
+    return f"{words}; {seeds_in_words(row, int(row.units.split()[0]))}; a run cost {cost_in_words(row)}"

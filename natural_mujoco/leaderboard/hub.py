@@ -4,8 +4,8 @@
 - `result_files`: `.eval_results/natural-mujoco.yaml`, for the repository of each entry's model.
 
 Their forms: https://huggingface.co/docs/hub/eval-results (hub-docs 064c754, read in November 2026). The Hub ranks
-whatever shares a task by its value alone, so what may not be compared has tasks of its own: each video set, and what
-was privileged in training.
+whatever shares a task by its value alone, so what takes no rank here has tasks of its own: each video set, what was
+privileged, what another renderer drew.
 """
 
 from __future__ import annotations
@@ -78,13 +78,14 @@ def _rows(board: Board, tab: Tab) -> list[Row]:
 
 def _values(tab: Tab, row: Row) -> Iterator[tuple[str, float]]:
     """The id of each task that there is a value of, and the value."""
-    privileged = f"-privileged-{row.privileged.replace(' ', '-')}" if row.privileged else ""
+    apart = f"-privileged-{row.privileged.replace(' ', '-')}" if row.privileged else ""
+    apart += "" if row.renderer == "opengl" else f"-{row.renderer}"
     overall = AGGREGATES[0].pick(row)
     if overall is not None:
-        yield f"{_set_name(tab)}-{_OVERALL}{privileged}", overall.point
+        yield f"{_set_name(tab)}-{_OVERALL}{apart}", overall.point
     for task in TASK_NAMES:
         if task in row.tasks:
-            yield f"{_set_name(tab)}-{task}{privileged}", row.tasks[task].mean.point
+            yield f"{_set_name(tab)}-{task}{apart}", row.tasks[task].mean.point
 
 
 def _results(board: Board, tab: Tab, row: Row, dataset: str) -> Iterator[dict[str, Any]]:

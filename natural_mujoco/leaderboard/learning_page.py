@@ -65,7 +65,10 @@ def _over(tasks: Sequence[str]) -> str:
 
 
 def _over_note(drawn: Drawn, tasks: Sequence[str], lines: Sequence[Line]) -> str:
-    note = "Bands are 95 % bootstrap intervals over training seeds; an entry with one seed has none."
+    note = (
+        "Bands are 95 % bootstrap intervals over training seeds; an entry with one seed has none. What counts here is "
+        "a run's mean on a task, of the lines as well; with one training seed the first page counts episodes."
+    )
     if len(tasks) < len(TASK_NAMES):
         note += f" No entry has curves on all tasks: drawn are those that have {', '.join(tasks)}."
     missing = len(drawn) - len(lines)

@@ -33,7 +33,10 @@ def label_of(row: Row) -> str:
     """The name in plots, where a published entry or another pace may stand beside one of the same name."""
     if row.kind == "published":
         return f"{row.name} (paper)" if row.source.startswith(PAPER) else row.name
-    return f"{row.name} ({row.remarks[0]})" if row.kind == "reference" and row.remarks else row.name
+    pace = next(
+        (remark for remark in row.remarks if row.kind == "reference" and row.privileged is None), None
+    )
+    return f"{row.name} ({pace})" if pace else row.name
 
 
 def in_words(estimate: Estimate, digits: int = 0) -> str:
@@ -267,10 +270,10 @@ def _reference_key(drawing: Drawing, beside: Sequence[References]) -> None:
         else:
             text, title = name, f"{name}, beside each entry at its action repeat"
         drawing.begin(title, style_of(row))
-        drawing.line(x, 8, x + 16, 8, "reference")
-        drawing.text(x + 20, 12, text, "muted")
+        drawing.line(x, 8, x + 12, 8, "reference")
+        drawing.text(x + 15, 12, text, "reflabel")
         drawing.end()
-        x += 34 + 6.2 * len(text)
+        x += 22 + 6.1 * len(text)
 
 
 def _reference_ticks(drawing: Drawing, x: Scale, references: References, top: float, bottom: float) -> None:

@@ -63,11 +63,13 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
     complete = sum(row.summary is not None for row in tab.others)
     drawn = [row for row in tab.others if row.summary is not None]
     ranked = any(row.rank for row in tab.rows)
-    aggregates = AGGREGATES if ranked else AGGREGATES[1:]
+    has_iqm = any(AGGREGATES[0].pick(row) for row in tab.others)
+    aggregates = AGGREGATES if has_iqm else AGGREGATES[1:]
     more = (
         f" The best {MOST_ROWS} of {complete} are drawn; the table has all." if complete > MOST_ROWS else ""
     )
     panels = sorted(tab.others or tab.references, key=lambda row: row.kind == "published")[:8]
+    tasks = [task for task in TASK_NAMES if any(task in row.tasks for row in panels)]
     return {
         "key": tab.key,
         "title": tab.title,
@@ -77,6 +79,7 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         )
         + ("" if tab.others else " No entry was measured on it yet."),
         "ranked": ranked,
+        "has_iqm": has_iqm,
         "has_published": any(row.kind == "published" for row in tab.rows),
         "has_video_gap": any(row.video_gap for row in tab.rows),
         "has_robustness": any(row.robustness for row in tab.rows),
@@ -88,16 +91,16 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
             for a in aggregates
             if drawn
         ],
-        "intervals_note": (_INTERVALS_NOTE if ranked else _MEANS_NOTE) + more,
+        "intervals_note": (_INTERVALS_NOTE if has_iqm else _MEANS_NOTE) + more,
         "rows": [_table_row(row, board) for row in tab.rows],
         "aggregated": tab.condition not in ELSEWHERE,
         "table_note": _table_note(tab),
-        "task_plots": [{"name": task, "plot": task_chart(task, panels, tab.beside)} for task in TASK_NAMES],
+        "task_plots": [{"name": task, "plot": task_chart(task, panels, tab.beside)} for task in tasks],
         "tasks_note": _tasks_note(panels)
         + (
             f" The first {len(panels)} of {len(tab.others)} entries are drawn." if len(tab.others) > 8 else ""
         ),
-        "profile": profile_chart(tab.rows) if ranked else None,
+        "profile": profile_chart(tab.rows) if has_iqm else None,
         "scatter": _scatter(board, tab),
     }
 

@@ -69,8 +69,7 @@ def _chosen(board: Board, condition: str | None) -> Iterator[Tab]:
 
 
 def _cells(tab: Tab) -> tuple[list[str], list[list[str]]]:
-    ranked = any(row.rank for row in tab.rows)
-    aggregates = AGGREGATES if ranked else AGGREGATES[1:]
+    aggregates = AGGREGATES if any(AGGREGATES[0].pick(row) for row in tab.others) else AGGREGATES[1:]
     names = {
         "Interquartile mean": "IQM",
         "Median over tasks": "median",

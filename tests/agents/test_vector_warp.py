@@ -70,7 +70,7 @@ def warp(monkeypatch: pytest.MonkeyPatch) -> list[FakeTensorEnvs]:
 
 
 def trainer(config: RunConfig) -> Trainer:
-    return Trainer(check_config(config))
+    return Trainer(check_config(replace(config, videos="embedded")))
 
 
 def ppo(folder: Path, steps: int = 400, **changes: Any) -> Trainer:

@@ -20,18 +20,19 @@ from ..agents.tiny import write_tiny_flags
 pytestmark = pytest.mark.batched
 
 
-@pytest.mark.parametrize("agent", ["ppo", "cvrl"])
+@pytest.mark.parametrize(("agent", "steps"), [("ppo", "2600"), ("cvrl", "800")])
 @pytest.mark.usefixtures("one_thread")
-def test_agents_train_on_it_and_resume(tmp_path: Path, agent: str, footage: Path) -> None:
+def test_agents_train_on_it_and_resume(tmp_path: Path, agent: str, steps: str, footage: Path) -> None:
     flags = [*write_tiny_flags(tmp_path, agent), "--variant", "natural", "--videos", str(footage)]
     flags += ["--vector", "warp", "--num-envs", "2"]
-    flags += ["--anneal-steps", "2600"] if agent == "ppo" else ["--training.prefill", "240"]
+    flags += ["--anneal-steps", steps] if agent == "ppo" else ["--training.prefill", "240"]
     assert main(agent, [*flags, "--steps", "400"]) == 0
-    assert main(agent, [*flags, "--steps", "2600"]) == 0
-    episodes = [json.loads(line) for line in (tmp_path / "episodes.jsonl").read_text().splitlines()]
-    assert len(episodes) == 2
-    assert all(episode["length"] == 1000 and episode["return"] > 0 for episode in episodes)
-    run = Trainer(parse(agent, [*flags, "--steps", "2600"]))
+    assert main(agent, [*flags, "--steps", steps]) == 0
+    if agent == "ppo":
+        episodes = [json.loads(line) for line in (tmp_path / "episodes.jsonl").read_text().splitlines()]
+        assert [episode["length"] for episode in episodes] == [1000, 1000]
+        assert all(episode["return"] > 0 for episode in episodes)
+    run = Trainer(parse(agent, [*flags, "--steps", steps]))
     frames = run.replay.last_frames()
     run.close()
     assert run.updates > 5

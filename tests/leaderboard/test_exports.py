@@ -28,11 +28,13 @@ FORMULA = '=HYPERLINK("https://example.org")'
 
 @pytest.fixture(scope="module")
 def entries() -> list[Results]:
+    drawn = make_results("on a GPU", 0.9, training_seeds=1, episodes=3)
     return [
         make_results(HOSTILE, 0.7, episodes=3),
         make_results(FORMULA, 0.5, tasks=TASK_NAMES[:2], episodes=3),
         taught(make_results("student", 0.9, training_seeds=1, episodes=3)),
         make_results("elsewhere", 0.8, videos="ilsvrc-vid-mini", episodes=3),
+        drawn.model_copy(update={"protocol": drawn.protocol.model_copy(update={"renderer": "warp"})}),
     ]
 
 
@@ -110,7 +112,7 @@ def test_latex_is_one_table_a_video_set_whatever_the_names(entries: list[Results
 
 def test_the_hubs_own_client_reads_the_results(entries: list[Results], board: Board) -> None:
     files = result_files(board, "someone/benchmark")
-    assert len(files) == 4
+    assert len(files) == 5
     known = {task["id"] for task in yaml.safe_load(benchmark_file(board))["tasks"]}
     used: dict[str, set[str]] = {}
     for slug, text in files.items():
@@ -127,6 +129,7 @@ def test_the_hubs_own_client_reads_the_results(entries: list[Results], board: Bo
     assert set(used) == known
     assert used["embedded-walker-walk"] == {HOSTILE, FORMULA}
     assert used["embedded-walker-walk-privileged-state-in-training"] == {"student"}
+    assert used["embedded-walker-walk-warp"] == {"on a GPU"}
     assert used["ilsvrc-vid-mini-walker-walk"] == {"elsewhere"}
 
 

@@ -63,6 +63,20 @@ def test_without_an_entry_there_is_no_headline_and_without_ten_tasks_no_rank() -
     assert some["open"] == list(TASK_NAMES[2:])
 
 
+def test_what_was_taught_is_named_where_nothing_else_covers_all_tasks() -> None:
+    student = taught(make_results("student", 0.9, training_seeds=1))
+    some = make_results("some", tasks=TASK_NAMES[:2], training_seeds=1)
+    found = headline(make_board([some, student]))
+    assert found is not None
+    returns = sorted(e.return_ for e in student.episodes if e.condition == "natural-test")
+    iqm = np.mean(returns[25:75])
+    assert found["sentence"].startswith(
+        "No entry from pixels alone covers all tasks yet, so none is ranked. student, privileged (state in training), "
+        f"covers them: interquartile mean return {iqm:.0f} (95 % interval "
+    )
+    assert found["sentence"].endswith("; 1 training seed, 10 episodes; a run cost 1M steps.")
+
+
 def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
     entry = learned("mine")
     found = headline(make_board([entry]))
