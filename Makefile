@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo docs dist leaderboard check-results references results ladder test test-batched test-lowest lint type format bench bench-all wheel clean help
+.PHONY: demo docs dist leaderboard check-results references results ladder test test-batched test-clients test-lowest lint lint-workflows type format bench bench-all wheel clean help
 
 help:
 	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
@@ -19,6 +19,7 @@ help:
 	@echo "make ladder       what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
 	@echo "make test         the whole test suite"
 	@echo "make test-batched the batched environment on the CPU: compiles kernels into WARP_CACHE_PATH, minutes once"
+	@echo "make test-clients RLlib and Tianshou on the environments, in an environment of their own"
 	@echo "make test-lowest  suite, wrappers and decoding with the lowest versions that pyproject.toml allows"
 	@echo "make lint type    ruff, mypy"
 	@echo "make format       rewrite the code as ruff formats it"
@@ -94,6 +95,21 @@ $(LOWEST)/stamp: pyproject.toml constraints-lowest.txt tools/system_packages.sh
 test-lowest: $(LOWEST)/stamp
 	@$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist worksteal $(LOWEST_TESTS)
 
+# Without their own dependencies: Ray's RLlib asks for an older Gymnasium, Tianshou for an older virtualenv.
+CLIENTS := .venv-clients
+CLIENTS_NEED := lz4 ormsgpack pyarrow tensorboardX requests pyyaml "deepdiff<8" "overrides<8" sensai-utils numba "pettingzoo<2"
+
+$(CLIENTS)/stamp: pyproject.toml $(CONSTRAINTS) tools/system_packages.sh
+	@test -x $(CLIENTS)/bin/python || { echo "Creating $(CLIENTS)"; $(PYTHON) -m venv $(CLIENTS); }
+	@$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) \
+		-e ".[agents,ray]" pytest psutil $(CLIENTS_NEED)
+	@$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps tianshou==2.0.1
+	@sh tools/system_packages.sh gl $(CLIENTS)/bin/python
+	@touch $@
+
+test-clients: $(CLIENTS)/stamp
+	@$(CLIENTS)/bin/python -m pytest -m clients tests/clients
+
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -118,4 +134,4 @@ dist: $(VENV)/dev.stamp
 	@$(BIN)/python -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist demo site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(CLIENTS) build dist demo site .pytest_cache .mypy_cache .ruff_cache

@@ -7,10 +7,14 @@ Importing this module imports dm_control and so starts OpenGL's backend: import 
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from .rendering.gl import import_dm_control
 from .tasks import Task
@@ -33,7 +37,7 @@ class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
     def __init__(self, task: Task) -> None:
         self.metadata = dict(DmControlCompatibilityV0.metadata)
         with _without_deprecations():
-            super().__init__(suite.load(task.domain, task.task))
+            super().__init__(_load(task))
         self.metadata["render_fps"] = 1 / self.dt
 
     def reset(
@@ -78,6 +82,25 @@ class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
     def dm_control_env(self) -> Any:
         """The `dm_control.rl.control.Environment` underneath."""
         return self._env
+
+
+def _load(task: Task) -> Any:
+    """A dm_control environment of `task` that shares nothing with any other.
+
+    MuJoCo compiles a model in some 40 ms and copies it in 5, and who makes one environment mostly makes several.
+    """
+    kept = _compiled(task.domain, task.task)
+    env = copy.copy(kept)
+    env._physics = kept.physics.copy()
+    env._task = copy.deepcopy(kept.task)
+    env._task._random = np.random.RandomState()
+    return env
+
+
+@lru_cache(maxsize=1)
+def _compiled(domain: str, task: str) -> Any:
+    """As dm_control loads it. Never reset, stepped or drawn."""
+    return suite.load(domain, task)
 
 
 _left_current_elsewhere: list[Any] = []

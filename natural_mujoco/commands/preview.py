@@ -32,6 +32,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--split", choices=("train", "test"), default="train", help="half of the video set (default: train)"
     )
+    parser.add_argument("--num-videos", type=int, metavar="N", help="the first N training videos alone")
+    parser.add_argument(
+        "--strength",
+        type=float,
+        metavar="S",
+        help="how much of the video there is, 0 to 1 (default: 1)",
+    )
     parser.add_argument(
         "--playback", choices=PLAYBACKS, default="loop", help="how clips are played (default: loop)"
     )
@@ -67,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     options = {"size": args.size, "render_mode": "rgb_array", "render_size": args.render_size}
     if args.variant == "natural" and args.task != task.standard_id:
         env_id = task.natural_id
-        for name in ("videos", "split", "playback", "matte"):
+        for name in ("videos", "split", "num_videos", "strength", "playback", "matte"):
             options[name] = getattr(args, name)
     else:
         env_id = task.standard_id

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from natural_mujoco import TASKS
 from natural_mujoco.cli import main
 from natural_mujoco.evaluation.records import REFERENCES, read_results, write_results
 from tests.evaluation.made_up import make_results
@@ -77,7 +78,7 @@ def test_make_builds_the_example_site(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_check_accepts_and_refuses(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["leaderboard", "check", str(results)]) == 0
-    assert capsys.readouterr().out == f"ok {results}: Mine, 300 episodes of 1 policy\n"
+    assert capsys.readouterr().out == f"ok {results}: Mine, {30 * len(TASKS)} episodes of 1 policy\n"
     tampered, junk = results.with_name("tampered.json"), results.with_name("junk.json")
     tampered.write_text(results.read_text().replace('"return":', '"return":1e9,"x":', 1))
     junk.write_bytes(b"\0" * 1000)
@@ -95,7 +96,7 @@ def test_check_lists_faults_and_notes(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["leaderboard", "check", str(path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("  walker-walk, natural-test, training seed 0: 1 of 3 episodes are missing")
-    assert any(line.startswith("  note: covers 1 of 10 tasks") for line in lines)
+    assert any(line.startswith(f"  note: covers 1 of {len(TASKS)} tasks") for line in lines)
 
 
 def test_build_and_table_refuse_what_check_refuses(

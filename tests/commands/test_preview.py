@@ -51,6 +51,24 @@ def test_observations_are_the_agents_pixels_enlarged(tmp_path: Path) -> None:
     assert np.array_equal(picture, picture[::2, ::2].repeat(2, 0).repeat(2, 1))
 
 
+def test_strength_and_the_number_of_videos_are_the_environments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = []
+    for more in (["--variant", "standard"], ["--strength", "0"], ["--strength", "0.5"], []):
+        out = str(tmp_path / "seen.png")
+        command = ["preview", "pendulum-swingup", "--out", out, "--observations", *SMALL[:-1], "1", *more]
+        assert main([*command, *([] if more else ["--num-videos", "1"])]) == 0
+        pictures.append(iio.imread(out).astype(int))
+    standard, none, half, whole = pictures
+    assert np.array_equal(standard, none)
+    assert 0 < np.abs(half - standard).mean() < np.abs(whole - standard).mean()
+    assert (
+        main(["preview", "pendulum-swingup", "--out", out, "--videos", "embedded", "--num-videos", "99"]) == 2
+    )
+    assert "num_videos" in capsys.readouterr().err
+
+
 def test_an_unknown_ending_is_refused_before_the_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,8 @@ def execute(words: list[str], videos: Path | None = None) -> dict[str, object]:
             if "--quick" not in words:  # which decides both, and whose two episodes are continued
                 begun = Path(words[words.index("--out") + 1]).exists()
                 shorter += ["--conditions", "natural-test", "--episodes", "2" if begun else "1"]
+        if "--replay" in words:
+            shorter += [] if videos is None else ["--videos", str(videos)]
         assert natural_mujoco([*_expanded(words[1:]), *shorter]) == 0, words
         return {}
     assert words[0] == "python"
@@ -93,4 +95,4 @@ def execute(words: list[str], videos: Path | None = None) -> dict[str, object]:
 
 def _expanded(words: list[str]) -> list[str]:
     """Patterns of files as a shell expands them."""
-    return [found for word in words for found in (sorted(glob.glob(word)) if "*" in word else [word])]
+    return [found for word in words for found in (sorted(glob.glob(word)) if "*" in word else []) or [word]]

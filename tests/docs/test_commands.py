@@ -28,7 +28,10 @@ TUTORIALS = ("docs/start.md", "docs/tutorials/")
 # What a page takes for granted.
 BEFORE = {
     "docs/evaluation.md": ["python -m agents.cvrl --task walker-walk --planning.when never"],
-    "docs/leaderboard.md": ["natural-mujoco evaluate --policy my_module:make_policy --out results/mine.json"],
+    "docs/leaderboard.md": [
+        "python -m agents.cvrl --task walker-walk --planning.when never",
+        "natural-mujoco evaluate --policy runs/walker-walk-natural/cvrl-paper-0 --out results/mine.json",
+    ],
 }
 MY_MODULE = """
 import numpy as np

@@ -38,6 +38,27 @@ raise damaged(path, "its hash is another")
     }
 
 
+def test_whatever_else_a_module_may_say_is_found() -> None:
+    module = ast.parse("""
+"A docstring of some words."
+PATTERNS = {"digest": "must be 64 hexadecimal digits"}
+_EPILOG = "what a command does with this"
+def problems(entry) -> Iterator[str]:
+    "Another docstring of words."
+    if not entry:
+        yield f"{entry}: no run in the header claims it"
+    parser.add_argument("--n", help="how many there are of it")
+    raise ValueError("videos must be sorted by id")
+why = "it is damaged " + ("after frame 3" if n else "at its first frame")
+""")
+    assert list(Messages({"module": module}).said(module)) == [
+        "must be 64 hexadecimal digits",
+        "…: no run in the header claims it",
+        "videos must be sorted by id",
+        "it is damaged …",
+    ]
+
+
 def test_messages_that_users_meet_are_on_the_page(site: Path) -> None:
     page = " ".join((site / "errors.html").read_text().split())
     for words in (
@@ -46,6 +67,12 @@ def test_messages_that_users_meet_are_on_the_page(site: Path) -> None:
         "clips. Add videos (their names decide the split)",
         "Install Mesa's software driver",
         "contradict each other. Unset PYOPENGL_PLATFORM.",
+        "no run in the header claims it",
+        "videos must be sorted by id",
+        "The server does not answer range requests",
+        "is built without CUDA",
+        "must be 64 hexadecimal digits",
+        "has characters that cannot be seen",
         "is neither zero, random, expert, an importable module:factory, nor a run directory",
     ):
         assert words in page, words

@@ -12,6 +12,7 @@ from natural_mujoco.cli import main
 from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.records import Entry, Results, VideoSet, read_results
+from natural_mujoco.experts import EXPERTS
 from natural_mujoco.leaderboard.board import make_board
 from natural_mujoco.leaderboard.difficulty import series, strength_band, video_bands
 from natural_mujoco.leaderboard.site import build_site
@@ -36,7 +37,8 @@ def trained(name: str, level: float, **trained_on: object) -> Results:
 
 
 def test_strength_from_the_standard_background_to_the_whole_video(tmp_path: Path) -> None:
-    entry = make_results("mine", conditions=STRENGTHS)
+    tasks = tuple(EXPERTS)
+    entry = make_results("mine", conditions=STRENGTHS, tasks=tasks)
     assert check_results(entry).faults == ()
     board = make_board([entry])
     assert [tab.condition for tab in board.tabs[:2]] == ["natural-test", "standard"]
@@ -49,7 +51,7 @@ def test_strength_from_the_standard_background_to_the_whole_video(tmp_path: Path
     build_site([(Path("a"), entry)], tmp_path / "site")
     source = (tmp_path / "site" / "difficulty.html").read_text()
     plots = re.findall(r'<svg class="plot learning".*?</svg>', source, re.S)
-    assert len(plots) == 1 + 10
+    assert len(plots) == 1 + len(tasks)
     assert all(f'<g class="{name}"' in plot for plot in plots for name in ("zero", "random", "expert"))
     page = next((tmp_path / "site" / "entries").glob("mine*.html")).read_text()
     assert '<th scope="col">natural-test@0.5</th>' in page

@@ -28,7 +28,7 @@ def test_the_best_entry_leads_and_what_was_taught_stands_beside_it() -> None:
     first, second = make_results("first", 0.6), make_results("second", 0.3, tasks=TASK_NAMES[:3])
     found = headline(make_board([second, first, taught(make_results("student", 0.95, tasks=TASK_NAMES[:1]))]))
     assert found is not None
-    assert [line.first.row.name for line in found["lines"]] == ["first"] * 10
+    assert [line.first.row.name for line in found["lines"]] == ["first"] * len(TASK_NAMES)
     lines = {line.task: line for line in found["lines"]}
     assert lines["walker-walk"].taught.row.name == "student"
     assert lines["walker-run"].taught is None
@@ -51,10 +51,10 @@ def test_what_another_renderer_drew_is_marked_and_neither_leads_nor_ranks() -> N
             assert "drawn by MuJoCo Warp" not in rows["first"].remarks
     found = headline(board)
     assert found is not None
-    assert [line.first.row.name for line in found["lines"]] == ["first"] * 10
+    assert [line.first.row.name for line in found["lines"]] == ["first"] * len(TASK_NAMES)
 
 
-def test_without_an_entry_there_is_no_headline_and_without_ten_tasks_no_rank() -> None:
+def test_without_an_entry_there_is_no_headline_and_without_all_tasks_no_rank() -> None:
     assert headline(make_board([])) is None
     some = headline(make_board([make_results("some", tasks=TASK_NAMES[:2], training_seeds=1)]))
     assert some is not None
@@ -85,7 +85,7 @@ def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
     build_site([(Path("a"), entry)], tmp_path / "site")
     source = (tmp_path / "site" / "index.html").read_text()
     assert source.index('class="headline"') < source.index('role="tablist"')
-    assert len(re.findall("<meter", source)) == 10
+    assert len(re.findall("<meter", source)) == len(TASK_NAMES)
 
 
 def test_the_headline_of_the_committed_records_is_theirs() -> None:

@@ -21,6 +21,7 @@ from natural_mujoco.evaluation.references import (
     reference_means,
     steady,
 )
+from natural_mujoco.experts import EXPERTS
 from natural_mujoco.leaderboard.board import make_board
 from natural_mujoco.leaderboard.entry_page import entry_page
 from natural_mujoco.leaderboard.site import build_site
@@ -150,7 +151,7 @@ def test_an_eleventh_task_needs_no_edit_here(tmp_path: Path) -> None:
 
 
 def test_an_entrys_page_says_how_far_it_gets_from_random_to_expert(tmp_path: Path) -> None:
-    entry = at_repeat(make_results("mine"), 2)
+    entry = at_repeat(make_results("mine", tasks=tuple(EXPERTS)), 2)
     own = next(one for one in make_board([entry]).entries if one.results.entry.name == "mine")
     page = entry_page(make_board([entry]), own)
     means = reference_means()

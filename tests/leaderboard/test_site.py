@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import trim_mean
 
 from natural_mujoco.errors import InvalidArgument, ResultsError
 from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.elsewhere import ELSEWHERE, UNCHECKED
+from natural_mujoco.evaluation.published import PAPER_TASKS
 from natural_mujoco.evaluation.records import Media, Results
 from natural_mujoco.leaderboard.board import Board, Tab, make_board
 from natural_mujoco.leaderboard.site import build_site
@@ -158,6 +160,9 @@ def test_what_others_measured_stands_in_tabs_of_its_own(site: Path, board: Board
 
 def test_aggregates_of_published_entries_are_means_and_never_interquartile(board: Board) -> None:
     [cvrl] = [r for r in view(board, "Standard").rows if r.kind == "published" and r.name == "CVRL"]
+    if tuple(TASK_NAMES) != PAPER_TASKS:  # an eleventh task, which the paper has not
+        assert cvrl.summary is None
+        return
     assert cvrl.summary is not None
     assert np.isnan(cvrl.summary.iqm.point)
     assert cvrl.summary.mean.point == pytest.approx(8531.3 / 10_000)
@@ -200,14 +205,15 @@ def test_one_training_seed_is_called_episodes(board: Board) -> None:
 def test_video_gap_and_robustness_are_of_the_records(entries: list[Results], board: Board) -> None:
     [row] = [r for r in view(board, "Natural, test videos", "embedded").rows if r.name == "CVRL"]
     by_condition = {
-        condition: np.sort(
+        condition: trim_mean(
             [
                 np.mean(
                     [e.return_ for e in entries[0].episodes if (e.task, e.condition, e.training_seed) == key]
                 )
                 for key in ((task, condition, seed) for task in TASK_NAMES for seed in (0, 1))
-            ]
-        )[5:15].mean()
+            ],
+            0.25,
+        )
         for condition in ("standard", "natural-train", "natural-test")
     }
     assert row.video_gap is not None
@@ -224,7 +230,9 @@ def test_an_entrys_page_holds_every_episode(site: Path, entries: list[Results]) 
     source = next((site / "entries").glob("cvrl-*.html")).read_text()
     [text] = re.findall(r'<script type="application/json" id="episodes">(.*?)</script>', source, re.S)
     data = json.loads(text)
-    assert sum(len(group["r"]) for group in data["groups"]) == len(entries[0].episodes) == 600
+    assert (
+        sum(len(group["r"]) for group in data["groups"]) == len(entries[0].episodes) == 60 * len(TASK_NAMES)
+    )
     record = next(
         e for e in entries[0].episodes if e.condition == "natural-test" and e.episode_seed == 1_000_004
     )

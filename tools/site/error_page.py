@@ -1,24 +1,36 @@
 """The page of all error messages, read out of the source, so that a search for the words of one finds it.
 
 - `write_error_page`: writes it.
-- `Messages`: class and text of every error of ours that a module raises or warns with.
+- `Messages`: class and text of every error of ours that a module raises or warns with, and whatever else it may say.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from natural_mujoco import errors
 
 FOLDERS = ("natural_mujoco", "agents")
+# What these modules write is read on pages and in pictures.
+PAGES = (
+    "natural_mujoco.leaderboard",
+    "natural_mujoco.tasks",
+    "natural_mujoco.evaluation.elsewhere",
+    "natural_mujoco.evaluation.published",
+    "natural_mujoco.evaluation.machine",
+    "agents.studies.probe_plot",
+)
+_WORD = re.compile(r"[A-Za-z]{2,}")
 WORDS = 3  # fewer are no sentence but a part of one
 _HEAD = """# Every error message
 
 Search this page for a few words of your message. `…` stands for what differs from case to case. Most messages say
 what to do. In Python all are subclasses of `natural_mujoco.NaturalMujocoError`. Commands print the sentence alone and
-exit with status 1, or with 2 for an invalid argument. A message that is put together is listed as its parts."""
+exit with status 1, or with 2 for an invalid argument. A message that is put together is listed as its parts; lines
+without a class are such parts, or what a command prints on its way."""
 
 
 def write_error_page(root: Path, path: Path) -> None:
@@ -32,9 +44,13 @@ def write_error_page(root: Path, path: Path) -> None:
     lines = [_HEAD]
     for name, tree in modules.items():
         texts = dict.fromkeys(found.of(tree))
-        if texts:
+        listed = " ".join(text for _, text in texts)
+        parts = [] if name.startswith(PAGES) else dict.fromkeys(found.said(tree))
+        rest = [text for text in parts if text not in listed]
+        if texts or rest:
             lines.append(f"## {name}")
             lines += [f"- **{kind}**: {_plain(text)}" for kind, text in texts]
+            lines += [f"- {_plain(text)}" for text in rest]
     path.write_text("\n\n".join(lines) + "\n")
 
 
@@ -73,6 +89,25 @@ class Messages:
                     yield from (("warning", text) for text in self._texts(node.args[0]))
             elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 yield from self._parts(node.exc)
+
+    def said(self, tree: ast.AST) -> Iterator[str]:
+        """Every text of `WORDS` words or more in `tree` that is neither a docstring nor the help of a command."""
+        if isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Constant):
+            return
+        if isinstance(tree, ast.keyword) and tree.arg in ("help", "description", "epilog", "prog"):
+            return
+        if isinstance(tree, ast.Assign) and {_name(target) for target in tree.targets} & {
+            "_DESCRIPTION",
+            "_EPILOG",
+        }:
+            return
+        if isinstance(tree, ast.Constant | ast.JoinedStr | ast.BinOp):
+            text = _text(tree)
+            if len(_WORD.findall(text)) >= WORDS and not text.startswith(("^", "import ")):
+                yield text
+                return
+        for child in ast.iter_child_nodes(tree):
+            yield from self.said(child)
 
     def _parts(self, call: ast.Call) -> Iterator[tuple[str, str]]:
         """The texts that `call` hands to a function which makes an error of them."""

@@ -21,19 +21,26 @@ from natural_mujoco.experts import EXPERTS
 from natural_mujoco.pictures.recording import actor
 from natural_mujoco.rendering.matting import Pixels
 
+from .difficulty import draw_first_videos, draw_strengths
+
 GAP = 4
 COLUMNS = 5
-SHEET, LAYERS = "all-tasks.webp", "layers.webp"
+OTHERS = SHEET, LAYERS, STRENGTHS, FIRST_VIDEOS = (
+    "all-tasks.webp",
+    "layers.webp",
+    "strengths.webp",
+    "first-videos.webp",
+)
 
 
 def draw_pictures(folder: Path, quick: bool = False) -> None:
-    """Writes `TASK.webp` for each task, `all-tasks.webp` and `layers.webp` into `folder`, unless all are there.
+    """Writes `TASK.webp` for each task and the pictures of `OTHERS` into `folder`, unless all are there.
 
     `quick` draws two small frames of the first task and shows them for every task.
     """
     tasks = list(TASKS.values())
     folder.mkdir(parents=True, exist_ok=True)
-    if all((folder / name).exists() for name in (*(f"{task.name}.webp" for task in tasks), SHEET, LAYERS)):
+    if all((folder / name).exists() for name in (*(f"{task.name}.webp" for task in tasks), *OTHERS)):
         return
     side, steps = (48, 2) if quick else (224, 60)
     stills = []
@@ -50,6 +57,11 @@ def draw_pictures(folder: Path, quick: bool = False) -> None:
         shutil.copy(folder / f"{tasks[0].name}.webp", folder / f"{task.name}.webp")
     iio.imwrite(folder / SHEET, contact_sheet(stills), quality=80)
     iio.imwrite(folder / LAYERS, draw_layers(tasks[0], side), quality=90)
+    shown = ("walker-walk",) if quick else ("walker-walk", "cheetah-run", "reacher-easy")
+    strengths = draw_strengths(shown, 48, (0.0, 1.0)) if quick else draw_strengths(shown, 168)
+    iio.imwrite(folder / STRENGTHS, strengths, quality=85)
+    videos = draw_first_videos(1, 48, 1) if quick else draw_first_videos(32, 104, 8)
+    iio.imwrite(folder / FIRST_VIDEOS, videos, quality=80)
 
 
 def draw_task(task: Task, seed: int, clip: str, side: int, steps: int) -> tuple[list[Pixels], float]:
