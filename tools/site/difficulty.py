@@ -62,7 +62,9 @@ def draw_strength_curves(folder: Path, path: Path) -> None:
     tasks = [
         task for task in TASK_NAMES if any(task in s.returns.get("natural-test@0.5", ()) for s in scores)
     ]
-    figure, panels = plt.subplots(1, len(tasks), figsize=(3.8 * len(tasks), 3.2), sharey=True, squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(tasks), figsize=(3.8 * len(tasks) + 2.2, 3.2), sharey=True, squeeze=False, layout="constrained"
+    )
     for axes, task in zip(panels[0], tasks, strict=True):
         for entry, score, colour in zip(entries, scores, COLOURS, strict=False):
             band = strength_band(score, [task]) if strengths(score) else None
@@ -78,8 +80,7 @@ def draw_strength_curves(folder: Path, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("return")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False, fontsize=9)
-    figure.tight_layout(rect=(0, 0.09, 1, 1))
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -1,6 +1,7 @@
 """The site's pictures: every task standard, natural and as its matte, side by side and in motion.
 
-- `draw_pictures`: an animated WebP a task, a still of all of them, and one frame taken apart into its layers.
+- `draw_pictures`: an animated WebP a task, a still of all of them, one frame taken apart into its layers, difficulty.
+- `python -m tools.site.pictures`: draws the front page's experts, `docs/_static/experts.webp`.
 """
 
 from __future__ import annotations
@@ -113,6 +114,16 @@ def draw_layers(task: Task, side: int) -> Pixels:
     return _beside([cv2.resize(layer, (side, side), interpolation=cv2.INTER_NEAREST) for layer in layers])
 
 
+def draw_experts(side: int, steps: int) -> list[Pixels]:
+    """All tasks in front of video at once, their experts acting: `steps` frames, every second agent step, in rows."""
+    films = []
+    for number, task in enumerate(TASKS.values()):
+        clip = f"embedded-train-{(number + 2) % 32:02d}"
+        frames, _ = draw_task(task, number, clip, side, 2 * steps)
+        films.append([frame[:, side + GAP : 2 * side + GAP] for frame in frames[::2]])
+    return [contact_sheet(cells) for cells in zip(*films, strict=True)]
+
+
 def contact_sheet(cells: Sequence[Pixels]) -> Pixels:
     """Cells of one shape in rows of `COLUMNS` with grey gaps; the last row is filled up with grey."""
     height, width, _ = cells[0].shape
@@ -134,3 +145,11 @@ def _beside(cells: Sequence[Any]) -> Pixels:
 def _grey(matte: Any) -> Pixels:
     colours: Pixels = np.repeat(matte[:, :, None], 3, axis=2)
     return colours
+
+
+if __name__ == "__main__":
+    iio.imwrite(
+        Path(__file__).parents[2] / "docs" / "_static" / "experts.webp",
+        np.stack(draw_experts(144, 40)),
+        duration=80, loop=0, quality=35, method=6,
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from natural_mujoco import TASKS, Task
+from natural_mujoco.evaluation.conditions import ACTION_REPEAT
 from natural_mujoco.evaluation.published import PAPER, PAPER_LINK, published_entries
 from natural_mujoco.evaluation.records import Results, read_results
 from natural_mujoco.evaluation.references import reference_entries
@@ -66,7 +67,7 @@ def task_page(task: Task, measured: list[Results], curves: list[Measured], speed
         "## Actions",
         _table(("index", "actuator", "acts on", "what 1 means"), _actuators(env.physics)),
         "## Scores",
-        "Mean returns, 0 to 1000, at the default action repeat. `zero`, `random` and `expert` do not look at the "
+        "Mean returns, 0 to 1000, at action repeat 2 unless said. `zero`, `random` and `expert` do not look at the "
         "pixels, so they score the same in front of any background.",
         _table(("policy", "condition", "mean return", "source"), _scores(task, measured, curves)),
         "## Speed",
@@ -107,15 +108,20 @@ def _scores(task: Task, measured: list[Results], curves: list[Measured]) -> Iter
             if results.entry.name == "expert":
                 source += "; [privileged](../experts.md): it sees the physical state"
             yield results.entry.name, "any", f"{units.mean():.1f}", source
+    told = set()  # agents whose records stand there already: their curves say the same
     for results in measured:
         scores = EntryScores(results.episodes)
         for condition in ("standard", "natural-train", "natural-test"):
             units = scores.units(condition, task.name)
             if len(units):
+                over = scores.over if len(units) > 1 else scores.over.removesuffix("s")
                 on = "" if condition == "standard" else f", videos {results.video_set.name}"
-                yield results.entry.name, condition, f"{units.mean():.1f}", f"{len(units)} units{on}"
+                repeats = sorted({run.action_repeat for run in results.runs if task.name in run.tasks})
+                at = f", at action repeat {_listed(map(str, repeats))}" if repeats != [ACTION_REPEAT] else ""
+                yield results.entry.name, condition, f"{units.mean():.1f}", f"{len(units)} {over}{on}{at}"
+                told.add((results.entry.name.partition("-")[0], condition))
     for row in curves:
-        if row.task == task.name:
+        if row.task == task.name and (row.agent.lower(), row.condition) not in told:
             source = (
                 f"{row.seeds} training seed{'s' * (row.seeds > 1)}, {row.episodes} episodes, after "
                 f"{row.control_steps:,} control steps at repeat {row.action_repeat}: [results](../results/index.md)"
