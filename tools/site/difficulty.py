@@ -82,8 +82,8 @@ def draw_video_curves(files: Sequence[Path], task: str, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     entries = [read_results(file) for file in files]
-    counts = [entry.runs[0].num_videos for entry in entries]
-    assert None not in counts, files
+    counts = [entry.runs[0].num_videos or 0 for entry in entries]
+    assert all(counts), files
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     conditions: tuple[Condition, ...] = ("natural-test", "natural-train", "standard")
     for condition, colour in zip(conditions, COLOURS, strict=False):
