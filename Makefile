@@ -54,7 +54,7 @@ leaderboard: $(VENV)/suite.stamp
 # As for a pull request. POLICY names run directories or module:factory of entries whose policies are at hand.
 check-results: $(VENV)/dev.stamp
 	@$(BIN)/python -m tools.check_results $(if $(BASE),--base $(BASE)) $(if $(SUMMARY),--summary $(SUMMARY)) \
-		$(if $(POLICY),--policy $(POLICY))
+		$(if $(ANOTHER_PROCESSOR),--another-processor) $(if $(POLICY),--policy $(POLICY))
 
 # At the protocol's action repeat under all conditions, at the others in front of test videos.
 ENTRIES := natural_mujoco/evaluation/entries

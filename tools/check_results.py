@@ -1,6 +1,6 @@
 """What a pull request that adds results must pass, and the page as it would be.
 
-    python -m tools.check_results [--base REVISION] [--policy POLICY ...] [--summary FILE]
+    python -m tools.check_results [--base REVISION] [--policy POLICY ...] [--another-processor] [--summary FILE]
 
 Checks the files of `results/` that differ from REVISION, all of them without one; plays some of their episodes again
 where the policy is at hand; and builds the site of all entries together in `site/`. Exits with 1 if a file is refused.
@@ -67,13 +67,16 @@ def public_runs(results: Results) -> list[str]:
     return found
 
 
-def check(files: Sequence[Path], replay: int, policies: Sequence[str]) -> tuple[int, str]:
+def check(
+    files: Sequence[Path], replay: int, policies: Sequence[str], another_processor: bool = False
+) -> tuple[int, str]:
     """The exit status of `leaderboard check --replay` for `files`, and what it said."""
     given = list(policies)
     for path in files:
         with contextlib.suppress(NaturalMujocoError):  # which the check then says
             given += public_runs(read_results(path))
     arguments = ["leaderboard", "check", *map(str, files), "--replay", str(replay)]
+    arguments += ["--another-processor"] * another_processor
     with contextlib.redirect_stdout(io.StringIO()) as said:
         status = command([*arguments, *(["--policy", *dict.fromkeys(given)] if given else [])])
     return status, said.getvalue()
@@ -87,12 +90,17 @@ def main() -> int:
     parser.add_argument("--base", help="what to compare with, such as origin/main (default: check all files)")
     parser.add_argument("--replay", type=int, default=10, help="episodes of each file to play again")
     parser.add_argument("--policy", nargs="+", default=[], help="run directories or module:factory to replay")
+    parser.add_argument("--another-processor", action="store_true", help="as for `leaderboard check`")
     parser.add_argument("--site", type=Path, default=Path("site"), help="folder for the page")
     parser.add_argument("--summary", type=Path, help="file to append the summary to")
     args = parser.parse_args()
     everything = sorted(RESULTS.glob("*.json"))
     files = changed(args.base) if args.base else everything
-    status, said = check(files, args.replay, args.policy) if files else (0, "No results file differs.\n")
+    status, said = (
+        check(files, args.replay, args.policy, args.another_processor)
+        if files
+        else (0, "No results file differs.\n")
+    )
     print(said, end="", flush=True)
     if status == 0:
         status = command(["leaderboard", "build", *map(str, everything), "--out", str(args.site)])

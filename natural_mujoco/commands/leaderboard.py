@@ -57,6 +57,11 @@ def add_parser(subparsers: Any) -> None:
         help="run directories, or module:factory, to replay",
     )
     check.add_argument(
+        "--another-processor",
+        action="store_true",
+        help="the files come from another kind of processor, on which networks differ in a last bit: compare means",
+    )
+    check.add_argument(
         "--videos", metavar="SET", help="where the video set is, if it does not ship with this package"
     )
     check.set_defaults(run=_check)
@@ -129,8 +134,10 @@ def _check(args: argparse.Namespace) -> int:
     from ..evaluation.policy_source import find_policy
     from ..evaluation.records import read_results
 
-    if args.replay < 0 or ((args.policy or args.videos) and not args.replay):
-        raise InvalidArgument("--replay takes a number of episodes; --policy and --videos go with it.")
+    if args.replay < 0 or ((args.policy or args.videos or args.another_processor) and not args.replay):
+        raise InvalidArgument(
+            "--replay takes a number of episodes; --policy, --videos and --another-processor go with it."
+        )
     given = [find_policy(text) for text in args.policy]
     refused, used = 0, set()
     for path in args.results:
@@ -174,7 +181,14 @@ def _replayed(results: Any, given: Sequence[Any], args: argparse.Namespace) -> t
     from ..processes import usable_cores
 
     policies = policies_at_hand(results, given)
-    replays = replay(results, policies, args.replay, args.videos, min(16, usable_cores()))
+    replays = replay(
+        results,
+        policies,
+        args.replay,
+        args.videos,
+        min(16, usable_cores()),
+        same_processor=not args.another_processor,
+    )
     found = verdict(replays)
     remarks = list(found.remarks)
     if not replays:

@@ -11,7 +11,7 @@ import pytest
 
 from natural_mujoco.cli import main
 from natural_mujoco.evaluation.policy_source import find_policy
-from natural_mujoco.evaluation.records import Episode, Results, write_results
+from natural_mujoco.evaluation.records import Episode, Results, read_results, write_results
 from natural_mujoco.evaluation.references import reference_at, steady
 from natural_mujoco.evaluation.replay import TOLERANCE, Replay, policies_at_hand, replay, verdict
 from natural_mujoco.evaluation.scores import summarise
@@ -77,6 +77,10 @@ def test_a_policy_is_known_by_its_source_and_plays_in_its_row(
     check = ["leaderboard", "check", str(out), "--replay", "12"]
     assert main([*check, *arguments]) == 0
     assert "played again on the same versions: 12 of 12 repeat" in capsys.readouterr().out
+    # On another kind of processor a policy that computes need not repeat, and what it did is compared on average.
+    write_results(out, with_returns(read_results(out), 1))
+    assert main([*check[:-1], "2", *arguments, "--another-processor"]) == 0
+    assert "0 of 2 repeat, on average -1.0 (up to ±100 is accepted)" in capsys.readouterr().out
     # Without its videos, or its policy, there is nothing to play; another policy is refused by name.
     assert main([*check, "--policy", STEADY]) == 0
     assert "nothing was played again: its videos are not (--videos) at hand" in capsys.readouterr().out
@@ -86,6 +90,7 @@ def test_a_policy_is_known_by_its_source_and_plays_in_its_row(
     assert "is no policy of these files" in capsys.readouterr().err
     assert main(["leaderboard", "check", str(out), "--policy", STEADY]) == 2
     assert main(["leaderboard", "check", str(out), "--replay", "-1"]) == 2
+    assert main(["leaderboard", "check", str(out), "--another-processor"]) == 2
 
 
 def test_a_name_is_no_policy(tmp_path: Path) -> None:

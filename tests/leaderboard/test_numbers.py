@@ -125,12 +125,16 @@ class Cells(HTMLParser):
             self.tables[-1][1][-1][-1].append(data.strip().replace("−", "-"))
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """What is committed, and an entry with several training seeds, as there is none yet."""
+def video_set(path: Path) -> str:
+    return str((json.loads(path.read_text())["video_set"] or {"name": "embedded"})["name"])
+
+
+@pytest.fixture(scope="module", params=sorted(set(map(video_set, COMMITTED))))
+def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What is committed on a video set, and an entry with several training seeds, as there is none yet."""
     path = tmp_path_factory.mktemp("made") / "several.json"
-    write_results(path, make_results("several", 0.6, training_seeds=3))
-    return [*COMMITTED, path]
+    write_results(path, make_results("several", 0.6, training_seeds=3, videos=request.param))
+    return [*(path for path in COMMITTED if video_set(path) == request.param), path]
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +189,9 @@ def views(site: Path) -> Iterator[tuple[str, str]]:
             yield condition, part
 
 
-def test_every_cell_of_the_main_tables(site: Path, known: dict[tuple[str, int], Records]) -> None:
+def test_every_cell_of_the_main_tables(
+    files: list[Path], site: Path, known: dict[tuple[str, int], Records]
+) -> None:
     rows = 0
     for condition, part in views(site):
         [table] = [table for style, table in Cells(part).tables if style.startswith("entries")]
@@ -225,7 +231,7 @@ def test_every_cell_of_the_main_tables(site: Path, known: dict[tuple[str, int], 
                         "Core-hours",
                         "Steps",
                     )
-    assert rows >= 3 * (len(COMMITTED) + 1 + 3)
+    assert rows >= len(files) + 3 * 3
 
 
 def test_every_mark_of_the_main_plots(site: Path, known: dict[tuple[str, int], Records]) -> None:
@@ -261,7 +267,7 @@ def test_every_mark_of_the_main_plots(site: Path, known: dict[tuple[str, int], R
                     number = records.task(played, head.strip())
                     assert same(said.replace("95 % interval", ""), number), (condition, head, title, number)
                 marks += 1
-    assert marks > 500
+    assert marks > 100
 
 
 def test_every_number_of_an_entrys_page(

@@ -48,7 +48,7 @@ def write_error_page(root: Path, path: Path) -> None:
         parts = [] if name.startswith(PAGES) else dict.fromkeys(found.said(tree))
         rest = [text for text in parts if text not in listed]
         if texts or rest:
-            lines.append(f"## {name}")
+            lines.append(f"## {_plain(name)}")
             lines += [f"- **{kind}**: {_plain(text)}" for kind, text in texts]
             lines += [f"- {_plain(text)}" for text in rest]
     path.write_text("\n\n".join(lines) + "\n")
@@ -103,7 +103,7 @@ class Messages:
             return
         if isinstance(tree, ast.Constant | ast.JoinedStr | ast.BinOp):
             text = _text(tree)
-            if len(_WORD.findall(text)) >= WORDS and not text.startswith(("^", "import ")):
+            if sum(map(bool, map(_WORD.search, text.split()))) >= WORDS and not text.startswith("import "):
                 yield text
                 return
         for child in ast.iter_child_nodes(tree):
