@@ -56,6 +56,8 @@ class Group(BaseModel):
     evaluations: int = Field(default=20, gt=0)
     """On held-out videos in the course of training."""
     flags: list[str] = []
+    series: str | None = None
+    """Of the entry: entries of one series differ in the number of their training videos alone, and make one curve."""
 
 
 class Plan(BaseModel):
@@ -193,6 +195,8 @@ class Book:
         evaluate = [python(), "-m", "natural_mujoco", "evaluate", "--policy", str(folder)]
         evaluate += ["--entry", run.group.entry, "--out", str(self.results / f"{run.group.entry}.json")]
         evaluate += ["--videos", self.plan.videos, "--episodes", str(self.plan.episodes), "--workers", "1"]
+        if run.group.series is not None:
+            evaluate += ["--series", run.group.series]
         return Work(
             run.name,
             folder,

@@ -26,6 +26,7 @@ tasks = ["CartpoleSwingup", "finger-spin"]
 seeds = [0, 1]
 steps = 400
 flags = ["--preset", "laptop"]
+series = "by videos"
 """
 
 
@@ -196,6 +197,7 @@ def test_a_run_keeps_the_commit_it_began_with_and_is_written_down_when_it_ends(
     assert work.steps[0].command[1:3] == ["-m", "agents.sac"]
     assert [step.alone for step in work.steps] == [False, True]  # evaluations share a results file
     assert str(tmp_path / "results" / "tiny.json") in work.steps[1].command
+    assert work.steps[1].command[-2:] == ["--series", "by videos"]
     assert book.work(run, "f" * 40).code == work.code
 
     assert book.state(run) == "missing"

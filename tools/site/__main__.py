@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx_build
 
-from .difficulty import draw_strength_curves
+from .difficulty import draw_strength_curves, draw_video_curves
 from .error_page import write_error_page
 from .pictures import draw_pictures
 from .staging import BrokenLink, stage
@@ -38,6 +38,11 @@ def main() -> int:
     draw_pictures(pictures, quick=args.quick)
     shutil.copytree(pictures, source / "pictures", dirs_exist_ok=True)
     draw_strength_curves(ROOT / "docs" / "difficulty", source / "pictures" / "strength-curves.png")
+    draw_video_curves(
+        sorted((ROOT / "results").glob("distil-*-video*.json")),
+        "walker-walk",
+        source / "pictures" / "video-curves.png",
+    )
     write_task_pages(ROOT, source / "tasks")
     write_error_page(ROOT, source / "errors.md")
     status = sphinx_build(["-W", "--keep-going", "-q", "-b", "html", str(source), str(html)])

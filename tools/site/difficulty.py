@@ -3,6 +3,7 @@
 - `draw_strengths`: one observation at every strength, a row a task.
 - `draw_first_videos`: the first training videos of `embedded`, in the order in which `num_videos` takes them.
 - `draw_strength_curves`: return against strength, from the results files in `docs/difficulty/`.
+- `draw_video_curves`: return against the number of training videos, from a series of entries in `results/`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import gymnasium as gym
 import numpy as np
 
 from natural_mujoco.backgrounds.library import open_videos
-from natural_mujoco.evaluation.conditions import TASK_NAMES
+from natural_mujoco.evaluation.conditions import TASK_NAMES, Condition
 from natural_mujoco.evaluation.records import read_results
 from natural_mujoco.evaluation.references import reference_means
 from natural_mujoco.evaluation.scores import EntryScores
-from natural_mujoco.leaderboard.difficulty import strength_band, strengths
+from natural_mujoco.leaderboard.difficulty import estimate, strength_band, strengths
 from natural_mujoco.rendering.matting import Pixels
 from natural_mujoco.tasks import find_task
 
@@ -71,18 +72,50 @@ def draw_strength_curves(folder: Path, path: Path) -> None:
             if band is not None:
                 axes.plot(band.x, band.point, "o-", color=colour, label=entry.entry.name)
                 axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.15, linewidth=0)
-        for name, style in (("random", ":"), ("expert", "--")):
-            axes.axhline(
-                reference_means()[name][task], color="#777777", linestyle=style, linewidth=1.2, label=name
-            )
-        axes.set(title=task, xlabel="strength", xticks=STRENGTHS, ylim=(-20, 1020))
-        axes.grid(axis="y", alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0][0].set_ylabel("return")
-    handles, labels = panels[0][0].get_legend_handles_labels()
+        _finish_panel(axes, task)
+        axes.set(xlabel="strength", xticks=STRENGTHS)
+    _finish(figure, path)
+
+
+def draw_video_curves(files: Sequence[Path], task: str, path: Path) -> None:
+    """Mean return by the number of training videos with 95 % intervals over episodes, a line a condition."""
+    import matplotlib.pyplot as plt
+
+    entries = [read_results(file) for file in files]
+    counts = [entry.runs[0].num_videos or 0 for entry in entries]
+    assert all(counts), files
+    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    conditions: tuple[Condition, ...] = ("natural-test", "natural-train", "standard")
+    for condition, colour in zip(conditions, COLOURS, strict=False):
+        returns = [estimate(EntryScores(entry.episodes), condition, [task]) for entry in entries]
+        points = sorted((count, value) for count, value in zip(counts, returns, strict=True) if value)
+        x, (point, low, high) = [count for count, _ in points], zip(*(v[:3] for _, v in points), strict=True)
+        axes.plot(x, point, "o-", color=colour, label=condition)
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    _finish_panel(axes, task)
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="training videos", xticks=sorted(counts), xticklabels=sorted(counts))
+    _finish(figure, path)
+
+
+def _finish_panel(axes: Any, task: str) -> None:
+    """The levels of the references, title and frame."""
+    for name, style in (("random", ":"), ("expert", "--")):
+        axes.axhline(
+            reference_means()[name][task], color="#777777", linestyle=style, linewidth=1.2, label=name
+        )
+    axes.set(title=task, ylim=(-20, 1020))
+    axes.grid(axis="y", alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _finish(figure: Any, path: Path) -> None:
+    """One legend for all panels, and the file."""
+    figure.axes[0].set_ylabel("return")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
+    figure.clear()
 
 
 def _observed(task: str, strength: float, side: int) -> Any:
