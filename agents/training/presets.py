@@ -208,9 +208,6 @@ def _laptop_distil() -> DistilConfig:
             evaluate_every=250_000,
             log_every=10_000,
         ),
-        # Held-out return after 100,000 steps, with squared and with absolute errors: cartpole-balance 423 and 575,
-        # cheetah-run 102 and 137, reacher-easy 143 and 152 (one seed, ten episodes).
-        loss="absolute",
     )
 
 
