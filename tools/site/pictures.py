@@ -25,6 +25,8 @@ from natural_mujoco.rendering.matting import Pixels
 from .difficulty import draw_first_videos, draw_strengths
 
 GAP = 4
+# Agent steps before a film begins: the quadruped is dropped at any angle and has to turn over first.
+LEAD = {"quadruped-walk": 100}
 COLUMNS = 5
 OTHERS = SHEET, LAYERS, STRENGTHS, FIRST_VIDEOS = (
     "all-tasks.webp",
@@ -81,10 +83,15 @@ def draw_task(task: Task, seed: int, clip: str, side: int, steps: int) -> tuple[
     standard.reset(seed=seed)
     observation, _ = natural.reset(seed=seed, options={"video": clip})
     acting.reset(1)
-    frames: list[Pixels] = []
-    for _ in range(steps):
+
+    def picture() -> Pixels:
         matte = cv2.resize(inner.matte, (side, side), interpolation=cv2.INTER_AREA)
-        frames.append(_beside([standard.render(), natural.render(), _grey(matte)]))
+        return _beside([standard.render(), natural.render(), _grey(matte)])
+
+    frames: list[Pixels] = []
+    for step in range(-LEAD.get(task.name, 0), steps):
+        if step >= 0:
+            frames.append(picture())
         action = acting.act(observation[None])[0]
         standard.step(action)
         observation, *_ = natural.step(action)
