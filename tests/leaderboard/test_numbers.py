@@ -67,7 +67,7 @@ class Records:
 
     def task(self, condition: str, task: str) -> Number:
         values = self.units[condition][task]
-        half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+        half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else np.nan
         return (values.mean(), *np.clip([values.mean() - half, values.mean() + half], 0, 1000))
 
     def over(self, name: str, *conditions: str) -> Number | None:
