@@ -154,7 +154,8 @@ def _facts(entry: MeasuredEntry) -> list[tuple[str, str]]:
         ),
     ]
     if entry.training_steps is not None:
-        facts.insert(0, ("Training", f"{entry.training_steps:,} control steps"))
+        most = "at most " if len(set(entry.steps_on.values())) > 1 else ""
+        facts.insert(0, ("Training", f"{most}{entry.training_steps:,} control steps"))
     if entry.privileged:
         who = "its teacher was" if entry.privileged == "state in training" else "its policy is"
         facts.insert(0, ("Privileged", f"{entry.privileged}: {who} shown more than pixels"))

@@ -21,7 +21,9 @@ COLUMNS = (
     "condition", "video_set", "manifest_hash", "entry", "kind", "rank", "privileged", "measured_over", "training_steps",
     "core_hours", "task", "statistic", "value", "low", "high", "share_of_expert", "remarks", "source",
 )  # fmt: skip
-"""Of `csv_table`. `task` is empty for aggregates over all tasks, `low` and `high` where there is no interval."""
+"""Of `csv_table`. `task` is empty for aggregates over all tasks, `low` and `high` where there is no interval.
+`training_steps` are those of the task's longest run, or of the entry's."""
+_STEPS = COLUMNS.index("training_steps")
 
 # `[` and `*` after the end of a row would be read as its arguments.
 _SPECIAL = str.maketrans(
@@ -60,7 +62,7 @@ def _lines(tab: Tab, row: Row) -> Iterator[list[str]]:
         str(row.rank or ""),
         row.privileged or "",
         row.units,
-        "" if row.training_steps is None else str(row.training_steps),
+        _steps(row.training_steps),
         _number(hours),
     ]
     after = ["; ".join(row.remarks), row.source]
@@ -71,7 +73,12 @@ def _lines(tab: Tab, row: Row) -> Iterator[list[str]]:
     for task in TASK_NAMES:
         if task in row.tasks:
             numbers = map(_number, row.tasks[task].mean)
+            before[_STEPS] = _steps(row.steps_on.get(task, row.training_steps))
             yield [*before, task, "mean", *numbers, _number(row.shares.get(task)), *after]
+
+
+def _steps(steps: int | None) -> str:
+    return "" if steps is None else str(steps)
 
 
 def _number(value: float | None) -> str:

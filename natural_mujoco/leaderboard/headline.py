@@ -41,8 +41,8 @@ class Standing:
 
     @property
     def cost(self) -> str:
-        """Of a run."""
-        return cost_in_words(self.row)
+        """Of a run on the task."""
+        return cost_in_words(self.row, self.task)
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,14 @@ def seeds_in_words(row: Row, units: int) -> str:
     return f"1 training seed, {units} episode{'s' * (units > 1)}"
 
 
-def cost_in_words(row: Row) -> str:
-    """What a run of an entry cost: control steps, and core-hours where they are known."""
-    parts = [] if row.training_steps is None else [f"{short_steps(row.training_steps)} steps"]
-    if row.efficiency and row.efficiency.run_core_hours is not None:
+def cost_in_words(row: Row, task: str | None = None) -> str:
+    """What a run of an entry cost, on `task` or any: control steps, and core-hours where they are known."""
+    steps = row.training_steps if task is None else row.steps_on.get(task, row.training_steps)
+    parts = [] if steps is None else [f"{short_steps(steps)} steps"]
+    alike = (
+        len(set(row.steps_on.values())) < 2
+    )  # else the middle of all runs' hours says little about one task
+    if row.efficiency and row.efficiency.run_core_hours is not None and (task is None or alike):
         parts.append(f"{row.efficiency.run_core_hours:.2g} core-hours")
     return ", ".join(parts) or "unstated"
 

@@ -83,6 +83,15 @@ class MeasuredEntry:
         )
 
     @property
+    def steps_on(self) -> dict[str, int]:
+        """Control steps of the longest run on each task, where they are known."""
+        found: dict[str, int] = {}
+        for run in self.results.runs:
+            for task in run.tasks if run.training_steps is not None else ():
+                found[task] = max(found.get(task, 0), run.training_steps or 0)
+        return found
+
+    @property
     def privileged(self) -> str | None:
         """What its policies, or their teachers, are shown beyond pixels, as `state`; `None` where that is nothing."""
         return next((run.privileged for run in self.results.runs if run.privileged), None)
@@ -164,6 +173,8 @@ class Row:
     units: str
     """What its intervals are over, in words: `5 training seeds`, `10 episodes`."""
     training_steps: int | None = None
+    """Control steps of the longest run; `steps_on` has those of each task."""
+    steps_on: dict[str, int] = field(default_factory=dict)
     rank: int | None = None
     privileged: str | None = None
     """What the entry is shown beyond pixels; it takes no rank then."""
@@ -225,6 +236,7 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         summary=summary,
         units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
         training_steps=entry.training_steps,
+        steps_on=entry.steps_on,
         privileged=entry.privileged,
         renderer=entry.results.protocol.renderer,
         slug=entry.slug,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.records import Results, read_results
 from natural_mujoco.evaluation.references import reference_means, steady
 from natural_mujoco.leaderboard.board import make_board
+from natural_mujoco.leaderboard.exports import csv_table
 from natural_mujoco.leaderboard.headline import headline
 from natural_mujoco.leaderboard.site import build_site
 from tests.evaluation.made_up import make_results
@@ -86,6 +88,24 @@ def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
     source = (tmp_path / "site" / "index.html").read_text()
     assert source.index('class="headline"') < source.index('role="tablist"')
     assert len(re.findall("<meter", source)) == len(TASK_NAMES)
+
+
+def test_a_task_says_what_its_own_run_cost() -> None:
+    entry = learned("mine")
+    [run] = entry.runs[:1]
+    short = run.model_copy(update={"tasks": run.tasks[:1], "training_steps": 350_000})
+    others = [r.model_copy(update={"tasks": r.tasks[1:]}) for r in entry.runs]
+    board = make_board([entry.model_copy(update={"runs": (short, *others)})])
+    found = headline(board)
+    assert found is not None
+    assert [line.first.cost for line in found["lines"][:2]] == ["350k steps", "1M steps"]
+    lines = [
+        line
+        for line in csv.DictReader(csv_table(board, "natural-test").splitlines())
+        if line["entry"] == "mine"
+    ]
+    steps = {line["task"]: line["training_steps"] for line in lines}
+    assert (steps[""], steps[run.tasks[0]], steps[run.tasks[1]]) == ("1000000", "350000", "1000000")
 
 
 def test_the_headline_of_the_committed_records_is_theirs() -> None:
