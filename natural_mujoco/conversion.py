@@ -1,6 +1,7 @@
 """From dm_control to Gymnasium's step semantics, by Shimmy, with what Shimmy gets wrong put right.
 
 - `ConvertedTask`: Shimmy's `DmControlCompatibilityV0` over one dm_control task.
+- `save_model`: the task's model as a file.
 
 Importing this module imports dm_control and so starts OpenGL's backend: import it late.
 """
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ from .tasks import Task
 
 suite = import_dm_control()
 
-from shimmy.dm_control_compatibility import DmControlCompatibilityV0  # noqa: E402  (after the backend is chosen)
+import mujoco  # noqa: E402  (after the backend is chosen)
+from shimmy.dm_control_compatibility import DmControlCompatibilityV0  # noqa: E402
 
 
 class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
@@ -95,6 +98,15 @@ def _load(task: Task) -> Any:
     env._task = copy.deepcopy(kept.task)
     env._task._random = np.random.RandomState()
     return env
+
+
+def save_model(task: Task, path: Path) -> None:
+    """Writes the model of `task` into one XML file, as it is before an episode begins."""
+    with _without_deprecations():
+        physics = suite.load(task.domain, task.task).physics
+    mujoco.mj_saveLastXML(
+        str(path), physics.model.ptr
+    )  # the last that this process parsed, which is this one
 
 
 @lru_cache(maxsize=1)

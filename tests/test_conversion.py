@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import mujoco
 import numpy as np
 import pytest
 
-from natural_mujoco import TASKS, Task
-from natural_mujoco.conversion import ConvertedTask, suite
+from natural_mujoco import TASKS, Task, find_task
+from natural_mujoco.conversion import ConvertedTask, save_model, suite
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
@@ -33,3 +36,17 @@ def test_environments_share_nothing_with_those_made_before(task: Task) -> None:
     assert len(draws) == 2
     for made in (first, second, third):
         made.close()
+
+
+def test_the_model_is_written_whatever_was_loaded_since(tmp_path: Path) -> None:
+    """Also where the task's own model was compiled earlier and is kept: MuJoCo writes the last that it parsed."""
+    task = find_task("walker-walk")
+    ConvertedTask(task).close()
+    suite.load("cheetah", "run")
+    save_model(task, tmp_path / "task.xml")
+    written = mujoco.MjModel.from_xml_path(str(tmp_path / "task.xml"))
+    expected = suite.load(task.domain, task.task).physics.model.ptr
+    assert (written.nq, written.ngeom, written.nu) == (expected.nq, expected.ngeom, expected.nu)
+    assert [written.geom(k).name for k in range(written.ngeom)] == [
+        expected.geom(k).name for k in range(expected.ngeom)
+    ]

@@ -38,6 +38,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_KEPT_REPLAY = 500_000_000  # bytes
+
 
 class Group(BaseModel):
     """Runs that differ in task and seed alone."""
@@ -140,9 +142,6 @@ def _runs_of(group: Group) -> Iterator[PlannedRun]:
 def planned_runs(plan: Plan) -> list[PlannedRun]:
     """All runs in the order in which they are wanted."""
     return [run for group in plan.groups for run in _runs_of(group)]
-
-
-_KEPT_REPLAY = 500_000_000  # bytes
 
 
 class Book:

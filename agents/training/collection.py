@@ -26,6 +26,7 @@ from natural_mujoco.experts import flatten
 from ..agent import Agent
 from .config import RunConfig
 from .replay import Replay
+from .replay_column import as_array
 from .saved_tensors import take
 from .state import CollectorState
 
@@ -198,7 +199,7 @@ class Collector:
     def _count(
         self, first: NDArray, rewards: NDArray | Tensor, ended: NDArray | Tensor
     ) -> tuple[int, list[Episode]]:
-        rewards, ended = _array(rewards), _array(ended)
+        rewards, ended = as_array(rewards), as_array(ended)
         self.returns = np.where(first, 0, self.returns + rewards)
         self.lengths = np.where(first, 0, self.lengths + 1)
         self.ended = ended
@@ -250,7 +251,3 @@ class Collector:
                 "Taking the running episode's actions again did not lead to the frame that was saved: the videos, "
                 "MuJoCo or the GL driver have changed since the checkpoint. Start a run in another --logdir."
             )
-
-
-def _array(values: NDArray | Tensor) -> NDArray:
-    return values.cpu().numpy() if isinstance(values, Tensor) else values

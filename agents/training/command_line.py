@@ -6,16 +6,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import get_args
 
 import tyro
 
 from natural_mujoco import InvalidArgument, batched, find_task
 from natural_mujoco.cli import exit_status
+from natural_mujoco.errors import unknown
 from natural_mujoco.experts import load_expert
 
 from ..agent import choose_device
 from ..table import AGENTS, preset_config
-from .config import DreamerConfig, RePoConfig, RunConfig
+from .config import DreamerConfig, RePoConfig, RunConfig, Variant, Vector
 from .interruption import follow_sweep
 from .limits import first_fault
 from .pixel_config import DistilConfig, DrQv2Config, PixelSACConfig, PPOConfig
@@ -31,7 +34,11 @@ def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
     first.add_argument("--preset", default=next(iter(AGENTS[agent].presets)))
     chosen, _ = first.parse_known_args(list(arguments))
     start = replace(preset_config(agent, chosen.preset), preset=chosen.preset)
-    for flag, check in (("--task", find_task), ("--variant", _check_variant), ("--vector", _check_vector)):
+    for flag, check in (
+        ("--task", find_task),
+        ("--variant", partial(_one_of, "variant", get_args(Variant))),
+        ("--vector", partial(_one_of, "vector", get_args(Vector))),
+    ):
         named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         named.add_argument(flag, dest="value")
         value = named.parse_known_args(list(arguments))[0].value
@@ -41,14 +48,9 @@ def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
     return check_config(config)
 
 
-def _check_variant(name: str) -> None:
-    if name not in ("natural", "standard"):
-        raise InvalidArgument(f"Unknown variant {name!r}. Valid: natural, standard.")
-
-
-def _check_vector(name: str) -> None:
-    if name not in ("workers", "warp"):
-        raise InvalidArgument(f"Unknown vector {name!r}. Valid: workers, warp.")
+def _one_of(what: str, valid: Sequence[str], name: str) -> None:
+    if name not in valid:
+        raise unknown(what, name, valid)
 
 
 def check_config(config: RunConfig) -> RunConfig:

@@ -2,6 +2,7 @@
 
 - `Column`: in memory or mapped.
 - `DeviceColumn`: a tensor on a device, which does not outlive the process.
+- `as_array`: what comes from a device, as an array.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Column:
 
     def set(self, row: int, values: NDArray | Tensor, blank: NDArray[np.bool_] | None = None) -> None:
         """Store one row of every stream, and 0 in those that are `blank`."""
-        self.data[:, row] = values.cpu().numpy() if isinstance(values, Tensor) else values
+        self.data[:, row] = as_array(values)
         if blank is not None:
             self.data[blank, row] = 0
 
@@ -84,6 +85,11 @@ class Column:
     def _offset(self, stream: NDArray, row: int) -> int:
         index = (stream.ctypes.data - self.data.ctypes.data) // stream.nbytes
         return int(index * stream.nbytes + row * stream[0].nbytes)
+
+
+def as_array(values: NDArray | Tensor) -> NDArray:
+    """`values`, fetched from a device if they lie there."""
+    return values.cpu().numpy() if isinstance(values, Tensor) else values
 
 
 class DeviceColumn(Column):

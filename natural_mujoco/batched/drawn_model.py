@@ -18,7 +18,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ..conversion import ConvertedTask
+from ..conversion import ConvertedTask, save_model
 from ..tasks import Task
 
 SHOWN, SCENERY, HIDDEN = 0, 1, 5
@@ -59,9 +59,9 @@ def load_task(task: Task) -> tuple[ConvertedTask, DrawnModel]:
     converted = ConvertedTask(task)
     physics = converted.dm_control_env.physics.model.ptr
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "task.xml")
-        mujoco.mj_saveLastXML(path, physics)  # the last that this process parsed, which is this one
-        specification = mujoco.MjSpec.from_file(path)
+        path = Path(folder) / "task.xml"
+        save_model(task, path)
+        specification = mujoco.MjSpec.from_file(str(path))
     converted.reset(seed=0)  # tasks hide sites and size targets when an episode begins
     return converted, _draw_everything(specification, physics, task)
 

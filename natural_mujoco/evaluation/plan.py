@@ -134,19 +134,9 @@ def open_blocks(request: Request, results: Results) -> list[Block]:
                     for row, seed in enumerate(block_seeds)
                     if start + row < request.episodes and (task, condition, training_seed, seed) not in done
                 )
-                block = Block(
-                    source,
-                    task,
-                    condition,
-                    training_seed,
-                    block_seeds,
-                    wanted,
-                    videos,
-                    results.video_set,
-                    request.renderer,
-                )
                 if wanted:
-                    blocks.append(block)
+                    cell = task, condition, training_seed
+                    blocks.append(Block.of(results, source, cell, block_seeds, wanted, videos))
     # Full renders take longest; begun first, they do not leave one process working alone at the end.
     return sorted(blocks, key=lambda block: strength_of(block.condition) == 1)
 

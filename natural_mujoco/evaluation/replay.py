@@ -6,7 +6,7 @@
 
 A policy in a closed loop is chaotic: a last bit that differs somewhere changes its return. Where versions, platform
 and, for a policy that looks, the OpenGL driver are those of the record, returns must repeat to the sixth digit;
-elsewhere means are compared.
+elsewhere, and on MuJoCo Warp, means are compared.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from .. import batched
 from ..backgrounds.manifest import shipped_names
 from .checking import Verdict
-from .conditions import episode_seeds
+from .conditions import Condition, episode_seeds
 from .machine import describe_machine
 from .policy_source import PolicySource, find_policy
 from .records import REFERENCES, Episode, Machine, Results, Run
@@ -123,7 +122,7 @@ def _blocks(
 ) -> tuple[list[Block], dict[tuple[str, str, int, int], Episode]]:
     """The blocks in which an evaluation plays the chosen episodes, each in its own row."""
     seeds = episode_seeds(results.protocol.seed, -(-results.protocol.episodes // BLOCK) * BLOCK)
-    rows: dict[tuple[str, str, int, int], list[int]] = defaultdict(list)
+    rows: dict[tuple[str, Condition, int, int], list[int]] = defaultdict(list)
     for episode in chosen:
         number = seeds.index(episode.episode_seed)
         rows[(*episode.key[:3], number // BLOCK)].append(number % BLOCK)
@@ -134,27 +133,19 @@ def _blocks(
         if source.kind != "run":  # which knows its own
             source = dataclasses.replace(source, action_repeat=run.action_repeat)
         block_seeds = seeds[k * BLOCK : (k + 1) * BLOCK]
-        block = Block(
-            source,
-            task,
-            condition,
-            training_seed,
-            block_seeds,
-            tuple(sorted(wanted)),
-            videos,
-            results.video_set,
-        )
-        blocks.append(block)
+        cell = task, condition, training_seed
+        blocks.append(Block.of(results, source, cell, block_seeds, tuple(sorted(wanted)), videos))
     return blocks, {episode.key: episode for episode in chosen}
 
 
 def _must_repeat(there: Machine, here: Machine, block: Block, then: Episode, now: Episode) -> bool:
-    drawn = block.source.looks or block.renderer != "opengl"
-    packages = (*_SIGHT, *batched.PACKAGES) if drawn else _PHYSICS
+    looks = block.source.looks
+    packages = _SIGHT if looks else _PHYSICS
     return (
-        all(there.versions.get(name) == here.versions.get(name) for name in packages)
+        block.renderer == "opengl"  # MuJoCo Warp adds in whatever order its threads come
+        and all(there.versions.get(name) == here.versions.get(name) for name in packages)
         and there.platform == here.platform
-        and (not drawn or there.gl_renderer == here.gl_renderer)
+        and (not looks or there.gl_renderer == here.gl_renderer)
         and then.frames_sha256 == now.frames_sha256
     )
 

@@ -31,7 +31,7 @@ from .policy_errors import policy_failed, printable
 from .policy_loading import load_policy
 from .policy_source import PolicySource
 from .protocol import Actions, Observations, Policy
-from .records import Episode, VideoSet
+from .records import Episode, Results, VideoSet
 
 BLOCK = 10
 """Rows of a block: what a policy sees at once."""
@@ -50,6 +50,19 @@ class Block:
     videos: str
     video_set: VideoSet | None
     renderer: Renderer = "opengl"
+
+    @classmethod
+    def of(
+        cls,
+        results: Results,
+        source: PolicySource,
+        cell: tuple[str, Condition, int],
+        seeds: tuple[int, ...],
+        wanted: tuple[int, ...],
+        videos: str,
+    ) -> Block:
+        """A block of a `cell` (task, condition, training seed), of the video set and the renderer of `results`."""
+        return cls(source, *cell, seeds, wanted, videos, results.video_set, results.protocol.renderer)
 
     def __str__(self) -> str:
         return f"{self.task}, {self.condition}, training seed {self.training_seed}"

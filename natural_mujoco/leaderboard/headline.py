@@ -95,10 +95,9 @@ def cost_in_words(row: Row, task: str | None = None) -> str:
     """What a run of an entry cost, on `task` or any: control steps, and core-hours where they are known."""
     steps = row.training_steps if task is None else row.steps_on.get(task, row.training_steps)
     parts = [] if steps is None else [f"{short_steps(steps)} steps"]
-    alike = (
-        len(set(row.steps_on.values())) < 2
-    )  # else the middle of all runs' hours says little about one task
-    if row.efficiency and row.efficiency.run_core_hours is not None and (task is None or alike):
+    # Where runs are of different lengths, the middle of their hours says little about one task.
+    told = task is None or len(set(row.steps_on.values())) < 2
+    if told and row.efficiency and row.efficiency.run_core_hours is not None:
         parts.append(f"{row.efficiency.run_core_hours:.2g} core-hours")
     return ", ".join(parts) or "unstated"
 

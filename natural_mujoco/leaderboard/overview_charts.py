@@ -73,6 +73,11 @@ AGGREGATES = (
 )
 
 
+def aggregates_of(rows: Sequence[Row]) -> tuple[Aggregate, ...]:
+    """Those that a table of `rows` has: published means give no interquartile mean."""
+    return AGGREGATES if any(AGGREGATES[0].pick(row) for row in rows) else AGGREGATES[1:]
+
+
 def interval_chart(aggregate: Aggregate, rows: Sequence[Row], beside: Beside) -> Markup:
     """One aggregate of each entry as a bar of its interval with the point marked, the references beside it as lines."""
     drawn = [(row, estimate) for row in rows if (estimate := aggregate.pick(row)) is not None][:MOST_ROWS]

@@ -17,6 +17,7 @@ from .overview_charts import (
     AGGREGATES,
     MOST_ROWS,
     Pair,
+    aggregates_of,
     as_return,
     interval_chart,
     profile_chart,
@@ -63,8 +64,8 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
     complete = sum(row.summary is not None for row in tab.others)
     drawn = [row for row in tab.others if row.summary is not None]
     ranked = any(row.rank for row in tab.rows)
-    has_iqm = any(AGGREGATES[0].pick(row) for row in tab.others)
-    aggregates = AGGREGATES if has_iqm else AGGREGATES[1:]
+    aggregates = aggregates_of(tab.others)
+    has_iqm = aggregates == AGGREGATES
     more = (
         f" The best {MOST_ROWS} of {complete} are drawn; the table has all." if complete > MOST_ROWS else ""
     )

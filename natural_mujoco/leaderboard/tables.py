@@ -16,7 +16,7 @@ from rich.text import Text
 from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.statistics import Estimate
 from .board import Board, Tab
-from .overview_charts import AGGREGATES
+from .overview_charts import aggregates_of
 from .rows import Row
 
 
@@ -69,7 +69,7 @@ def _chosen(board: Board, condition: str | None) -> Iterator[Tab]:
 
 
 def _cells(tab: Tab) -> tuple[list[str], list[list[str]]]:
-    aggregates = AGGREGATES if any(AGGREGATES[0].pick(row) for row in tab.others) else AGGREGATES[1:]
+    aggregates = aggregates_of(tab.others)
     names = {
         "Interquartile mean": "IQM",
         "Median over tasks": "median",

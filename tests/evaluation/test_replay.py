@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from natural_mujoco.evaluation.policy_source import find_policy
 from natural_mujoco.evaluation.records import Episode, Results, read_results, write_results
 from natural_mujoco.evaluation.references import reference_at, steady
 from natural_mujoco.evaluation.replay import TOLERANCE, Replay, policies_at_hand, replay, verdict
+from natural_mujoco.evaluation.rollout import Block
 from natural_mujoco.evaluation.scores import summarise
 from tests.evaluation.made_up import make_results
 
@@ -121,6 +122,31 @@ def test_a_file_cannot_name_videos_that_are_opened(tmp_path: Path) -> None:
     elsewhere = results.video_set.model_copy(update={"name": str(tmp_path)})
     results = results.model_copy(update={"video_set": elsewhere})
     assert replay(results, policies_at_hand(results), 1) == []
+
+
+def test_what_another_renderer_drew_is_played_by_it_and_compared_on_average(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results = only(shipped("zero"), "pendulum-swingup")
+    results = results.model_copy(
+        update={"protocol": results.protocol.model_copy(update={"renderer": "warp"})}
+    )
+    played = []
+
+    def play(blocks: Sequence[Block], *_: object) -> Iterator[tuple[Block, list[Episode]]]:
+        played.extend(blocks)
+        episodes = {episode.key: episode for episode in results.episodes}
+        for block in blocks:
+            keys = [(block.task, block.condition, block.training_seed, block.seeds[k]) for k in block.wanted]
+            yield block, [episodes[key] for key in keys]
+
+    monkeypatch.setattr("natural_mujoco.evaluation.replay.play_blocks", play)
+    monkeypatch.setattr(
+        "natural_mujoco.evaluation.replay.describe_machine", lambda renderer: results.machines[0]
+    )
+    found = replay(results, policies_at_hand(results), 3)
+    assert {block.renderer for block in played} == {"warp"}
+    assert [one.exact for one in found] == [False] * 3
 
 
 def replays(differences: Sequence[float], exact: bool) -> list[Replay]:
