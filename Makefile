@@ -98,7 +98,7 @@ test-lowest: $(LOWEST)/stamp
 
 # Without their own dependencies: Ray's RLlib asks for an older Gymnasium, Tianshou for an older virtualenv.
 CLIENTS := .venv-clients
-CLIENTS_NEED := lz4 ormsgpack pyarrow tensorboardX requests pyyaml "deepdiff<8" "overrides<8" sensai-utils numba "pettingzoo<2"
+CLIENTS_NEED := pandas lz4 ormsgpack pyarrow tensorboardX requests pyyaml "deepdiff<8" "overrides<8" sensai-utils numba "pettingzoo<2"
 
 $(CLIENTS)/stamp: pyproject.toml $(CONSTRAINTS) tools/system_packages.sh
 	@test -x $(CLIENTS)/bin/python || { echo "Creating $(CLIENTS)"; $(PYTHON) -m venv $(CLIENTS); }
