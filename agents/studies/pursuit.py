@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,7 +163,12 @@ def frozen_code(checkout: Path, commit: str, folder: Path) -> Path:
             tar.extractall(unfinished, filter="data")
         else:
             tar.extractall(unfinished)
-    unfinished.rename(place)
+    try:
+        unfinished.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+        shutil.rmtree(unfinished)  # a command beside this one was faster
     return place
 
 

@@ -177,9 +177,9 @@ def verdict(replays: Sequence[Replay]) -> Verdict:
 
 
 def _elsewhere(replays: Sequence[Replay]) -> str:
-    mean = np.mean([one.difference for one in replays])
+    mean, repeat = np.mean([one.difference for one in replays]), sum(one.repeats for one in replays)
     return (
-        f"played again on other versions or another machine: {sum(one.repeats for one in replays)} of {len(replays)} "
+        f"played again on other versions, another machine or MuJoCo Warp: {repeat} of {len(replays)} "
         f"repeat, on average {mean:+.1f} (up to ±{TOLERANCE:g} is accepted)"
     )
 

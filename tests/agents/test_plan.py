@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.studies import plan as plans
+from agents.studies import pursuit
 from agents.studies.plan import Book, main, planned_runs, read_plan
 from agents.studies.pursuit import STOPPED, Step, Work, commit_of, frozen_code, pursue
 from agents.training.run_folder import require_run_folder
@@ -183,6 +186,23 @@ def test_runs_are_made_from_committed_code_and_keep_it(checkout: Path, tmp_path:
     assert code.name == commit[:12]
     with pytest.raises(NaturalMujocoError, match="a checkout of the repository"):
         commit_of(tmp_path / "nowhere")
+
+
+def test_commands_side_by_side_freeze_the_code_once(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, folder, read = commit_of(checkout), tmp_path / "code", pursuit._run_git
+
+    def slow_read(*arguments: Any) -> bytes:
+        archive = read(*arguments)
+        monkeypatch.setattr(pursuit, "_run_git", read)
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        frozen_code(checkout, commit, folder)  # the other command, meanwhile
+        return archive
+
+    monkeypatch.setattr(pursuit, "_run_git", slow_read)
+    assert (frozen_code(checkout, commit, folder) / "code.py").read_text() == "one\n"
+    assert os.listdir(folder) == [commit[:12]]
 
 
 def test_a_run_keeps_the_commit_it_began_with_and_is_written_down_when_it_ends(
