@@ -21,7 +21,8 @@ from torch import Tensor
 from natural_mujoco.experts import Expert, load_expert
 
 from .agent import Metrics
-from .behaviour.actor_critic import Policy
+from .behaviour.binned_actions import cross_entropy, mean_action
+from .behaviour.noisy_policy import noisy_action
 from .model.networks import MLP
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
@@ -46,7 +47,7 @@ class Distil(StackedAgent[Lesson]):
         super().__init__(config, action_size, device, config.frame_stack)
         self.config, c = config, config
         self.encoder = PixelEncoder(c.environment.size, c.frame_stack, c.channels, c.units)
-        self.mean = MLP(c.units, c.units, c.layers, action_size)
+        self.mean = MLP(c.units, c.units, c.layers, action_size * (c.bins if c.loss == "categorical" else 1))
         self.register_buffer("updates_made", torch.zeros((), dtype=torch.int64))
         self.to(device)
         self.optimisers = {
@@ -63,11 +64,17 @@ class Distil(StackedAgent[Lesson]):
         return self.expert.card.observation_size
 
     def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
-        return self.policy(stacks).action(noise)
+        action = self.action(self.answer(stacks))
+        return action if noise is None else noisy_action(action, self.config.exploration_noise * noise)
 
-    def policy(self, stacks: Tensor) -> Policy:
-        mean = self.mean(self.encoder(stacks))
-        return Policy(mean, torch.full_like(mean, self.config.exploration_noise))
+    def answer(self, stacks: Tensor) -> Tensor:
+        """What the network says of stacks of frames: logits of bins [B, A, K], or actions before the tanh [B, A]."""
+        answer = self.mean(self.encoder(stacks)).float()
+        return answer.unflatten(-1, (self.action_size, -1)) if self.config.loss == "categorical" else answer
+
+    def action(self, answer: Tensor) -> Tensor:
+        """The greedy actions [B, A]."""
+        return mean_action(answer) if self.config.loss == "categorical" else torch.tanh(answer)
 
     def overrule(
         self,
@@ -89,17 +96,20 @@ class Distil(StackedAgent[Lesson]):
         return Lesson(frames.to(self.device, non_blocking=True), actions.to(self.device, non_blocking=True))
 
     def update(self, batch: Lesson) -> Metrics:
-        """One step towards the expert's actions; errors are of the actions as they are taken."""
+        """One step towards the expert's actions."""
         learning_rate = self._anneal()
         self.updates_made += 1
         frames = batch.frames
         if self.config.random_shift:
             frames = random_shift(frames, self.config.random_shift, self.update_noise)
         with self.autocast():
-            policy = self.policy(frames)
-        error = policy.mode() - batch.actions  # [B, A]
+            answer = self.answer(frames)
+        error = self.action(answer) - batch.actions  # [B, A]
         squared = error.square().mean()
-        loss = error.abs().mean() if self.config.loss == "absolute" else squared
+        if self.config.loss == "categorical":
+            loss = cross_entropy(answer, batch.actions).mean()
+        else:
+            loss = error.abs().mean() if self.config.loss == "absolute" else squared
         norm = self.optimisers["student"].differentiate(loss)
         self.optimisers["student"].step()
         deviation = batch.actions - batch.actions.mean(0)

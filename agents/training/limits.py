@@ -19,6 +19,7 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"size", 46, 1024),
     (r"batch_length|horizon|rollout|n_step", 1, 100_000),
     (r"frame_stack|epochs", 1, 1000),
+    (r"bins", 2, 1000),
     (r"capacity", 1, 10**9),
     (r"(.*_)?depth", 1, 512),
     (r"(.*_)?layers", 0, 64),

@@ -117,18 +117,19 @@ class DistilConfig(RunConfig):
     least_guidance: float = 0.2
     """Share of environments that the expert acts in: from 1 to the least within these control steps; 0: none."""
     exploration_noise: float = 0.1
-    """Standard deviation of what is added to the student's actions before the tanh, in training."""
-    loss: Literal["squared", "absolute"] = "squared"
-    """Of the student's error in each action. Experts switch between full actions: where a frame leaves open which of
-    the two, the smallest squared error is half an action, the smallest absolute one is either. Not the default: ahead
-    after 100,000 steps, behind after 300,000, on three tasks of three (docs/agents/distil.md)."""
+    """Standard deviation of what is added to the student's actions in training."""
+    loss: Literal["categorical", "squared", "absolute"] = "categorical"
+    """Cross-entropy of `bins`, whose mean is the action; or the squared or absolute error of one number an action."""
+    bins: int = 21
+    """Of each action, from -1 to 1."""
     learning_rate: float = 1e-3
     anneal_steps: int = 0
     """Control steps in which the learning rate falls to a twentieth, in a line; 0 for `--steps`."""
     gradient_clip: float = 1.0
     random_shift: int = 0
     """Pixels by which training frames are shifted at random; 0 for none. A shifted pole asks for another action."""
-    frame_stack: int = 3
+    frame_stack: int = 6
+    """Twice what the others see: what a student lacks most is how fast things move."""
     channels: tuple[int, int, int, int] = (32, 64, 128, 128)
     """Of the four convolutions."""
     layers: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 import agents
 from agents import distil
+from agents.behaviour.binned_actions import cross_entropy, mean_action
 from agents.distil import Lesson
 from agents.training.command_line import check_config
 from agents.training.config import ReplayConfig
@@ -95,16 +97,57 @@ def test_a_student_is_a_policy_that_needs_no_expert(
     assert (source.privileged, source.agent) == ("state in training", "distil")
 
 
-def test_the_student_comes_to_do_what_the_expert_does() -> None:
-    agent: Any = make(tiny_distil(learning_rate=1e-2, exploration_noise=0.0))
+def test_a_student_from_before_the_loss_had_a_name_learned_from_squared_errors(
+    tmp_path: Path, fake_simulator: list[FakeEnvs]
+) -> None:
+    trained(tmp_path, 30, loss="squared")
+    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+
+    def actions() -> Any:
+        policy = agents.load(tmp_path, device="cpu")
+        policy.reset(2)
+        return policy.act(frames)
+
+    now, path = actions(), tmp_path / "config.json"
+    written = json.loads(path.read_text())
+    del written["config"]["loss"], written["config"]["bins"]
+    path.write_text(json.dumps(written))
+    np.testing.assert_array_equal(actions(), now)
+
+
+@pytest.mark.parametrize("loss", ["categorical", "squared", "absolute"])
+def test_the_student_comes_to_do_what_the_expert_does(loss: Any) -> None:
+    agent: Any = make(tiny_distil(learning_rate=1e-2, exploration_noise=0.0, loss=loss))
     frames = torch.randint(
         0, 256, (6, 3, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
     lesson = Lesson(frames, torch.rand(6, 2, generator=torch.Generator().manual_seed(1)) * 2 - 1)
-    losses = [float(agent.update(lesson)["distil/loss"]) for _ in range(60)]
-    assert losses[-1] < 0.1 * losses[0]
+    spread = (lesson.actions - lesson.actions.mean(0)).square().mean()
+    for _ in range(100):
+        metrics = agent.update(lesson)
+    assert metrics["distil/explained_variance"] > 0.9
     with torch.no_grad():
-        assert (agent.policy(frames).mode() - lesson.actions).square().mean() < 0.1 * losses[0]
+        error = agent.choose(frames, None) - lesson.actions
+        assert error.square().mean() < 0.1 * spread
+        noisy = agent.choose(frames, torch.full((6, 2), 10.0))
+    assert noisy.abs().max() <= 1
+
+
+def test_bins_hold_an_action_between_them() -> None:
+    """Two bins share an action so that their mean is it; the loss is then the entropy, and no smaller elsewhere."""
+    actions = torch.tensor([-1.0, -0.95, 0.0, 0.33, 1.0])
+    for bins in (2, 5, 21):
+        logits = torch.zeros(5, bins, requires_grad=True)
+        optimiser = torch.optim.Adam([logits], 0.1)
+        for _ in range(500):
+            optimiser.zero_grad()
+            loss = cross_entropy(logits, actions)
+            loss.sum().backward()
+            optimiser.step()
+        torch.testing.assert_close(mean_action(logits.detach()), actions, atol=0.02, rtol=0)
+        part = (actions + 1) / 2 * (bins - 1) % 1
+        entropy = -(torch.xlogy(part, part) + torch.xlogy(1 - part, 1 - part))
+        torch.testing.assert_close(loss.detach(), entropy, atol=0.03, rtol=0)
 
 
 def test_a_run_knows_its_expert_and_learns_from_no_other() -> None:
