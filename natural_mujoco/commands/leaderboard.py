@@ -96,6 +96,13 @@ def add_parser(subparsers: Any) -> None:
         help="for csv: one condition instead of all; for latex: another than natural-test",
     )
     export.add_argument(
+        "--entries",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="for latex: these entries, in this order, beside zero, random and expert (default: all)",
+    )
+    export.add_argument(
         "--dataset", metavar="ORG/NAME", help="for hub: the data set repository that is the benchmark"
     )
     export.add_argument(
@@ -225,10 +232,12 @@ def _export(args: argparse.Namespace) -> int:
         return _export_to_hub(args)
     if args.dataset is not None:
         raise InvalidArgument("--dataset goes with --format hub.")
+    if args.entries and args.format != "latex":
+        raise InvalidArgument("--entries goes with --format latex.")
     if args.format == "csv":
         text = csv_table(_board(args), args.condition)
     else:
-        text = latex_tables(_board(args), args.condition or "natural-test")
+        text = latex_tables(_board(args), args.condition or "natural-test", args.entries)
     if args.out is None:
         print(text, end="")
     else:
@@ -241,7 +250,7 @@ def _export_to_hub(args: argparse.Namespace) -> int:
     from .. import files
     from ..leaderboard.hub import RESULTS, benchmark_file, result_files
 
-    if args.out is None or args.dataset is None or args.condition is not None:
+    if args.out is None or args.dataset is None or args.condition is not None or args.entries:
         raise InvalidArgument(
             "--format hub takes --dataset ORG/NAME and a folder as --out, and is of natural-test alone."
         )

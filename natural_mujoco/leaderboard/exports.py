@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, unknown
 from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.statistics import Estimate
 from .board import Board, Tab
@@ -89,33 +89,41 @@ def _no_formula(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
-def latex_tables(board: Board, condition: str = "natural-test") -> str:
+def latex_tables(board: Board, condition: str = "natural-test", entries: Sequence[str] = ()) -> str:
     """Each tab of `condition` as a table: means and interquartile means, 95 % intervals in small print.
 
-    Raises `InvalidArgument` where no entry was measured under `condition`.
+    `entries` are the names of the columns beside the references, in their order; by default all that were measured.
+    Raises `InvalidArgument` where no entry, or not one of these, was measured under `condition`.
     """
     tabs = [tab for tab in board.tabs if tab.condition == condition and tab.others]
     if not tabs:
         raise InvalidArgument(
             f"No entry was measured under {condition}: leave --condition out, or give results."
         )
-    return "\n".join(map(_latex_table, tabs))
+    measured = dict.fromkeys(row.name for tab in tabs for row in tab.others)
+    for name in entries:
+        if name not in measured:
+            raise unknown("entry", name, measured)
+    chosen = [[row for name in entries or measured for row in tab.others if row.name == name] for tab in tabs]
+    return "\n".join(_latex_table(tab, rows) for tab, rows in zip(tabs, chosen, strict=True) if rows)
 
 
-def _latex_table(tab: Tab) -> str:
-    rows = [*tab.others, *tab.references]
-    columns = "l" + "r" * len(tab.others) + "@{\\qquad}" + "r" * len(tab.references)
-    heads = [["", *(row.name for row in rows)], ["", *("; ".join(row.remarks) for row in rows)]]
+def _latex_table(tab: Tab, chosen: Sequence[Row]) -> str:
+    rows = [*chosen, *tab.references]
+    columns = "l" + "r" * len(chosen) + "@{\\qquad}" + "r" * len(tab.references)
+    marks: dict[str, str] = {}
+    for row in rows:
+        for remark in row.remarks:
+            marks.setdefault(remark, _letter(len(marks)))
+    heads = [_escaped(row.name) + _marked(marks[remark] for remark in row.remarks) for row in rows]
     lines = [
         f"% {tab.title}: {tab.videos}. Needs \\usepackage{{booktabs}}. In brackets: 95 % intervals over",
         *(f"%   {row.name}: {row.units}" for row in rows),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        _latex_line(map(_escaped, heads[0])),
+        _latex_line(["", *heads]),
+        r"\midrule",
     ]
-    if any(heads[1]):
-        lines.append(_latex_line(rf"{{\scriptsize {_escaped(head)}}}" if head else "" for head in heads[1]))
-    lines.append(r"\midrule")
     for task in TASK_NAMES:
         means = [row.tasks[task].mean if task in row.tasks else None for row in rows]
         if any(means):
@@ -123,7 +131,21 @@ def _latex_table(tab: Tab) -> str:
     aggregates = [AGGREGATES[0].pick(row) for row in rows]
     if any(aggregates):
         lines += [r"\midrule", _latex_line(["interquartile mean", *map(_cell, aggregates)])]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    lines.append(r"\bottomrule")
+    for remark, letter in marks.items():
+        note = rf"{{\footnotesize{_marked([letter])} {_escaped(remark)}}}"
+        lines.append(rf"\multicolumn{{{len(rows) + 1}}}{{l}}{note} \\")
+    return "\n".join([*lines, r"\end{tabular}", ""])
+
+
+def _letter(number: int) -> str:
+    """a, b, …, z, aa, ab, …"""
+    return (_letter(number // 26 - 1) if number > 25 else "") + chr(ord("a") + number % 26)
+
+
+def _marked(letters: Iterable[str]) -> str:
+    raised = ",".join(letters)
+    return rf"\textsuperscript{{{raised}}}" if raised else ""
 
 
 def _latex_line(cells: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from huggingface_hub import eval_result_entries_to_yaml, parse_eval_result_entries
 
+from natural_mujoco import InvalidArgument
 from natural_mujoco.cli import main
 from natural_mujoco.evaluation.conditions import TASK_NAMES
 from natural_mujoco.evaluation.records import Results, write_results
@@ -97,6 +98,7 @@ def test_latex_is_one_table_a_video_set_whatever_the_names(entries: list[Results
         # Commands are the table's own and those that print a sign.
         known = {
             "scriptsize",
+            "textsuperscript",
             "midrule",
             "textbackslash",
             "textasciitilde",
@@ -106,8 +108,22 @@ def test_latex_is_one_table_a_video_set_whatever_the_names(entries: list[Results
         }
         assert set(re.findall(r"\\([a-zA-Z]+)", body)) <= known
         assert body.count("{") - body.count("\\{") == body.count("}") - body.count("\\}")
+        notes = table.split("\\bottomrule\n")[1]
+        marks = {
+            mark for marks in re.findall(r"textsuperscript{([a-z,]+)}", body) for mark in marks.split(",")
+        }
+        assert set(re.findall(r"textsuperscript{([a-z]+)} \S", notes)) == marks
     assert f"walker-walk & {mean(entries[2], 'walker-walk'):.0f} {{\\scriptsize [" in tables[0]
     assert "interquartile mean & " in tables[1]
+
+
+def test_latex_of_some_entries_in_their_order(board: Board) -> None:
+    [table] = latex_tables(board, entries=["student", FORMULA]).split("\\begin{tabular}")[1:]
+    head = table.split("\\toprule\n")[1].splitlines()[0]
+    assert re.match(r" & student\S+ & =\S+.* & zero", head)
+    assert "privileged: state in training" in table.split("\\bottomrule")[1]
+    with pytest.raises(InvalidArgument, match=r"Unknown entry 'nobody'\. Valid: .*student"):
+        latex_tables(board, entries=["nobody"])
 
 
 def test_the_hubs_own_client_reads_the_results(entries: list[Results], board: Board) -> None:
@@ -165,6 +181,7 @@ def test_export_prints_or_writes(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["leaderboard", "export", "--format", "hub", "--out", str(tmp_path), "--dataset", "a/b"], "nothing to export"),
         (["leaderboard", "export", "--format", "latex"], "No entry was measured under natural-test"),
         (["leaderboard", "export", "--condition", "dark"], "dark"),
+        (["leaderboard", "export", str(results), "--entries", "mine"], "--entries goes with --format latex"),
         (["leaderboard", "export", str(results), "--dataset", "a/b"], "--dataset goes with"),
     ]  # fmt: skip
     for arguments, message in wrong:
