@@ -7,8 +7,8 @@ Importing this package registers twenty ids with Gymnasium, two for each task:
 
 Their keyword arguments are those of `natural_mujoco.NaturalMujocoEnv`.
 
-Here is also every class that one catches, annotates with or calls: the errors and the warning, the two environments,
-`Policy` and `read_results`. What needs more than Gymnasium and NumPy is imported when it is first asked for.
+The package also exports every class that users catch, annotate with or call: the errors and the warning, the two
+environments, `Policy` and `read_results`. Names that need more than Gymnasium and NumPy are imported on first access.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What users pass, checked by the same rules for one environment and for many.
+"""Checks of what users pass, the same for single and for vector environments.
 
 - `parse_seed`, `parse_seeds`: seeds of one and of several environments.
 - `parse_actions`: an action, or one for each row.
 - `whole_number`, `share`, `seconds`: sizes and counts, shares of a whole, time-outs.
 
-Each raises `InvalidArgument` with the offending value for anything that cannot be meant.
+Each raises `InvalidArgument` (`parse_actions` its subclass `InvalidAction`), and the message quotes the invalid value.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ def parse_seeds(seed: Any, count: int) -> list[int | None]:
 def parse_actions(
     actions: Any, shape: tuple[int, ...], taker: str, name: str = "action"
 ) -> npt.NDArray[np.float64]:
-    """Numbers of `shape` without NaN, as `float64`; integers and booleans will do. `taker` begins "… takes"."""
+    """`actions` as a `float64` array of `shape`; integers and booleans are accepted.
+
+    `taker` is who takes them, for the error's sentence: `"walker-walk takes"`. Raises `InvalidAction` for what is not
+    numeric, for another shape and for NaN.
+    """
     has, is_, holds = ("have", "are", "hold") if name.endswith("s") else ("has", "is", "holds")
     try:
         array = np.asarray(actions)

@@ -37,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def exit_status(program: str, work: Callable[[], int]) -> int:
-    """Does `work` and returns its exit status, or that of what it raised, with one sentence on standard error.
+    """Calls `work` and returns its exit status; an error becomes one sentence on standard error and its own status.
 
-    For every program of the project: 2 for an invalid argument, 1 for what else a user can mend and for the system's
-    errors, 130 for Ctrl-C, 143 for TERM, 129 for HUP; 1 in silence where the reader of standard output (head, less)
-    has seen enough.
+    The same for every program of the project: 2 for an invalid argument, 1 for every other error that a user can mend
+    and for the system's errors, 130 for Ctrl-C, 143 for TERM, 129 for HUP. If the reader of standard output (`head`,
+    `less`) has closed the pipe, the status is 1 and nothing is printed.
     """
     try:
         with stop_on_signals():

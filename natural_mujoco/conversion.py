@@ -1,7 +1,7 @@
-"""From dm_control to Gymnasium's step semantics, by Shimmy, with what Shimmy gets wrong put right.
+"""Gives dm_control's tasks Gymnasium's `reset` and `step`, with Shimmy and corrections of two of its faults.
 
 - `ConvertedTask`: Shimmy's `DmControlCompatibilityV0` over one dm_control task.
-- `save_model`: the task's model as a file.
+- `save_model`: writes the task's model to a file.
 
 Importing this module imports dm_control and so starts OpenGL's backend: import it late.
 """
@@ -30,11 +30,11 @@ from shimmy.dm_control_compatibility import DmControlCompatibilityV0  # noqa: E4
 class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
     """`task` of dm_control's suite with Gymnasium's `reset` and `step`, without its vector observations.
 
-    An agent that sees pixels never reads them, and computing them takes a tenth of a control step: `reset` and
-    `step` return an empty dict in their place. `dm_control_env` itself, stepped or asked directly, has them as ever.
+    An agent that sees pixels never reads vector observations, and computing them takes a tenth of a control step, so
+    `reset` and `step` return an empty dict in their place. `dm_control_env` used directly still gives them.
 
-    Shimmy writes a frame rate of `control_timestep × 1000` into the metadata of its *class*, so that it leaks
-    from one environment to all. Here metadata belongs to the instance and the rate is in frames per second.
+    Shimmy writes a frame rate of `control_timestep × 1000` into the metadata of its *class*, so that one environment's
+    rate shows in all others. Here metadata belong to the instance, and the rate is in frames per second.
     """
 
     def __init__(self, task: Task) -> None:
@@ -55,10 +55,10 @@ class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
             del task.get_observation
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """What Shimmy's `step` gives, with an empty observation and no `info`, without its copies of both."""
+        """Shimmy's `step`, with an empty observation and an empty `info`."""
         env = self._env
         task = env.task
-        # On the instance, and only for now: whoever else asks this task gets its class' observation.
+        # Set on the instance, and only during this step, so that other callers still get the task's observation.
         task.get_observation = _nothing
         try:
             timestep = env.step(action)
@@ -74,8 +74,8 @@ class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
         try:
             physics.free()
         except RuntimeError:
-            # Whoever calls physics.render() leaves dm_control's context current on that thread, where alone it can be
-            # freed: dm_control does so at exit.
+            # physics.render() leaves dm_control's context current on the thread that called it, and only that thread
+            # can free it. dm_control does so at exit.
             _left_current_elsewhere.append(physics._contexts)
             physics._contexts = None
             physics.free()
@@ -90,7 +90,7 @@ class ConvertedTask(DmControlCompatibilityV0):  # type: ignore[misc]
 def _load(task: Task) -> Any:
     """A dm_control environment of `task` that shares nothing with any other.
 
-    MuJoCo compiles a model in some 40 ms and copies it in 5, and who makes one environment mostly makes several.
+    MuJoCo takes some 40 ms to compile a model and 5 ms to copy one, and most programs make several environments.
     """
     kept = _compiled(task.domain, task.task)
     env = copy.copy(kept)
@@ -104,14 +104,13 @@ def save_model(task: Task, path: Path) -> None:
     """Writes the model of `task` into one XML file, as it is before an episode begins."""
     with _without_deprecations():
         physics = suite.load(task.domain, task.task).physics
-    mujoco.mj_saveLastXML(
-        str(path), physics.model.ptr
-    )  # the last that this process parsed, which is this one
+    # It writes the model that this process parsed last, which is this one.
+    mujoco.mj_saveLastXML(str(path), physics.model.ptr)
 
 
 @lru_cache(maxsize=1)
 def _compiled(domain: str, task: str) -> Any:
-    """As dm_control loads it. Never reset, stepped or drawn."""
+    """The dm_control environment that `_load` copies; it is itself never reset, stepped or drawn."""
     return suite.load(domain, task)
 
 
@@ -120,7 +119,7 @@ _left_current_elsewhere: list[Any] = []
 
 @contextmanager
 def _without_deprecations() -> Iterator[None]:
-    """Keeps from users what MuJoCo says to the authors of dm_control's models, which they cannot mend."""
+    """Hides MuJoCo's deprecation messages about dm_control's models, about which users can do nothing."""
 
     def keep(record: logging.LogRecord) -> bool:
         return "deprecated" not in record.getMessage()
@@ -134,5 +133,5 @@ def _without_deprecations() -> Iterator[None]:
 
 
 def _nothing(physics: Any) -> dict[str, Any]:
-    """The observation of a task that nobody looks at."""
+    """An empty observation, in place of a task's own."""
     return {}

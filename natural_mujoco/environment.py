@@ -1,6 +1,6 @@
 """The environment: one of the ten tasks, seen in 64×64 pixels, standard or in front of video.
 
-- `NaturalMujocoEnv`: behind all twenty ids.
+- `NaturalMujocoEnv`: the class behind all twenty ids.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .settings import Settings
 class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     """A DeepMind Control task in pixels, as dm_control draws it or in front of natural video.
 
-    Use it through `gymnasium.make`; an id and its keyword arguments name one environment and nothing else does.
+    Create it with `gymnasium.make`: an id and its keyword arguments define the environment completely.
 
     >>> import gymnasium as gym, natural_mujoco
     >>> env = gym.make("NaturalMujoco/WalkerWalk-v0", videos="embedded")
@@ -47,35 +47,39 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     raises. **Reward** the sum over `action_repeat` control steps. **Episode** 1000 control steps, then
     `truncated`; `terminated` follows dm_control's discount.
 
-    **info**: `control_steps` (since the reset) and, on natural ids, `background`: `{"set", "video", "frame"}` of
-    what this observation shows.
+    **info**: `control_steps` (since the reset) and, on natural ids, `background`, a dict with `set`, `video` and
+    `frame` of the background in this observation.
 
     **Seeding**: `reset(seed=s)` spawns two streams from `np.random.SeedSequence(s)`. The first seeds dm_control's
-    `RandomState` (with `generate_state(1)[0]`), the second draws the background; neither moves the other, and
-    a standard environment has the very physics of a natural one with the same seed. Later resets without a
-    seed go on in both streams.
+    `RandomState` (with `generate_state(1)[0]`), the second draws the background. They are independent, so that with
+    the same seed a standard and a natural environment have the same physics. Later resets without a seed continue
+    both streams.
 
     **reset options** (natural ids): `{"video": id, "frame": number}`, either or both, pin the background of
     this episode.
 
     Args:
         task: one of the ten, by id name or the paper's name (`"WalkerWalk"`, `"walker-walk"`).
-        natural: whether video replaces background and floor.
+        natural: whether video replaces the background and the floor.
         split: `"train"` or `"test"` videos (natural only).
         videos: a set's name, a manifest file, a folder of videos, or `"auto"`: `ilsvrc-vid` if it is prepared on this
-            machine, else `embedded` with a warning. Resolved once, here, and reported in `info` (natural only).
-        num_videos: only the first so many training videos, in the order of their ids; all by default (natural only,
-            `split="train"`).
-        strength: how much of the video there is, 0 to 1, the default (natural only). Observations are
-            (1 - strength) · the standard id's + strength · this id's, rounded: at 0 they are the standard id's bit for
-            bit, at 1 the natural one's. `rendering` holds for both, each by its own default.
+            machine, else `embedded` with a warning. Resolved once, at construction, and reported in `info` (natural
+            only).
+        num_videos: use only the first `num_videos` training videos, in the order of their ids; by default all (natural
+            only, `split="train"`).
+        strength: how strongly the video shows, from 0 to 1, by default 1 (natural only). Observations are
+            (1 - strength) · the standard id's + strength · the natural id's, rounded: at 0 they are the standard id's
+            bit for bit, at 1 the natural id's. `rendering` applies to both; if it is left out, each has its own
+            default.
         playback: `"loop"`, `"pingpong"` or `"still"` (natural only).
-        matte: `"semantic"`, or `"paper"`, the released code's red > 100 on the full render (natural only).
+        matte: what is foreground: `"semantic"`, the robot and the task's objects, or `"paper"`, the pixels of the full
+            render with red > 100, as in the paper's released code (natural only).
         size: height and width of observations in pixels, 1 to 1024.
         action_repeat: control steps per agent step, 1 to 1000.
         rendering: `"reference"`, dm_control's own quality (a standard observation is bit-identical to
             `physics.render(size, size, camera_id)`), or `"fast"`, without shadows and reflections. By default `"fast"`
-            where the foreground is drawn alone, `"reference"` where the full render is shown or thresholded.
+            with the semantic matte, where only the foreground is drawn, and `"reference"` on standard ids and with
+            `matte="paper"`, which need the full render.
         render_mode: `None` or `"rgb_array"`.
         render_size: height and width of `render()`'s picture in pixels, 1 to 2048.
 
@@ -121,11 +125,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         )
         self.task, self.natural = settings.task, settings.natural
         self.strength = settings.strength
-        """How much of the video there is."""
+        """How strongly the video shows, from 0 to 1."""
         self.size, self.action_repeat = settings.size, settings.action_repeat
         self.render_mode, self.render_size = settings.render_mode, settings.render_size
         self.playback = settings.open_playback()
-        """The video behind the environment; `None` on standard ids."""
+        """Chooses and plays the background video; `None` on standard ids."""
 
         from .conversion import ConvertedTask
 
@@ -160,7 +164,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
 
     @property
     def running(self) -> bool:
-        """Whether an episode has begun and is not over."""
+        """Whether an episode is running: `reset` was called, and the episode has not ended."""
         return self._running
 
     @property
@@ -170,7 +174,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
 
     @property
     def task_observation(self) -> dict[str, npt.NDArray[np.float64]]:
-        """dm_control's own observation of the task in the present state, part by part: what a state policy reads."""
+        """dm_control's own (vector) observation of the present state, part by part, as an expert reads it."""
         self._require_open()
         physics = self.dm_control_env.physics
         parts = self.dm_control_env.task.get_observation(physics)
@@ -180,7 +184,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     def matte(self) -> Pixels:
         """Coverage of the foreground in the last observation: `uint8[size, size]`, 255 where it covers a pixel fully.
 
-        On a standard id, and with `rendering="fast"` there, it is drawn when it is asked for.
+        On standard ids, whose observations need no matte, it is drawn when this property is read.
         """
         self._require_open()
         if not self._observed:
@@ -192,17 +196,18 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
     ) -> tuple[Pixels, dict[str, Any]]:
         """Begins an episode. Returns the first observation `uint8[size, size, 3]` and `info`.
 
-        Raises `InvalidArgument` for seeds that are none and unknown options, videos or frames; the running episode
-        goes on then.
+        Raises `InvalidArgument` for an invalid seed and for unknown options, videos or frames, and `VideoSetError` for
+        a clip that cannot be read; the running episode can then be continued.
         """
         return self.plan_reset(seed=seed, options=options)()
 
     def plan_reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> Callable[[], tuple[Pixels, dict[str, Any]]]:
-        """All of `reset` that can be refused, without touching the running episode. The result, called, does the rest.
+        """Checks and prepares a `reset` without touching the running episode; the function it returns carries it out.
 
-        With it a vector environment knows that every row can begin before any of them does.
+        A vector environment calls it for every row first, so that either all rows begin or none does. Raises as
+        `reset` does.
         """
         self._require_open()
         seed = parse_seed(seed)
@@ -227,9 +232,10 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         return begin
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
-        """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps, or to the end.
+        """Repeats `action` (`float32[n]`, clipped to [-1, 1]) for `action_repeat` control steps or until the end.
 
-        Raises `InvalidAction` for a wrong shape or NaN, `ResetNeeded` before `reset` and after the end.
+        Returns the observation `uint8[size, size, 3]`, the sum of the rewards, `terminated`, `truncated` and `info`.
+        Raises `InvalidAction` for a wrong shape or NaN, `ResetNeeded` before `reset` and after the episode's end.
         """
         if not self._running:
             self._require_open()
@@ -250,9 +256,10 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         return self._observe(), total, terminated, truncated, self._info()
 
     def render(self) -> Pixels | None:
-        """The last observation's scene for people: `uint8[render_size, render_size, 3]`; `None` without a render mode.
+        """The last observation's scene, larger: `uint8[render_size, render_size, 3]`; `None` without a render mode.
 
-        Behind a natural scene stands the very video frame of the observation, enlarged.
+        On natural ids the background is the observation's own video frame, enlarged. Raises `ResetNeeded` before the
+        first `reset`.
         """
         self._require_open()
         if self.render_mode is None:
@@ -260,7 +267,7 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
         if not self._observed:
             raise ResetNeeded("There is nothing to render yet. Call reset() before render().")
         if self._people_view is None:
-            # People look at one frame at a time: no need to be fast.
+            # Pictures for people need quality rather than speed.
             self._people_view = self._make_view(
                 size=self.render_size, rendering="reference", behind="reference"
             )
@@ -311,10 +318,11 @@ class NaturalMujocoEnv(gym.Env[Pixels, npt.NDArray[np.float32]]):
 def episode_streams(
     background: np.random.Generator | None, fresh: np.random.Generator | None
 ) -> tuple[np.random.Generator, int | None]:
-    """What the next episode draws its video from, and the seed that its physics begin with, `None` to go on.
+    """The generator for the next episode's video, and the seed for its physics (`None`: their stream continues).
 
-    Those of the freshly seeded `fresh`, whose seed sequence's first two children are physics and background; without
-    it a copy of `background`, so that what refuses to begin has drawn nothing.
+    With `fresh`, a newly seeded generator, both come from its seed sequence, whose first child seeds the physics and
+    whose second the background. Without it the generator is a copy of `background`, so that a reset that is refused
+    has drawn nothing from the stream.
     """
     if fresh is None:
         assert background is not None
@@ -326,7 +334,7 @@ def episode_streams(
 
 
 def parse_reset_options(options: dict[str, Any], natural: bool) -> dict[str, Any]:
-    """`reset`'s options: `video` and `frame`, which natural environments take. Raises `InvalidArgument` for others."""
+    """Checks `reset`'s options: `video` and `frame`, on natural ids only. Raises `InvalidArgument` for others."""
     valid = ("video", "frame") if natural else ()
     for key in options:
         if key not in valid:

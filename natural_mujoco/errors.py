@@ -1,18 +1,19 @@
-"""What this package raises where the user can mend it. Each message says what is wrong and what to do.
+"""The errors of this package that users can mend. Each message says what is wrong and what to do.
 
 - `NaturalMujocoError`: base class; the command line prints its message and never a traceback.
 - `InvalidArgument`: an invalid argument (also a `ValueError`).
-- `InvalidAction`: an action that is none of the action space's (also Gymnasium's `InvalidAction`).
-- `UnsupportedMode`: a render mode that there is not (also Gymnasium's).
-- `ResetNeeded`, `ClosedEnvironmentError`: an environment used too early or too late (also Gymnasium's).
+- `InvalidAction`: an action of the wrong shape or kind, or with NaN (also Gymnasium's `InvalidAction`).
+- `UnsupportedMode`: an unknown render mode (also Gymnasium's).
+- `ResetNeeded`: there is no running episode (also Gymnasium's).
+- `ClosedEnvironmentError`: the environment was closed (also Gymnasium's).
 - `VideoSetError`: a video set that is missing, incomplete, unreadable or not what its manifest says.
-- `RenderingError`: no usable OpenGL, or a context used where it cannot be.
+- `RenderingError`: OpenGL is missing or broken, or was used in a forked process.
 - `WorkerError`: a worker of the vector environment died, hung or raised.
 - `FileError`: a file that cannot be written, cannot be read, or does not hold what it should.
 - `LockHeld`: another process holds a lock (also a `FileError`).
 - `PolicyError`: a policy under evaluation that cannot be loaded, raises, hangs or returns no actions.
 - `ExpertError`: a state expert that is missing, damaged, or given what it cannot read (also a `ValueError`).
-- `BatchedError`: the batched environment cannot run here, or not with so many worlds.
+- `BatchedError`: the batched environment cannot run on this machine, or not with so many worlds.
 - `ResultsError`: a results file that is malformed, tampered with or incomplete (also a `ValueError`).
 - `EmbeddedVideosWarning`: `videos="auto"` fell back to the embedded clips.
 """
@@ -53,7 +54,7 @@ class VideoSetError(NaturalMujocoError, RuntimeError):
 
 
 class RenderingError(NaturalMujocoError, RuntimeError):
-    """OpenGL is missing, broken, or used in a process that does not own it."""
+    """OpenGL is missing or broken, or its context was used in a forked process, which cannot use it."""
 
 
 class WorkerError(NaturalMujocoError, RuntimeError):
@@ -61,7 +62,7 @@ class WorkerError(NaturalMujocoError, RuntimeError):
 
 
 class PolicyError(NaturalMujocoError, RuntimeError):
-    """A policy that cannot be loaded, raised, hung, or returned something that is no batch of actions."""
+    """A policy that cannot be loaded, raises, hangs, or returns something other than a batch of actions."""
 
 
 class ExpertError(NaturalMujocoError, ValueError):
@@ -81,7 +82,7 @@ class FileError(NaturalMujocoError, RuntimeError):
 
 
 class LockHeld(FileError):
-    """Another process holds the lock that is asked for; the message says which, if that is known."""
+    """Another process holds a lock that is needed; the message names the process, if it is known."""
 
 
 class EmbeddedVideosWarning(UserWarning):

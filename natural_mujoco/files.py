@@ -1,13 +1,13 @@
-"""Files that are whole or not there, locks between processes, and JSON that is not believed: the one home of each.
+"""Atomic writing of files and folders, locks between processes, and careful reading of untrusted JSON.
 
-- `replacing`: a file written beside its place, synced and renamed; `write_bytes`, `write_json` in one call.
+- `replacing`: writes a file under a temporary name, syncs and renames it; `write_bytes`, `write_json` in one call.
 - `replacing_folder`: the same for a folder.
-- `holding`: a lock file held across processes; who holds it is said in `LockHeld`.
-- `read_bytes`, `read_json`, `parse_json`: bounded reading of what others may have written.
+- `holding`: holds a lock file across processes; the `LockHeld` that others get names the holder.
+- `read_bytes`, `read_json`, `parse_json`: bounded reading of files that others may have written.
 - `write_fault`: the sentence for an `OSError` met while writing.
 
-Temporary names are random and created with `O_EXCL | O_NOFOLLOW`, so that nobody who may write to the same folder can
-make a write follow a link of theirs.
+Temporary files have random names and are created with `O_EXCL | O_NOFOLLOW`, so that another user who can write to the
+same folder cannot redirect a write by placing a link there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import filelock
 from natural_mujoco.errors import FileError, LockHeld
 
 JSON_BYTES = 32 * 2**20
-"""More than any JSON file of this package needs."""
+"""Largest JSON file that is read, in bytes; more than any file of this package needs."""
 
 Fault = Callable[[Path, OSError], Exception]
 
@@ -58,7 +58,7 @@ _WRITE_REMEDIES = {
 def write_fault(path: Path, error: OSError, otherwise: str = "") -> str:
     """The sentence for an `OSError` met while writing `path`: what the system says, and the remedy.
 
-    `otherwise` is the other way out, such as "give --out another place"; it is joined by "or".
+    `otherwise` is a second remedy, such as "give --out another place", which is joined by "or".
 
     >>> write_fault(Path("a.json"), OSError(errno.ENOSPC, "No space left"), "give --out another place")
     'Cannot write a.json. The disk is full: free some space, or give --out another place.'
@@ -68,19 +68,20 @@ def write_fault(path: Path, error: OSError, otherwise: str = "") -> str:
 
 
 def file_error(path: Path, error: OSError) -> FileError:
-    """The `FileError` with `write_fault`'s sentence: what `replacing` raises unless told otherwise."""
+    """A `FileError` with `write_fault`'s sentence; the default error of the functions here that write."""
     return FileError(write_fault(path, error))
 
 
 @contextmanager
 def replacing(path: Path, fault: Fault = file_error, alone: bool = False) -> Iterator[BinaryIO]:
-    """Open a new `path` for writing; it appears under its name whole and on disk, or not at all.
+    """Opens a file that replaces `path` when the body ends: complete and synced to disk, or not at all.
 
-    Its folder is made if there is none. A link at `path` is replaced, not followed. `alone` says that the caller
-    holds a lock under which alone `path` is written: what killed writers left beside it is removed first.
+    The folder is created if it is missing. A link at `path` is replaced, not followed. With `alone`, the caller
+    guarantees by a lock that nobody else writes `path`; temporary files of writers that were killed are then removed
+    first.
 
-    Raises `fault(path, error)` for an `OSError` of writing (by default `FileError`); the previous `path`, if any, then
-    stays as it was. What the body raises for other reasons, reading elsewhere among them, passes unchanged.
+    Raises `fault(path, error)` (by default a `FileError`) for an `OSError` while writing; `path` then stays as it was.
+    Errors that the body raises for other reasons, such as reading another file, pass unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +109,7 @@ def replacing(path: Path, fault: Fault = file_error, alone: bool = False) -> Ite
 
 
 class _Temporary(io.FileIO):
-    """The file being written: tells its own errors from those of whatever else the writer does meanwhile."""
+    """The file being written: turns its own `OSError`s into `fault`, to tell them from other errors in the body."""
 
     def __init__(self, descriptor: int, path: Path, fault: Fault) -> None:
         super().__init__(descriptor, "r+b")
@@ -128,15 +129,15 @@ class _Temporary(io.FileIO):
 
 
 def write_bytes(path: Path, data: bytes, fault: Fault = file_error, alone: bool = False) -> None:
-    """`replacing` for a file whose bytes are at hand."""
+    """Replaces `path` by a file that holds `data`. Raises as `replacing` does."""
     with replacing(path, fault, alone) as file:
         file.write(data)
 
 
 def write_json(path: Path, value: object, fault: Fault = file_error, indent: int | None = None) -> None:
-    """Replace `path` by `value` as JSON, UTF-8, one line feed at the end. Raises as `replacing`.
+    """Replaces `path` by `value` as JSON in UTF-8 with a line feed at the end. Raises as `replacing` does.
 
-    Raises `ValueError` for NaN and infinities, which are no JSON, before anything is written.
+    Raises `ValueError` for NaN and infinities, which JSON does not have, before anything is written.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     write_bytes(path, text.encode() + b"\n", fault)
@@ -144,12 +145,12 @@ def write_json(path: Path, value: object, fault: Fault = file_error, indent: int
 
 @contextmanager
 def replacing_folder(path: Path, fault: Fault = file_error) -> Iterator[Path]:
-    """A new, empty folder beside `path` to fill; when the body ends it takes the place of `path`, or never.
+    """Gives a new, empty folder to fill, which replaces `path` when the body ends without an error.
 
-    The caller holds a lock under which alone `path` is written. Between taking the old folder away and putting the
-    new one there, a kill leaves no `path` for readers; the next call puts the old one back first.
+    The caller must hold a lock, so that nobody else writes `path`. The old folder is moved away before the new one is
+    put there; if the process is killed between the two, `path` is missing until the next call restores the old folder.
 
-    Raises `FileError` if `path` is a link, and `fault(path, error)` if a folder cannot be made or moved.
+    Raises `FileError` if `path` is a link, and `fault(path, error)` if a folder cannot be created or moved.
     """
     path = Path(os.path.abspath(path))
     if path.is_symlink():
@@ -189,13 +190,13 @@ def holding(
     stopped: Callable[[], bool] = lambda: False,
     fault: Fault = file_error,
 ) -> Iterator[None]:
-    """Hold the lock file `path` across processes and threads, waiting up to `wait_s` seconds for it.
+    """Holds the lock file `path` across processes and threads, waiting up to `wait_s` seconds for it.
 
-    `what` says what the holder is doing; it is noted beside the lock with the process's number, for the error that
-    others see. The system lets go of the lock when the process ends, however it ends. The files stay.
+    `what` says what the holder is doing. It is written beside the lock together with the process id, for the error that
+    others see. The system releases the lock when the process ends, however it ends. The files stay.
 
-    Raises `LockHeld` if another holds it for longer than `wait_s`, or if `stopped` becomes true meanwhile, and
-    `fault(path, error)` if the lock file cannot be made.
+    Raises `LockHeld` if another process still holds the lock after `wait_s` or `stopped()` becomes true while waiting,
+    and `fault(path, error)` if the lock file cannot be created.
     """
     lock = filelock.FileLock(path)
     try:
@@ -216,7 +217,7 @@ def _acquire(lock: filelock.BaseFileLock, path: Path, wait_s: float, stopped: Ca
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            # Short waits, so that Ctrl-C and `stopped` are heard.
+            # Short waits, so that Ctrl-C and `stopped` take effect.
             lock.acquire(timeout=max(0.0, min(0.5, deadline - time.monotonic())))
             return
         except filelock.Timeout:
@@ -244,9 +245,9 @@ def _holder(path: Path) -> Path:
 
 
 def read_bytes(path: Path, limit: int = JSON_BYTES) -> bytes:
-    """The bytes of a plain file of at most `limit` bytes; a pipe, a device or a folder is never waited for.
+    """The bytes of a regular file of at most `limit` bytes. Never blocks on a pipe or a device.
 
-    Raises `FileNotFoundError` if there is none, `FileError` if it is no plain file, too large or unreadable.
+    Raises `FileNotFoundError` if there is no file, `FileError` if it is not a regular file, too large or unreadable.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -265,15 +266,15 @@ def read_bytes(path: Path, limit: int = JSON_BYTES) -> bytes:
 
 
 def read_json(path: Path, limit: int = JSON_BYTES) -> Any:
-    """The value in a JSON file, read as `read_bytes` and `parse_json` do. Check its shape with a pydantic model."""
+    """The value in a JSON file. Raises as `read_bytes` and `parse_json` do. Check its shape with a pydantic model."""
     return parse_json(read_bytes(path, limit), str(path))
 
 
 def parse_json(data: bytes | str, source: str) -> Any:
-    """The value of one JSON text that came from `source` (a file's name, for the error).
+    """The value of a JSON text; `source`, such as a file's name, says in errors where it came from.
 
-    Raises `FileError` for what is no JSON in UTF-8, and for what Python's parser lets through: a key that appears
-    twice, NaN, numbers that are no finite float or have thousands of digits, and nesting without end.
+    Raises `FileError` for invalid JSON or UTF-8, and for what Python's parser would accept or fail on with another
+    error: a key that appears twice, NaN and infinities, numbers with thousands of digits, and too deep nesting.
     """
     try:
         return json.loads(
@@ -328,7 +329,7 @@ def _leftovers(path: Path, kind: str) -> list[Path]:
 
 def _remove_leftovers(path: Path) -> None:
     for left in (*_leftovers(path, "tmp"), *_leftovers(path, "old")):
-        with suppress(OSError):  # another user's, in a shared folder: it does no harm
+        with suppress(OSError):  # it may be another user's, in a shared folder; it does no harm there
             _remove(left)
 
 
@@ -340,10 +341,10 @@ def _remove(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut, where the system lets folders be opened."""
+    """Syncs `folder`, so that a rename in it survives a power cut, on systems where folders can be opened."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    with contextlib.suppress(OSError):  # some network file systems sync no folders; the rename itself stands
+    with contextlib.suppress(OSError):  # some network file systems cannot sync folders
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

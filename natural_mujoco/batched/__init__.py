@@ -1,10 +1,10 @@
-"""Thousands of environments at once on a GPU, by MuJoCo Warp: observations, rewards and flags are tensors there.
+"""Thousands of environments at once on a GPU, with MuJoCo Warp: observations, rewards and flags are tensors there.
 
-- `make`: the environment.
-- `to_numpy`: the same with NumPy arrays, as other vector environments give them.
-- `require`, `best_device`: the device that it would run on, or one sentence with the remedy.
+- `make`: creates the environment.
+- `to_numpy`: wraps it so that it takes and returns NumPy arrays, as other vector environments do.
+- `require`, `best_device`: the device that it would run on; they raise an error that says the remedy if there is none.
 
-Needs the extra `gpu`. Everything else works without it: torch and Warp are imported when `make` is called.
+Needs the extra `gpu`; no other part of the package does. torch and Warp are imported when `make` is called.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ def make(
     autoreset_mode: Any = "NextStep",
     **env_kwargs: Any,
 ) -> NaturalMujocoBatchedEnv:
-    """`num_envs` environments of `task` on one `device`, a `gymnasium.vector.VectorEnv` of tensors.
+    """`num_envs` environments of `task` on one `device`, as a `gymnasium.vector.VectorEnv` of tensors.
 
     Physics, rewards, seeds, videos and the meaning of every keyword argument are those of
-    `gymnasium.make_vec(id, num_envs)`: the same seeds begin in the same states, before the same clips and frames. What
-    differs: numbers are 32-bit, so that trajectories drift apart as they do between machines; pictures are ray-traced
-    and a few grey levels from OpenGL's; a world whose physics diverge does not raise, it is put back to where it was
-    before the step, with reward 0, `truncated` and `infos["diverged"]`, and begins anew.
+    `gymnasium.make_vec(id, num_envs)`: with the same seeds, episodes begin in the same states, in front of the same
+    clips and frames. Three things differ. Physics run in 32-bit floats, so that trajectories drift apart as they do
+    between machines. Pictures are ray-traced and differ from OpenGL's by a few grey levels. An environment whose
+    physics diverge raises no error: it is put back to its state before the step, with reward 0, `truncated` and
+    `infos["diverged"]` set, and is then reset.
 
     >>> from natural_mujoco import batched
     >>> envs = batched.make("walker-walk", num_envs=4, device="cpu", videos="embedded")  # doctest: +SKIP
@@ -46,12 +47,12 @@ def make(
     (torch.Size([4, 64, 64, 3]), torch.uint8)
 
     Args:
-        task: one of the ten, by any of its names.
+        task: one of the ten tasks, by any of its names.
         variant: `"natural"` or `"standard"`.
-        num_envs: how many, 1 or more.
-        device: `"cuda"`, `"cuda:1"`, …, or `"cpu"`, which is slow: for trying things out.
+        num_envs: number of environments, 1 or more.
+        device: `"cuda"`, `"cuda:1"`, …, or `"cpu"`, which is slow and meant for trying things out.
         autoreset_mode: Gymnasium's, by default `NEXT_STEP`.
-        **env_kwargs: those of `NaturalMujocoEnv`, without a render mode.
+        **env_kwargs: keyword arguments of `NaturalMujocoEnv`, except `render_mode`.
 
     Raises:
         InvalidArgument: an invalid argument; the message lists the valid ones.

@@ -1,4 +1,4 @@
-"""The batched environment for those who want NumPy arrays: what goes in and comes out is copied to the processor.
+"""The batched environment with NumPy arrays: actions are copied to the device, everything it returns to the CPU.
 
 - `NumpyVectorEnv`: the wrapper that `natural_mujoco.batched.to_numpy` gives.
 """
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 class NumpyVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
     """`envs` with observations `uint8[n, size, size, 3]`, rewards `float64[n]` and flags `bool[n]` as arrays.
 
-    `infos` have the form that `NaturalMujocoVectorEnv` gives them: names of videos in place of numbers, and masks.
+    `infos` look like those of `NaturalMujocoVectorEnv`: videos by name instead of by number, and Gymnasium's masks.
     """
 
     def __init__(self, envs: NaturalMujocoBatchedEnv) -> None:

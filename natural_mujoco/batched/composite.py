@@ -1,4 +1,4 @@
-"""From samples to observations, on the device: pixels and matte, over the video.
+"""Turns ray-traced samples into observations on the device: averages them, computes the matte, blends with the video.
 
 - `composite`: the kernel.
 - `WHOLE`, `SEMANTIC`, `PAPER`: its modes.
@@ -22,7 +22,7 @@ def composite(
     image: warp.array4d(dtype=warp.uint8),  # type: ignore[valid-type]  # [N, size, size, 3], RGB
     matte: warp.array3d(dtype=warp.uint8),  # type: ignore[valid-type]  # [N, size, size]
 ) -> None:
-    """A pixel: the mean of its samples, over the video as far as they leave it visible."""
+    """Computes one pixel: the mean of its samples, blended over the video according to their coverage."""
     world, row, column = warp.tid()  # type: ignore[misc, unused-ignore]
     width = image.shape[2] * samples
     red = int(0)

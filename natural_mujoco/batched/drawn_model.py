@@ -1,9 +1,9 @@
-"""What is drawn of a task, as a model whose geoms are everything that MuJoCo's own renderer shows.
+"""A copy of a task's model for drawing, in which everything that MuJoCo's own renderer shows is a geom.
 
-MuJoCo Warp's ray tracer draws geoms alone. The quadruped's pupils and the cup's knot are sites, its string is a tendon:
-here they are geoms of dm_control's own model too, in a copy of it that only draws.
+MuJoCo Warp's ray tracer draws only geoms. The quadruped's pupils and the cup's knot are sites, and the cup's string is
+a tendon; the copy has geoms in their places. Physics run on dm_control's unchanged model.
 
-- `DrawnModel`: the copy, and where its geoms come from.
+- `DrawnModel`: the copy, and which element of the physics model each of its geoms stands for.
 - `load_task`: dm_control's task and its `DrawnModel`.
 """
 
@@ -22,12 +22,12 @@ from ..conversion import ConvertedTask, save_model
 from ..tasks import Task
 
 SHOWN, SCENERY, HIDDEN = 0, 1, 5
-"""Groups of geoms: robot and task objects, what lies behind them, and what is never drawn."""
+"""Groups of geoms: robot and task objects, scenery, and what is never drawn."""
 VISIBLE_GROUPS = 3
 """MuJoCo shows the first three groups of geoms, sites and tendons."""
-# OpenGL draws what is round with twelve flat sides inside it, and this ray tracer draws it round: a little smaller, so
-# that it covers as much. From the side such a prism is sin(x)/x as wide on average, x = π/12; its end has the area of a
-# circle of √(sin(2x)/2x) of the radius.
+# OpenGL approximates round geoms by inscribed prisms of twelve sides; the ray tracer draws them truly round. They are
+# shrunk a little here so that both cover the same area. Seen from the side, such a prism is on average sin(x)/x as
+# wide, x = π/12; its end has the area of a circle whose radius is √(sin(2x)/2x) times as large.
 _SIDE, _FACE = math.sin(math.pi / 12) / (math.pi / 12), math.sqrt(math.sin(math.pi / 6) / (math.pi / 6))
 _SHRINKING = {
     mujoco.mjtGeom.mjGEOM_CAPSULE: (_SIDE, 1, 1),
@@ -36,26 +36,26 @@ _SHRINKING = {
     mujoco.mjtGeom.mjGEOM_ELLIPSOID: (_FACE, _FACE, _FACE),
 }
 STRING_SEGMENTS = 28
-"""As many as MuJoCo draws."""
+"""Segments of a tendon, as many as MuJoCo draws."""
 
 
 @dataclass(frozen=True)
 class DrawnModel:
-    """A model of shown geoms. Each number below is that of a geom in `model`, in the order of its source."""
+    """A model of what is drawn. The ids below are those of geoms of `model`, in the order of what they stand for."""
 
     model: Any
     geoms: list[int]
-    """Where the physics' geoms are."""
+    """The geoms that stand for the physics model's geoms."""
     scenery: list[int]
-    """Which of the physics' geoms are scenery."""
+    """Those of them that are scenery."""
     sites: dict[int, int]
-    """Where the physics' visible sites are: `{site: geom}`."""
+    """The geom that stands for each visible site: `{site id: geom id}`."""
     strings: dict[int, list[int]]
-    """Where the segments of the physics' visible spatial tendons are: `{tendon: geoms}`."""
+    """The geoms that stand for the segments of each visible spatial tendon: `{tendon id: geom ids}`."""
 
 
 def load_task(task: Task) -> tuple[ConvertedTask, DrawnModel]:
-    """dm_control's `task`, reset once, and what is drawn of it."""
+    """dm_control's `task`, reset once, and its `DrawnModel`."""
     converted = ConvertedTask(task)
     physics = converted.dm_control_env.physics.model.ptr
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def _draw_everything(specification: Any, physics: Any, task: Task) -> DrawnModel
 
 
 def _add(specification: Any, name: str, kind: Any, size: Any, rgba: Any, material: str) -> None:
-    """Adds a geom that nothing touches and that weighs nothing; where it is, is said before each frame."""
+    """Adds a geom without mass or contacts; the renderer sets its pose before each frame."""
     specification.worldbody.add_geom(
         name=name,
         type=kind,
@@ -131,7 +131,7 @@ def _add(specification: Any, name: str, kind: Any, size: Any, rgba: Any, materia
 
 
 def _is_string(physics: Any, tendon: int) -> bool:
-    """Whether a tendon goes straight from one site to another, as the cup's string does; a joint's is never drawn."""
+    """Whether a tendon runs straight between two sites, as the cup's string does; fixed tendons are never drawn."""
     first, number = int(physics.tendon_adr[tendon]), int(physics.tendon_num[tendon])
     kinds = physics.wrap_type[first : first + number]
     return number == 2 and bool((kinds == int(mujoco.mjtWrap.mjWRAP_SITE)).all())

@@ -1,4 +1,4 @@
-"""Many environments at once on one device: MuJoCo Warp steps and draws them, tensors never leave it.
+"""Many environments at once on one device: MuJoCo Warp steps and draws them, and tensors never leave the device.
 
 - `NaturalMujocoBatchedEnv`: what `natural_mujoco.batched.make` gives.
 """
@@ -77,7 +77,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         self._starts = Starts(converted, self.num_envs, self.device)
         self._measures = make_measures(settings.task, physics)
         self._streams: list[np.random.Generator | None] = [None] * self.num_envs
-        # Episodes are equally long but for a divergence, so the processor knows who is due without asking the device.
+        # Episodes have a fixed length unless physics diverge, so the CPU knows which are over without asking the GPU.
         self._steps = np.zeros(self.num_envs, np.int64)
         self._begun = np.zeros(self.num_envs, np.bool_)
         self._over = np.zeros(self.num_envs, np.bool_)
@@ -97,7 +97,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
 
     @property
     def videos(self) -> tuple[str, ...]:
-        """The clips that `infos["background"]["video"]` numbers; none on standard ids."""
+        """Ids of the clips that the numbers in `infos["background"]["video"]` index; empty on standard ids."""
         return () if self._clips is None else self._clips.playback.videos
 
     @property
@@ -107,7 +107,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
 
     @property
     def video_set(self) -> str | None:
-        """The name of the set that they belong to."""
+        """The name of the video set; `None` on standard ids."""
         return None if self.video_library is None else self.video_library.name
 
     def reset(
@@ -116,7 +116,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         """Resets all environments, or those in `options["reset_mask"]` (`bool[n]`, an array or a tensor).
 
         Seeds and the other `options` are those of `NaturalMujocoVectorEnv`. Returns observations
-        `uint8[n, size, size, 3]` and infos. Raises before anything is reset, or not at all.
+        `uint8[n, size, size, 3]` and infos. If it raises, no environment has been reset.
         """
         self._require_open()
         options = dict(options or {})
@@ -132,8 +132,8 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
 
         Returns tensors on the device: observations `uint8[n, size, size, 3]`, rewards `float32[n]`, terminated and
         truncated `bool[n]`, and infos. With `NEXT_STEP`, an environment that ended in the last step is reset instead,
-        with reward 0. With `SAME_STEP` it is reset at once; `infos["final_obs"]` and `infos["final_info"]` hold how it
-        ended, in the rows of `infos["_final_obs"]`.
+        with reward 0. With `SAME_STEP` it is reset at once; `infos["final_obs"]` and `infos["final_info"]` hold the
+        finished episode's last observation and info, in the rows where `infos["_final_obs"]` is true.
         """
         self._require_open()
         control = self._parse_actions(actions)
@@ -159,7 +159,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         return observations, rewards, torch.zeros_like(truncated), truncated, infos
 
     def state_observation(self) -> Tensor:
-        """dm_control's observation of the physical state, its parts joined, as experts read it: `float32[n, d]`."""
+        """dm_control's vector observation, its parts concatenated, as experts read it: `float32[n, d]`."""
         self._require_open()
         return self._measures.observation(self.simulation.state())
 
@@ -170,7 +170,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         return self._renderer.matte()
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Frees the physics on both sides."""
+        """Frees the physics on the device and dm_control's on the CPU."""
         if not self.closed:
             self._converted.close()
             del self.simulation, self._renderer, self._clips
@@ -188,7 +188,8 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         before = simulation.snapshot()
         for k in range(int(left.max())):
             moving = self._on_device(left > k)
-            # All worlds step: those whose episode ends within the repeat are put back, and those resetting begin anew.
+            # All worlds step; those whose episode is over before the last repeat are then put back, and those that
+            # reset in this step begin a new episode afterwards.
             resting = (left <= k) & ~resetting
             kept = simulation.snapshot() if resting.any() else None
             simulation.step(control)
@@ -203,7 +204,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         return rewards.masked_fill(bad, 0.0), bad.cpu().numpy()
 
     def _begin(self, rows: np.ndarray[Any, Any], seeds: Sequence[int | None], pinned: dict[str, Any]) -> None:
-        """Begins the episodes of `rows`, seeded as single environments are. Raises before any of them begins."""
+        """Begins the episodes of `rows`, seeded as single environments are. If it raises, none of them has begun."""
         streams: dict[int, tuple[np.random.Generator, int | None]] = {}
         turns: list[Turn] = []
         for row in map(int, rows):
@@ -241,7 +242,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         return infos
 
     def _due_to_reset(self) -> np.ndarray[Any, Any]:
-        """Which rows this step begins anew: `bool[n]`. Raises `ResetNeeded` where that is not for a step to do."""
+        """Which rows this step resets: `bool[n]`. Raises `ResetNeeded` where the caller must call `reset` instead."""
         if not self._begun.all():
             rows = np.flatnonzero(~self._begun).tolist()
             raise ResetNeeded(
@@ -281,7 +282,7 @@ class NaturalMujocoBatchedEnv(gym.vector.VectorEnv[Tensor, Tensor, Tensor]):
         return control
 
     def _on_device(self, array: np.ndarray[Any, Any]) -> Tensor:
-        # A copy: on the CPU the tensor would be the array itself.
+        # A copy, since on the CPU the tensor would share the array's memory.
         return torch.from_numpy(array.copy()).to(self.device)
 
     def _require_open(self) -> None:

@@ -1,7 +1,7 @@
 """The curve of a string that hangs between two points, which MuJoCo draws where a tendon is slack.
 
-- `hang`: points along it, for many strings at once.
-- `segment_poses`: the capsules between them.
+- `hang`: points along the curve, for many strings at once.
+- `segment_poses`: poses of the capsules between these points.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor
 def hang(start: Tensor, end: Tensor, length: float, segments: int) -> Tensor:
     """`segments` + 1 points along strings of `length` metres: `[N, segments + 1, 3]`.
 
-    A string hangs in a catenary between `start` and `end` (`[N, 3]`), gravity along -z; its points are at equal
-    distances across, so that there are many where it bends. Where the ends are farther apart than `length`, it is
-    straight.
+    A string hangs in a catenary between `start` and `end` (`[N, 3]`), with gravity along -z. The points are at equal
+    horizontal distances, so that most lie where the string bends. Where the ends are farther apart than `length`, the
+    string is straight.
     """
     out = start.dtype
     start, end = start.double(), end.double()
@@ -24,7 +24,7 @@ def hang(start: Tensor, end: Tensor, length: float, segments: int) -> Tensor:
     span = (end - start)[:, :2]  # [N, 2]
     rise = (end - start)[:, 2]
     slack = (end - start).norm(dim=1) < 0.9999 * length
-    across = span.norm(dim=1).clamp(min=1e-3 * length)  # points above one another: as if a hair apart
+    across = span.norm(dim=1).clamp(min=1e-3 * length)  # keeps ends that lie above one another a hair apart
     # sinh(u) / u = √(length² - rise²) / across gives u, and with it the catenary's parameter.
     ratio = ((length**2 - rise**2).clamp(min=1e-12).sqrt() / across).clamp(min=1 + 1e-9)
     u = torch.where(
@@ -45,11 +45,11 @@ def hang(start: Tensor, end: Tensor, length: float, segments: int) -> Tensor:
 
 
 def segment_poses(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Middles `[N, K, 3]`, rotations `[N, K, 3, 3]` with z along them, half lengths `[N, K]` of K segments."""
+    """Centres `[N, K, 3]`, rotations `[N, K, 3, 3]` (z along the segment) and half lengths `[N, K]` of K segments."""
     step = points[:, 1:] - points[:, :-1]
     length = step.norm(dim=2)
     z = step / length[..., None].clamp(min=1e-9)
-    # Any direction across will do: a segment is round.
+    # Any direction perpendicular to z will do, since a segment is round.
     aside = torch.zeros_like(z)
     aside.scatter_(2, z.abs().argmin(2, keepdim=True), 1.0)
     x = torch.linalg.cross(aside, z)

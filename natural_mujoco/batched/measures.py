@@ -1,8 +1,8 @@
-"""dm_control's rewards and observations of the physical state, as tensor code over many worlds: one class a domain.
+"""dm_control's rewards and vector observations as tensor code over many worlds, with one class for each domain.
 
-- `State`: what a simulation shows of its worlds.
+- `State`: the quantities of a simulation that rewards and observations are computed from.
 - `Measures`: reward and observation of one task.
-- `make_measures`: those of a task.
+- `make_measures`: the `Measures` of a task.
 
 Each mirrors the class of the same domain in `dm_control.suite` and agrees with it to 1e-5 on the same states. Legend of
 the shapes: N worlds; Q, V positions and velocities; B bodies; G geoms; S sites; M sensor numbers; A actions.
@@ -35,13 +35,13 @@ class State(NamedTuple):
 
 
 class Measures(Protocol):
-    """What dm_control's task says about a state."""
+    """Computes the reward and the vector observation that dm_control's task gives for a state."""
 
     def reward(self, state: State) -> Tensor:
         """The reward of one control step that led to `state`: `[N]`, 0 to 1."""
 
     def observation(self, state: State) -> Tensor:
-        """dm_control's observation, its parts joined in its order: `[N, D]`."""
+        """dm_control's observation, its parts concatenated in dm_control's order: `[N, D]`."""
 
 
 def make_measures(task: Task, model: Any) -> Measures:
@@ -62,7 +62,7 @@ def gaussian(x: Tensor, lower: float, upper: float, margin: float) -> Tensor:
 
 
 class Walker:
-    """Upright, at height, and as fast as `speed` in m/s."""
+    """Rewards an upright torso at standing height, moving at `speed` (m/s) or faster."""
 
     def __init__(self, model: Any, speed: float) -> None:
         self.speed = speed
@@ -83,7 +83,7 @@ class Walker:
 
 
 class Cheetah:
-    """As fast as 10 m/s."""
+    """Rewards forward speed, up to 10 m/s."""
 
     def __init__(self, model: Any) -> None:
         self.velocity = _sensor(model, "torso_subtreelinvel").start
@@ -96,7 +96,7 @@ class Cheetah:
 
 
 class Finger:
-    """The spinner turns at 15 rad/s or more."""
+    """Rewards a spinner that turns at 15 rad/s or faster."""
 
     def __init__(self, model: Any) -> None:
         self.angles = _sensors(model, "proximal", "distal")
@@ -115,7 +115,7 @@ class Finger:
 
 
 class Cartpole:
-    """The pole upright, the cart in the middle, little force, slow."""
+    """Rewards an upright, slow pole with the cart in the middle and little force."""
 
     def __init__(self, model: Any) -> None:
         self.slider = int(model.joint("slider").qposadr[0])
@@ -134,7 +134,7 @@ class Cartpole:
 
 
 class BallInCup:
-    """The ball inside the cup."""
+    """Rewards a ball that is inside the cup."""
 
     def __init__(self, model: Any) -> None:
         self.target, self.ball = model.site("target").id, model.body("ball").id
@@ -151,7 +151,7 @@ class BallInCup:
 
 
 class Reacher:
-    """The finger touches the target."""
+    """Rewards a finger that touches the target."""
 
     def __init__(self, model: Any) -> None:
         self.target, self.finger = model.geom("target").id, model.geom("finger").id
@@ -171,7 +171,7 @@ class Reacher:
 
 
 class Quadruped:
-    """Upright, and as fast as 0.5 m/s."""
+    """Rewards an upright torso that moves at 0.5 m/s or faster."""
 
     def __init__(self, model: Any) -> None:
         hinges = [j for j in range(model.njnt) if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_HINGE]
@@ -204,7 +204,7 @@ class Quadruped:
 
 
 class Pendulum:
-    """Within 8° of upright."""
+    """Rewards a pole within 8° of upright."""
 
     def __init__(self, model: Any) -> None:
         self.pole = model.body("pole").id
@@ -234,7 +234,7 @@ _MEASURES: dict[tuple[str, str], Callable[[Any], Measures]] = {
 
 
 def _sensor(model: Any, name: str) -> range:
-    """Where in `sensordata` the numbers of a sensor lie."""
+    """The indices in `sensordata` of a sensor's numbers."""
     sensor = model.sensor(name)
     return range(int(sensor.adr[0]), int(sensor.adr[0] + sensor.dim[0]))
 
@@ -244,7 +244,7 @@ def _sensors(model: Any, *names: str) -> list[int]:
 
 
 def _sensors_of(model: Any, *kinds: Any) -> list[int]:
-    """Those of all sensors of some kinds, in the model's order, as dm_control reads them."""
+    """The indices in `sensordata` of all sensors of the given kinds, in the model's order, as dm_control reads them."""
     numbers = [int(kind) for kind in kinds]
     names = [model.sensor(k).name for k in range(model.nsensor) if int(model.sensor_type[k]) in numbers]
     return _sensors(model, *names)

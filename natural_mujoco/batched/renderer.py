@@ -1,8 +1,8 @@
-"""Pictures of many worlds, by MuJoCo Warp's ray tracer: foreground and matte in one pass, over the video.
+"""Draws many worlds with MuJoCo Warp's ray tracer: foreground and matte in one pass, blended over the video.
 
-- `make_renderer`: what draws the observations that an environment's settings ask for.
+- `make_renderer`: the renderer for an environment's settings.
 - `Renderer`: draws the present state of a `Simulation`.
-- `FadedRenderer`: between the standard picture and one in front of video.
+- `FadedRenderer`: mixes the standard picture with one in front of video (`strength` below 1).
 
 A ray that misses everything leaves alpha 0 and black, so that the mean over a pixel's samples is its colour multiplied
 by its coverage, and the blend is that of `rendering/matting.py`.
@@ -26,7 +26,7 @@ from .hanging_string import hang, segment_poses
 from .simulation import Simulation, on_stream
 
 WHOLE_SAMPLES = 2
-"""Samples a pixel in each direction of a full render."""
+"""Samples per pixel in each direction, in full renders."""
 
 
 class Renderer:
@@ -82,7 +82,10 @@ class Renderer:
         self._no_video = torch.zeros((n, 1, 1, 3), dtype=torch.uint8, device=simulation.device)
 
     def draw(self, video: Tensor | None) -> Tensor:
-        """The present states, over `video` on natural ids, both `uint8[N, size, size, 3]`; a new tensor."""
+        """Draws the present states, over `video` (`uint8[N, size, size, 3]`) on natural ids.
+
+        Returns a new tensor `uint8[N, size, size, 3]`.
+        """
         self._place()
         simulation = self._simulation
         image = torch.empty(
@@ -114,7 +117,7 @@ class Renderer:
         return self._matte.clone()
 
     def _place(self) -> None:
-        """Puts every geom that is drawn where its source is now."""
+        """Moves every geom that is drawn to where its source in the physics is now."""
         (geom_xpos, geom_xmat), (site_xpos, site_xmat) = self._sources
         drawn = self._drawn
         self._geom_xpos[:, drawn.geoms], self._geom_xmat[:, drawn.geoms] = geom_xpos, geom_xmat
@@ -150,7 +153,7 @@ class FadedRenderer:
 
 
 def make_renderer(simulation: Simulation, drawn: DrawnModel, settings: Settings) -> Renderer | FadedRenderer:
-    """What draws the observations that `settings` ask for."""
+    """The renderer for the observations that `settings` ask for."""
     if settings.strength == 1:
         return Renderer(simulation, drawn, settings)
     standard = Renderer(simulation, drawn, replace(settings, natural=False, rendering=settings.behind))
@@ -160,16 +163,16 @@ def make_renderer(simulation: Simulation, drawn: DrawnModel, settings: Settings)
 
 
 class _String:
-    """A tendon between two sites: where it ends, how long it is, and its colours, slack and taut."""
+    """A tendon between two sites: its ends, its length, and its colours when slack and when taut."""
 
     def __init__(self, model: Any, tendon: int, numbers: list[int], device: torch.device) -> None:
         self.numbers = numbers
         first = int(model.tendon_adr[tendon])
         self.ends = int(model.wrap_objid[first]), int(model.wrap_objid[first + 1])
-        # One that is not limited is always straight, and never taut.
+        # A tendon without a length limit is always drawn straight and never counts as taut.
         self.length = float(model.tendon_range[tendon, 1]) if model.tendon_limited[tendon] else 0.0
         slack = torch.tensor(model.tendon_rgba[tendon])
-        # MuJoCo mixes in as much of the colour of active constraints as this one has impedance.
+        # MuJoCo blends a taut tendon's colour with that of active constraints, in proportion to its impedance.
         mix = float(model.tendon_solimp_lim[tendon, 1]) if self.length else 0.0
         taut = mix * torch.tensor(model.vis.rgba.constraint) + (1 - mix) * slack
         self.colours = torch.stack([slack, taut]).float().to(device)  # [2, 4]

@@ -1,8 +1,8 @@
-"""Whether the batched environment would run here, and on what.
+"""Checks whether the batched environment can run on this machine, and on which device.
 
-- `require`: the device that is asked for, or one sentence with the remedy.
-- `best_device`: a GPU where there is one, and its name.
-- `describe`: what `doctor` says.
+- `require`: the device asked for; raises an error with the remedy if it cannot be used.
+- `best_device`: a GPU where there is one, else the CPU, and its name.
+- `describe`: the line that `doctor` prints.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PACKAGES = ("torch", "warp-lang", "mujoco-warp")
 def require(device: Any = "cuda") -> Any:
     """The `torch.device` called `device`, on which torch and Warp both work.
 
-    Raises `InvalidArgument` for what is no device, `BatchedError` where packages are missing or do not fit together, or
-    where the device cannot be used.
+    Raises `InvalidArgument` if `device` names no device, `BatchedError` if packages are missing or do not fit together
+    or the device cannot be used.
     """
     require_packages()
     import torch
@@ -71,7 +71,7 @@ def require_packages() -> None:
 
 
 def best_device() -> tuple[Any, str]:
-    """The first GPU, or else the CPU, and what it is called. Raises as `require` does, except for a missing GPU."""
+    """The first GPU, or else the CPU, and its name. Raises as `require` does, except for a missing GPU."""
     try:
         device = require("cuda")
     except BatchedError:
@@ -82,7 +82,7 @@ def best_device() -> tuple[Any, str]:
 
 
 def describe() -> str:
-    """One line: what it would run on, with which versions. Raises as `require` does, except for a missing GPU."""
+    """One line with the device and the packages' versions. Raises as `require` does, except for a missing GPU."""
     require_packages()
     import torch
 
@@ -103,7 +103,7 @@ def _version(package: str) -> str | None:
 
 
 def _like(release: str) -> str:
-    """The requirement of a release of the same minor version."""
+    """A pip version specifier for releases of the same minor version as `release`."""
     return ".".join([*release.split(".")[:2], "*"])
 
 

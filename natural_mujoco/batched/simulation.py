@@ -1,8 +1,8 @@
-"""The physics of many worlds on a device, by MuJoCo Warp, from dm_control's own model.
+"""The physics of many worlds on a device, with MuJoCo Warp and dm_control's own model.
 
-- `Simulation`: worlds that begin, step and are looked at.
-- `Start`: the state in which a world begins.
-- `on_stream`: runs Warp's kernels in the order of torch's.
+- `Simulation`: the worlds; begins episodes, steps, and exposes the state as tensors.
+- `Start`: the states in which episodes begin.
+- `on_stream`: orders Warp's kernels after torch's.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from torch import Tensor
 from .measures import State
 
 CONTACTS = 64
-"""Room for contacts of a world; the ten tasks need at most a third of it."""
+"""Most contacts in one world; the ten tasks need at most a third of it."""
 CONSTRAINTS = 256
-"""Room for rows of constraints (joint limits, four a contact)."""
+"""Most constraint rows in one world (joint limits, and four for each contact)."""
 FAR = 1e10
-"""A position or velocity beyond this counts as diverged, as in MuJoCo (mjMAXVAL)."""
+"""A world with a position, velocity or activation beyond this counts as diverged (MuJoCo's mjMAXVAL)."""
 
 
 class Start(NamedTuple):
-    """States in which N worlds begin. dm_control's `initialize_episode` decides them."""
+    """States in which the episodes of N worlds begin, as drawn by dm_control's `initialize_episode`; N rows each."""
 
     qpos: Any
     qvel: Any
@@ -36,7 +36,7 @@ class Start(NamedTuple):
     qacc_warmstart: Any
     sensordata: Any
     geom_pos: Any
-    """The reacher's target is elsewhere in every episode."""
+    """Positions of geoms: the reacher's target is at another place in every episode."""
 
 
 class Simulation:
@@ -66,7 +66,7 @@ class Simulation:
         self._memory = (self.qpos, self.qvel, self.act, self.warmstart, self.ctrl, self.sensordata)
 
     def state(self) -> State:
-        """The present state; its tensors change with it."""
+        """The present state; its tensors share the simulation's memory and change with every step."""
         xpos, xmat, geom_xpos, site_xpos = self._poses
         return State(
             self.qpos, self.qvel, self.act, self.ctrl, xpos, xmat, geom_xpos, site_xpos, self.sensordata
@@ -78,7 +78,7 @@ class Simulation:
         self.warmstart[rows], self.geom_pos[rows] = start.qacc_warmstart, start.geom_pos
         self.sensordata[rows] = start.sensordata
         self.ctrl[rows] = 0
-        # Warp takes what is bolted to the world for immovable and computes its place once.
+        # Warp computes the positions of geoms fixed to the world only once, so that they must be written here.
         self._geom_xpos[rows[:, None], self._fixed_geoms] = start.geom_pos[:, self._fixed_geoms]
         self._refresh()
 
@@ -96,16 +96,16 @@ class Simulation:
         self._refresh()
 
     def diverged(self) -> Tensor:
-        """Which worlds hold what is no number, or an absurd one: `bool[N]`."""
+        """Which worlds have diverged, that is hold NaN or a number beyond `FAR`: `bool[N]`."""
         state = torch.cat([self.qpos, self.qvel, self.act], 1)
         return ~(state.abs() < FAR).all(1)
 
     def snapshot(self) -> tuple[Tensor, ...]:
-        """What `restore` takes: a copy of all that the future of a world follows from."""
+        """A copy of everything that determines how the worlds go on, for `restore`."""
         return tuple(part.clone() for part in self._memory)
 
     def restore(self, rows: Tensor, snapshot: tuple[Tensor, ...]) -> None:
-        """Puts the worlds of the mask `rows` (`bool[N]`) back to where they were."""
+        """Puts the worlds of the mask `rows` (`bool[N]`) back to their state in `snapshot`."""
         for part, kept in zip(self._memory, snapshot, strict=True):
             part[rows] = kept[rows]
         self._refresh()
@@ -120,7 +120,7 @@ class Simulation:
 
 @contextmanager
 def on_stream(device: torch.device) -> Iterator[None]:
-    """Warp works on `device`, in the order in which torch's present stream gets its work."""
+    """Inside, Warp runs on `device` and on torch's present stream, so that both see each other's results."""
     if device.type == "cuda":
         stream = warp.stream_from_torch(torch.cuda.current_stream(device))
         with warp.ScopedStream(stream):
@@ -131,7 +131,7 @@ def on_stream(device: torch.device) -> Iterator[None]:
 
 
 def _acceleration_sensors(model: Any, device: torch.device) -> Tensor:
-    """Which of `sensordata` follow from forces: touch, force, torque, accelerometers."""
+    """Indices in `sensordata` of sensors that depend on forces: touch, force, torque, accelerometers."""
     numbers = [
         int(address) + k
         for address, size, stage in zip(

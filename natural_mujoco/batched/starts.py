@@ -1,6 +1,6 @@
-"""How episodes begin: dm_control's own `initialize_episode`, one random stream a world, some of it done ahead.
+"""Initial states of episodes, from dm_control's own `initialize_episode` with one random stream for each world.
 
-- `Starts`: the states in which the next episodes begin.
+- `Starts`: draws the states in which the next episodes begin, some of them ahead of time.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .simulation import Start
 class Starts:
     """The next episodes of `num_envs` worlds, whose streams are those of single environments with the same seeds.
 
-    dm_control runs on the processor, for one world after the other, and takes from a quarter of a millisecond
-    (pendulum) to some milliseconds (cheetah, quadruped): `draw_ahead` does some of it while the device is busy.
+    dm_control runs on the CPU, one world after the other, and takes from a quarter of a millisecond (pendulum) to some
+    milliseconds (cheetah, quadruped) for each; `draw_ahead` does part of this work while the device is busy.
     """
 
     def __init__(self, converted: ConvertedTask, num_envs: int, device: torch.device) -> None:
@@ -28,12 +28,12 @@ class Starts:
         self._next = 0
 
     def seed(self, row: int, seed: int) -> None:
-        """Gives a world a fresh stream."""
+        """Seeds the stream of world `row` and drops a state drawn ahead from the old one."""
         self._streams[row] = np.random.RandomState(seed)
         self._drawn.pop(row, None)
 
     def take(self, rows: list[int]) -> Start:
-        """The states in which the next episodes of `rows` begin, on the device, a row each."""
+        """The states in which the next episodes of `rows` begin, on the device, one row for each world."""
         states = [self._drawn.pop(row) if row in self._drawn else self._draw(row) for row in rows]
         columns = zip(*states, strict=True)
         return Start(

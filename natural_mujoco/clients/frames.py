@@ -20,11 +20,11 @@ PixelVectorEnv = gym.vector.VectorEnv[Any, Any, Any]
 
 
 class PixelVectorWrapper(gym.vector.VectorWrapper):
-    """A vector wrapper that says how it resets where TorchRL looks for it, too."""
+    """A vector wrapper that also has the attribute `autoreset_mode`, which TorchRL reads."""
 
     @property
     def autoreset_mode(self) -> gym.vector.AutoresetMode:
-        """Gymnasium's, as in `metadata["autoreset_mode"]`."""
+        """Gymnasium's autoreset mode, as in `metadata["autoreset_mode"]`."""
         mode: gym.vector.AutoresetMode = self.metadata["autoreset_mode"]
         return mode
 
@@ -33,8 +33,8 @@ class StackFrames(PixelVectorWrapper):
     """The last `frames` observations of each sub-environment, oldest first, along the channels.
 
     Observations become `uint8[n, height, width, channels * frames]`. After a reset the first frame fills the
-    stack, as in `gymnasium.wrappers.FrameStackObservation`, to which each sub-environment is equal. Every autoreset
-    mode works; with `SAME_STEP`, `infos["final_obs"]` holds the finished episode's last stack.
+    stack: each sub-environment gives the frames that `gymnasium.wrappers.FrameStackObservation` would give. Every
+    autoreset mode works; with `SAME_STEP`, `infos["final_obs"]` holds the finished episode's last stack.
 
     >>> import gymnasium as gym, natural_mujoco
     >>> from natural_mujoco.clients.frames import ChannelsFirst, StackFrames
@@ -76,7 +76,7 @@ class StackFrames(PixelVectorWrapper):
         """Steps all sub-environments and moves their stacks on by a frame."""
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         over = terminated | truncated
-        # With SAME_STEP an episode's last frame comes apart from the next one's first.
+        # With SAME_STEP an episode's last frame is in infos, and `observations` holds the next episode's first.
         fresh = np.asarray(infos.get("_final_obs", np.zeros(self.num_envs, np.bool_)))
         if fresh.any():
             finals = infos["final_obs"].copy()
@@ -97,7 +97,7 @@ class StackFrames(PixelVectorWrapper):
 class ChannelsFirst(PixelVectorWrapper):
     """Observations as `uint8[n, channels, height, width]`, the order that PyTorch's convolutions take.
 
-    A view where nothing else is asked of it: no pixel is copied. Put it outside `StackFrames`.
+    Observations are transposed views; no pixel is copied. Apply it after `StackFrames`.
 
     Raises:
         InvalidArgument: the observations are not pictures.

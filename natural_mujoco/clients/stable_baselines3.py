@@ -1,8 +1,8 @@
 """Stable-Baselines3 on the fast vector environment.
 
-- `SB3VecEnv`: its `VecEnv`, with the package's worker processes underneath.
+- `SB3VecEnv`: a Stable-Baselines3 `VecEnv` that runs on the package's worker processes.
 
-`pip install stable-baselines3` is up to you; nothing else of the package imports it.
+Install `stable-baselines3` yourself: the package does not depend on it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..vector import NaturalMujocoVectorEnv
 class SB3VecEnv(VecEnv):
     """`num_envs` environments of one id as Stable-Baselines3's `VecEnv`.
 
-    It lives through the same episodes as `DummyVecEnv` and `SubprocVecEnv` of the same ids and seeds. Wrap it in
+    It gives the same episodes as `DummyVecEnv` and `SubprocVecEnv` with the same id and seeds. Wrap it in
     Stable-Baselines3's own wrappers as usual: `VecMonitor` for episode returns, `VecFrameStack` for stacked frames.
 
     >>> from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor
@@ -36,7 +36,7 @@ class SB3VecEnv(VecEnv):
     Args:
         env_id: an id of the package.
         num_envs: how many environments.
-        **kwargs: those of `gymnasium.make_vec` for this id: the environment's, `workers`, `timeout`.
+        **kwargs: passed to `gymnasium.make_vec`: the environment's keyword arguments, `workers`, `timeout`.
 
     Raises as `NaturalMujocoVectorEnv` does.
     """
@@ -54,7 +54,7 @@ class SB3VecEnv(VecEnv):
         self._actions: Any = None
 
     def reset(self) -> npt.NDArray[np.uint8]:
-        """Resets all environments with the seeds and options set beforehand; observations `uint8[n, h, w, 3]`."""
+        """Resets all environments with the seeds and options set beforehand; returns `uint8[n, h, w, 3]`."""
         options = self._options[0]
         if any(other != options for other in self._options):
             raise InvalidArgument(
@@ -68,11 +68,15 @@ class SB3VecEnv(VecEnv):
         return pixels
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """Takes the actions `float32[n, a]` of the next `step_wait`."""
+        """Keeps the actions `float32[n, a]` for the next `step_wait`, which does the step."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Steps. What ended is reset at once: its last observation is `infos[i]["terminal_observation"]`."""
+        """Steps all environments and resets those whose episode ended.
+
+        Returns observations `uint8[n, h, w, 3]`, rewards `float32[n]`, dones `bool[n]` and a list of infos, where
+        `infos[i]["terminal_observation"]` is the last observation of an episode that ended.
+        """
         observations, rewards, terminated, truncated, batched = self.envs.step(self._actions)
         dones = terminated | truncated
         infos = []
@@ -98,19 +102,19 @@ class SB3VecEnv(VecEnv):
         return [None] * self.num_envs if pictures is None else list(pictures)
 
     def has_attr(self, attr_name: str) -> bool:
-        """Whether the environments have it. Asking for what they do not have would end the workers."""
+        """Whether the environments have an attribute or method of this name."""
         names: list[str] = self.envs.call("__dir__")[0]
         return attr_name in names
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The attribute of the environments of `indices` (all by default). Raises `AttributeError`."""
+        """The attribute of the environments in `indices` (all by default). Raises `AttributeError` if they lack it."""
         if not self.has_attr(attr_name):
             raise AttributeError(f"{NaturalMujocoEnv.__name__} has no attribute {attr_name!r}.")
         values = self.envs.call(attr_name)
         return [values[row] for row in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Sets the attribute of the environments of `indices` (all by default) to `value`."""
+        """Sets the attribute of the environments in `indices` (all by default) to `value`."""
         rows = list(self._get_indices(indices))
         values = [value] * self.num_envs
         if len(rows) < self.num_envs:
@@ -132,7 +136,7 @@ class SB3VecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """`False` for each: nothing stands between this and the environments."""
+        """`False` for each environment, as none is wrapped."""
         rows: Iterable[int] = self._get_indices(indices)
         return [False for _ in rows]
 

@@ -2,8 +2,8 @@
 
 - `TensorInfos`: infos that TorchRL can hold, for the autoreset mode `SAME_STEP`.
 
-`GymWrapper(gymnasium.make_vec(..., autoreset_mode="Disabled"))` needs nothing of this: TorchRL then resets by itself.
-It does not take Gymnasium's default, `NEXT_STEP`. Nothing here imports TorchRL.
+`GymWrapper(gymnasium.make_vec(..., autoreset_mode="Disabled"))` works without this module, as TorchRL then resets by
+itself. TorchRL does not support Gymnasium's default, `NEXT_STEP`. Nothing here imports TorchRL.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .frames import PixelVectorWrapper
 class TensorInfos(PixelVectorWrapper):
     """A vector environment whose infos hold `final_obs` alone.
 
-    With `SAME_STEP` TorchRL turns all infos into tensors, which names of videos are not.
+    With `SAME_STEP`, TorchRL turns all infos into tensors, and the names of videos cannot become one.
 
     >>> import gymnasium as gym, natural_mujoco
     >>> from natural_mujoco.clients.torchrl import TensorInfos

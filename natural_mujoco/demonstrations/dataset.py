@@ -1,4 +1,4 @@
-"""The folder of a recording: a Minari dataset of which every episode is a file of its own, whole or not there.
+"""The folder of a recording: a Minari dataset in which each episode is one file, written whole or not at all.
 
     NAME-vN/data/metadata.json          what Minari must know, and the recording
     NAME-vN/data/main_data.hdf5         a link to each episode
@@ -7,7 +7,7 @@
 Minari writes all episodes into one HDF5 file, which a kill in the middle of a write can leave unreadable as a whole;
 HDF5's external links give its reader the same view of files that are written one by one.
 
-- `Dataset`: the folder, held by one writer.
+- `Dataset`: the folder, locked for one writer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _METADATA, _MAIN, _EPISODES, _GROUP = "metadata.json", "main_data.hdf5", "episod
 
 
 class Dataset:
-    """Use `Dataset.held`."""
+    """A dataset that episodes are added to. Create it with `Dataset.held`, which locks the folder."""
 
     def __init__(self, folder: Path, recording: dict[str, Any]) -> None:
         self.folder, self._data, self._recording = folder, folder / "data", recording
@@ -43,12 +43,13 @@ class Dataset:
     @staticmethod
     @contextmanager
     def held(folder: Path, recording: dict[str, Any]) -> Iterator[Dataset]:
-        """The dataset in `folder`, which is new or holds this very recording, for its only writer.
+        """Locks `folder` and gives its dataset; the folder must be new or hold the same recording.
 
         Raises:
-            InvalidArgument: a name that Minari cannot load, a folder that holds anything else. Nothing is written.
+            InvalidArgument: Minari cannot load a dataset of this name, or the folder holds something else. Nothing is
+                written.
             LockHeld: another process records there.
-            FileError: it cannot be written to, or is damaged.
+            FileError: the folder cannot be written to, or its dataset is damaged.
         """
         dataset_id(folder)
         dataset = Dataset(folder, recording)
@@ -63,7 +64,7 @@ class Dataset:
                     dataset.publish()
 
     def begin(self, env: gym.Env[Any, Any], description: str) -> None:
-        """Write the empty dataset of `env`'s spaces, unless it is there."""
+        """Writes an empty dataset with `env`'s spaces, unless there is one already."""
         if self._data.exists():
             return
         with files.replacing_folder(self._data, _fault) as new:
@@ -86,7 +87,7 @@ class Dataset:
                 raise _fault(self.folder, error) from error
 
     def present(self) -> set[int]:
-        """The numbers of the episodes that are there whole."""
+        """The numbers of the episodes that are in the folder."""
         found = set()
         for path in (self._data / _EPISODES).glob("*.hdf5"):
             if path.stem.isdigit() and _steps(path):
@@ -94,7 +95,7 @@ class Dataset:
         return found
 
     def add(self, number: int, seed: int, episode: EpisodeData, attributes: Mapping[str, Any]) -> None:
-        """Write episode `number`, whole or not at all. Raises `FileError`, of a full disk for one."""
+        """Writes episode `number`, whole or not at all. Raises `FileError`, for example if the disk is full."""
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             group = file.create_group(_GROUP)
@@ -105,7 +106,7 @@ class Dataset:
         files.write_bytes(self._file(number), buffer.getvalue(), self._write_fault)
 
     def publish(self) -> None:
-        """Let Minari see the episodes that are there, from the first one without a gap."""
+        """Makes the episodes visible to Minari, from episode 0 up to the first one that is missing."""
         buffer, steps, number = io.BytesIO(), 0, 0
         with h5py.File(buffer, "w", track_order=True) as file:
             while length := _steps(self._file(number)):
@@ -137,7 +138,7 @@ class Dataset:
             raise _fault(self.folder, error) from error
         names = [
             name for name in names if not name.startswith(".data.")
-        ]  # what a kill left of the first write
+        ]  # left behind by a process that was killed during the first write
         if not names:
             return
         if names != ["data"]:
@@ -164,9 +165,9 @@ class Dataset:
 
 
 def dataset_id(folder: Path) -> str:
-    """What Minari calls the dataset in `folder`: its path below Minari's own root, or else the folder's name.
+    """Minari's id of the dataset in `folder`: its path below Minari's own root, or else the folder's name.
 
-    Raises `InvalidArgument` for a name that is no Minari id.
+    Raises `InvalidArgument` if this is not a valid Minari id.
     """
     path = Path(folder).expanduser().resolve()
     root = Path(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets").expanduser().resolve()
@@ -187,7 +188,7 @@ def _fault(path: Path, error: OSError) -> FileError:
 
 
 def _write(group: h5py.Group, values: Mapping[str, Any]) -> None:
-    """Arrays, and dictionaries of them, compressed."""
+    """Writes arrays and (nested) dictionaries of arrays into `group`, compressed."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             _write(group.create_group(name), value)
@@ -199,7 +200,7 @@ def _write(group: h5py.Group, values: Mapping[str, Any]) -> None:
 
 
 def _steps(path: Path) -> int:
-    """Steps of the episode in the file at `path`; 0 where there is none, or it is damaged."""
+    """Number of steps of the episode in the file at `path`; 0 if the file is missing or damaged."""
     try:
         with h5py.File(path, "r") as file:
             return len(file[_GROUP]["rewards"])

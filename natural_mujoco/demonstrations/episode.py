@@ -1,7 +1,7 @@
-"""One episode of a recording: played by the one loop, with everything kept that a study may ask for.
+"""Plays one episode of a recording and keeps everything that a study may ask for.
 
-- `EpisodeData`: the arrays of an episode, T steps and T + 1 observations.
-- `play`: a policy with noise on its actions, in an environment from a seed.
+- `EpisodeData`: the arrays of an episode: T steps, T + 1 observations.
+- `play`: plays an episode from a seed, with noise on the policy's actions.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ Array = npt.NDArray[Any]
 
 
 class EpisodeData(NamedTuple):
-    """T steps; observations and infos have one more entry, that of the reset."""
+    """The arrays of an episode of T steps; observations and infos have one more entry, the one from the reset."""
 
     observations: npt.NDArray[np.uint8]
     """`uint8[T + 1, size, size, 3]`."""
     actions: npt.NDArray[np.float32]
-    """`float32[T, A]`, as the environment took them."""
+    """`float32[T, A]`, as given to the environment, noise included."""
     rewards: npt.NDArray[np.float64]
     terminations: npt.NDArray[np.bool_]
     truncations: npt.NDArray[np.bool_]
     infos: dict[str, Any]
-    """Arrays of T + 1, some nested: see `snapshot`."""
+    """Arrays with T + 1 rows, some of them in nested dictionaries; `snapshot` describes them."""
 
 
 def snapshot(env: gym.Env[Any, Any], info: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a moment beside the observation.
+    """What is recorded for each observation beside its pixels.
 
-    `control_steps` and `background` as in `info`; `state`, dm_control's own observation of the task, part by part;
-    `physics`, MuJoCo's positions, velocities and activations in a row; `matte uint8[size, size]`.
+    `control_steps` and `background` as in `info`; `state`: dm_control's own observation of the task, part by part;
+    `physics`: MuJoCo's positions, velocities and activations in one vector; `matte`: `uint8[size, size]`.
     """
     unwrapped = env.unwrapped
     return info | {
@@ -48,9 +48,9 @@ def snapshot(env: gym.Env[Any, Any], info: dict[str, Any]) -> dict[str, Any]:
 
 
 def play(env: gym.Env[Any, Any], policy: Policy, seed: int, noise: float) -> EpisodeData:
-    """The episode from `seed`, with Gaussian noise of standard deviation `noise` on the policy's actions.
+    """Plays the episode of `seed`, with Gaussian noise of standard deviation `noise` added to the policy's actions.
 
-    The noise follows from the seed, and so does the episode; actions are clipped to [-1, 1] after it.
+    The seed decides the noise too, so that the episode can be repeated. Noisy actions are clipped to [-1, 1].
     """
     keeper = _Keeper(env)
     attach = getattr(policy, "attach", None)
@@ -61,7 +61,7 @@ def play(env: gym.Env[Any, Any], policy: Policy, seed: int, noise: float) -> Epi
 
 
 class _Keeper(gym.Wrapper[Observations, Actions, Observations, Actions]):
-    """Keeps what passes through it since the last reset."""
+    """Keeps all observations, actions, rewards and infos since the last reset."""
 
     def reset(self, **kwargs: Any) -> tuple[Observations, dict[str, Any]]:
         observation, info = self.env.reset(**kwargs)
@@ -89,7 +89,7 @@ class _Keeper(gym.Wrapper[Observations, Actions, Observations, Actions]):
 
 
 def _stacked(moments: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Dictionaries of numbers, texts and arrays as one of arrays."""
+    """Stacks dictionaries of numbers, strings and arrays into one dictionary of arrays."""
     return {
         key: _stacked([moment[key] for moment in moments])
         if isinstance(value, dict)
@@ -99,7 +99,7 @@ def _stacked(moments: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 class _Noisy:
-    """A policy whose actions are disturbed."""
+    """A policy with Gaussian noise of standard deviation `noise` on its actions."""
 
     def __init__(self, policy: Policy, noise: float) -> None:
         self._policy, self._noise = policy, noise
@@ -108,7 +108,7 @@ class _Noisy:
         seed = getattr(self._policy, "seed", None)
         if callable(seed):
             seed(episode_seeds)
-        # The environment spawns its streams from the bare seed and the random policy draws from [seed, 1].
+        # The environment spawns its streams from the seed itself, and the random policy draws from [seed, 1].
         self._generators = [np.random.default_rng([seed, 2]) for seed in episode_seeds]
 
     def reset(self, num_envs: int) -> None:

@@ -1,9 +1,9 @@
-"""What is recorded, and the loop that records it.
+"""Describes a recording of demonstrations, and records it.
 
-- `Kind`: who acts, with how much noise.
-- `Recording`: a task, its videos, kinds that take turns, and a seed from which every episode's follows.
-- `record`: plays and writes the episodes that a folder lacks.
-- `Progress`: is told how it goes.
+- `Kind`: a policy and the noise on its actions.
+- `Recording`: a task, its videos, the kinds of episodes, and a seed from which every episode's seed is derived.
+- `record`: plays and writes the episodes that are missing in a folder.
+- `Progress`: callbacks for progress; override its methods to show it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_NOISE = 10.0
 
 @dataclass(frozen=True)
 class Kind:
-    """Who acts in an episode: a policy, and the standard deviation of the noise on its actions."""
+    """A kind of episode: a policy, and the standard deviation of the Gaussian noise on its actions."""
 
     source: PolicySource
     noise: float
@@ -48,7 +48,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Recording:
-    """Episodes of one task. Episode k is of kind k modulo their number, and its seed follows from `seed` and k."""
+    """Episodes of one task. Episode k is of kind `kinds[k % len(kinds)]`; its seed follows from `seed` and k."""
 
     task: str
     kinds: tuple[Kind, ...]
@@ -67,10 +67,11 @@ class Recording:
         action_repeat: int | None = None,
         **others: Any,
     ) -> Recording:
-        """The recording of every policy with every noise; `zero` and `random` take none.
+        """The recording of every policy with every noise level; `zero` and `random` are recorded without noise.
 
-        Policies are `zero`, `random`, `expert` or run directories of the bundled agents trained on `task`.
-        `action_repeat` is that of the runs, or else 2. Raises `InvalidArgument`.
+        Policies are `zero`, `random`, `expert` or run directories of the bundled agents trained on `task`. By default
+        `action_repeat` is that of the runs, or 2 if there are none; `others` are further fields of `Recording`.
+        Raises `InvalidArgument` for an unknown policy or noise, and if action repeats differ.
         """
         name = find_task(task).name
         for noise in noises:
@@ -97,7 +98,7 @@ class Recording:
         return Recording(name, tuple(dict.fromkeys(kinds)), action_repeat=min(repeats, default=2), **others)
 
     def environment(self) -> gym.Env[Any, Any]:
-        """The environment that is recorded. Raises `InvalidArgument` and `VideoSetError` as it does."""
+        """Creates the environment that is recorded. Raises as `NaturalMujocoEnv` does."""
         task = find_task(self.task)
         look: dict[str, Any] = {"size": self.size, "action_repeat": self.action_repeat}
         if self.variant == "standard":
@@ -105,11 +106,11 @@ class Recording:
         return gym.make(task.natural_id, split=self.split, videos=self.videos, **look)
 
     def seeds(self, episodes: int) -> list[int]:
-        """The seeds of the first `episodes` episodes; those of fewer are the first of them."""
+        """The seeds of the first `episodes` episodes; asking for more only appends to them."""
         return [int(s) for s in np.random.SeedSequence([self.seed, 7]).generate_state(episodes)]
 
     def describe(self) -> dict[str, Any]:
-        """What decides the content of every episode, for metadata.json."""
+        """Everything that decides the content of the episodes, for metadata.json."""
         natural = self.variant == "natural"
         library = open_videos(self.videos) if natural else None
         return {
@@ -127,23 +128,25 @@ class Recording:
 
 
 class Progress:
-    """Is told how a recording goes. This one says nothing."""
+    """Callbacks for the progress of a recording. These do nothing."""
 
     def begin(self, episodes: int, present: int, size: int) -> None:
-        """`episodes` in all, of which `present` are there; the others take about `size` bytes, at most."""
+        """Called at the start: of `episodes`, `present` are there already; the others take at most `size` bytes."""
 
     def finished(self, kind: Kind, return_: float) -> None:
-        """An episode is written."""
+        """Called when an episode of `kind` with the given return has been written."""
 
 
 def record(recording: Recording, episodes: int, folder: Path, progress: Progress | None = None) -> int:
-    """Play and write the episodes that `folder` lacks of the first `episodes`; returns how many it holds then.
+    """Plays and writes those of the first `episodes` episodes that are missing in `folder`.
 
-    Whatever ends it, the episodes that were written stay, and the same call goes on with the others.
+    Returns how many episodes the folder then holds. If it is interrupted, the episodes written so far stay, and the
+    same call continues with the others.
 
     Raises:
-        InvalidArgument: a folder that holds something else, or whose name Minari cannot load.
-        FileError: the disk is too small, full or refuses.
+        InvalidArgument: the folder holds something else, or Minari cannot load a dataset of its name.
+        LockHeld: another process records there.
+        FileError: the disk has too little room, or the folder cannot be written to.
     """
     from .dataset import Dataset
 
@@ -183,7 +186,7 @@ def _attributes(kind: Kind, episode: EpisodeData) -> dict[str, Any]:
 
 
 def _bytes(env: gym.Env[Any, Any], recording: Recording) -> int:
-    """An episode's size, were nothing of it compressed."""
+    """Size of an episode without compression, in bytes."""
     steps = EPISODE_CONTROL_STEPS // recording.action_repeat + 1
     underneath = env.unwrapped.dm_control_env  # type: ignore[attr-defined]
     numbers = sum(part.size for part in env.unwrapped.task_observation.values())  # type: ignore[attr-defined]

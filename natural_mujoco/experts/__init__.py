@@ -1,4 +1,4 @@
-"""State experts: what a policy earns that reads the physics, for each of the ten tasks.
+"""Experts: trained policies that read the physical state, for each of the ten tasks.
 
 >>> from dm_control import suite
 >>> from natural_mujoco.experts import load_expert
@@ -7,9 +7,9 @@
 >>> expert.act(time_step.observation).shape
 (1,)
 
-- `load_expert`, `Expert`: a trained network in NumPy, and the card that says where it comes from.
-- `flatten`: dm_control's observation, an ordered mapping of parts, as the vector that an expert reads.
-- `EXPERTS`: the tasks that have one.
+- `load_expert`, `Expert`: a trained network in NumPy, with its card.
+- `flatten`: turns dm_control's observation, an ordered mapping of parts, into the vector that an expert reads.
+- `EXPERTS`: the tasks that have an expert.
 - `Card`: algorithm, versions, steps, seed, layout of the observation, returns.
 """
 

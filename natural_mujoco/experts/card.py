@@ -1,7 +1,7 @@
 """An expert's card: where its weights come from and what they earn.
 
 - `Card`, `Training`, `Returns`: the card, a JSON file beside the weights.
-- `read_card`: a card from a file.
+- `read_card`: reads and checks a card.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Strict(BaseModel):
 
 
 class Training(_Strict):
-    """How the weights were made. `control_steps` are dm_control's, `settings` the library's own names."""
+    """How the weights were trained. `control_steps` counts dm_control's steps; `settings` has the library's names."""
 
     algorithm: _Line
     library: _Line
@@ -35,7 +35,7 @@ class Training(_Strict):
 
 
 class Returns(_Strict):
-    """Undiscounted returns of greedy episodes of 1000 control steps at one action repeat."""
+    """Undiscounted returns of episodes of 1000 control steps with greedy actions, at one action repeat."""
 
     action_repeat: Annotated[int, Field(ge=1)]
     episodes: Annotated[int, Field(ge=1)]
@@ -45,10 +45,10 @@ class Returns(_Strict):
 
 
 class Card(_Strict):
-    """What there is to know about an expert. `sha256` is that of its weights file.
+    """Describes an expert. `sha256` is the hash of its weights file.
 
-    `target` is the return at action repeat 2 that it was to reach, whether or not it did; `observation` the parts of
-    dm_control's observation in order, with how many numbers each has.
+    `target` is the return at action repeat 2 that training aimed at, whether or not it was reached. `observation` maps
+    the parts of dm_control's observation, in order, to their sizes.
     """
 
     format: Literal["natural-mujoco-expert"] = "natural-mujoco-expert"
@@ -64,7 +64,7 @@ class Card(_Strict):
 
     @property
     def observation_size(self) -> int:
-        """Numbers in the flat observation."""
+        """Size of the flat observation vector."""
         return sum(self.observation.values())
 
     def mean_return(self, action_repeat: int = 2) -> float:

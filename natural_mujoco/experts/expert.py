@@ -1,11 +1,11 @@
 """A trained policy on the physical state, in NumPy alone.
 
-- `Expert`: observation in, action out.
-- `load_expert`: the expert of a task, as shipped or from a folder.
-- `EXPERTS`: the tasks that have one; `experts_digest`: the sha256 of all of them.
+- `Expert`: the policy: observation in, action out.
+- `load_expert`: loads the expert of a task, as shipped or from a folder.
+- `EXPERTS`: the tasks that have an expert; `experts_digest`: a sha256 over all shipped weights.
 
-A file of weights is safetensors: `weight0 [in, out]`, `bias0 [out]`, `weight1`, … and the task's name in its
-metadata. The network is linear layers with ReLU between them and tanh behind the last; nothing is ever unpickled.
+Weights are stored as safetensors: `weight0 [in, out]`, `bias0 [out]`, `weight1`, … with the task's name in the
+metadata. The network has linear layers with ReLU between them and tanh after the last. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_WEIGHTS_BYTES = 16 * 2**20
 EXPERTS: tuple[str, ...] = tuple(
     task.name for task in TASKS.values() if (FOLDER / f"{task.name}.safetensors").is_file()
 )
-"""The tasks with an expert, by the paper's names, in the table's order."""
+"""The tasks with an expert, by the paper's names, in the order of `TASKS`."""
 
 Array = npt.NDArray[np.float32]
 
@@ -41,8 +41,7 @@ Array = npt.NDArray[np.float32]
 class Expert:
     """The greedy policy of one task on dm_control's own observation of it.
 
-    `card` says how it was trained and what it earns. It acts every control step or every few; its returns at action
-    repeats 1, 2 and 4 are on the card.
+    `card` says how it was trained and lists its returns at action repeats 1, 2 and 4.
     """
 
     def __init__(self, task: str, card: Card, layers: tuple[tuple[Array, Array], ...]) -> None:
@@ -58,10 +57,10 @@ class Expert:
         """The greedy action `float32[A]` in [-1, 1], or `float32[N, A]` for a batch.
 
         Args:
-            observation: dm_control's observation of the task, an ordered mapping of its parts; or the same as a flat
-                vector `[D]` in that order; or a batch of these vectors, `[N, D]`.
+            observation: dm_control's observation of the task, an ordered mapping of its parts; or these parts as one
+                flat vector `[D]` in the same order; or a batch of such vectors, `[N, D]`.
 
-        Raises `ExpertError` for an observation of another size, as those of other tasks are.
+        Raises `ExpertError` for an observation of another size, for example of another task.
         """
         flat = flatten(observation) if isinstance(observation, Mapping) else observation
         states = np.asarray(flat, np.float32)
@@ -97,7 +96,7 @@ def load_expert(task: str, folder: str | os.PathLike[str] | None = None) -> Expe
 
 
 def experts_digest() -> str:
-    """sha256 over the weights of all shipped experts: what an evaluation of them is an evaluation of."""
+    """The sha256 over the weights of all shipped experts, by which an evaluation records which experts it played."""
     digest = hashlib.sha256()
     for name in EXPERTS:
         digest.update(f"{name} {read_card(FOLDER / f'{name}.json').sha256}\n".encode())

@@ -1,7 +1,7 @@
 """dm_control's observation of a task as one vector.
 
-- `flatten`: what an expert's network reads.
-- `layout`: the names and sizes of its parts.
+- `flatten`: concatenates the parts into the vector that an expert's network reads.
+- `layout`: the names and sizes of the parts.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 
 def flatten(observation: Mapping[str, Any]) -> npt.NDArray[np.float32]:
-    """The parts of `observation` (numbers or arrays), raveled and joined in dm_control's order: `float32[n]`."""
+    """The parts of `observation` (numbers or arrays), raveled and concatenated in dm_control's order: `float32[n]`."""
     return np.concatenate([np.ravel(part) for part in observation.values()]).astype(np.float32)
 
 
 def layout(observation: Mapping[str, Any]) -> dict[str, int]:
-    """How many numbers of the vector each part gives, in order."""
+    """How many numbers each part contributes to the vector, in order."""
     return {name: int(np.size(part)) for name, part in observation.items()}

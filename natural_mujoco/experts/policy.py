@@ -1,6 +1,6 @@
-"""The expert as a policy of the evaluation protocol: it never looks at pixels, it reads the physics.
+"""The expert as a policy for the evaluation: it ignores the pixels and reads the physical state.
 
-- `ExpertPolicy`: `attach`, `reset`, `act`.
+- `ExpertPolicy`: the policy; `attach` gives it the environments to read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .observation import flatten
 
 
 class ExpertPolicy:
-    """Plays the expert of `task` in environments that it is handed: privileged, as it knows the state.
+    """Acts as the expert of `task`, from the physical state of the environments given to `attach`.
 
     Raises what `load_expert` raises.
     """
@@ -26,11 +26,11 @@ class ExpertPolicy:
         self._environments: Sequence[Any] = ()
 
     def attach(self, environments: Sequence[Any]) -> None:
-        """The environments behind the rows of `act`, `None` for a row that is not played."""
+        """Sets the environment of each row of `act`; `None` for a row that is not played."""
         self._environments = environments
 
     def reset(self, num_envs: int) -> None:
-        """Nothing to forget: the state is all it goes by."""
+        """Does nothing: the expert has no memory."""
 
     def act(self, obs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Greedy actions `float32[N, A]` for the present states of the attached environments; `obs` is not read."""

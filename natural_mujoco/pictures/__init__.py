@@ -1,1 +1,1 @@
-"""What people look at: recordings of episodes (`recording`) and sheets of a video set's clips (`clip_sheet`)."""
+"""Pictures for people: recordings of episodes (`recording`) and sheets of a video set's clips (`clip_sheet`)."""

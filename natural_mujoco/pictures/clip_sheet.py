@@ -1,4 +1,4 @@
-"""Pictures of a video set for people's eyes: a sheet of its clips, and the same in motion."""
+"""Pictures of a video set: a sheet of its clips, still or in motion."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ GOLDEN = 0.618034
 
 
 def contact_sheet(library: VideoLibrary, split: str, clips: int, size: int, columns: int = 6) -> Frames:
-    """One picture, uint8 `[h, w, 3]`: for each of up to `clips` clips a frame of each third.
+    """One picture, `uint8[h, w, 3]`, with three frames of each of up to `clips` clips, one from each third of the clip.
 
-    The clips are spread over the split's sorted ids. Raises as `VideoLibrary.frames` does.
+    The clips are spread over the split's sorted ids (see `spread`). Raises as `spread` and `VideoLibrary.frames` do.
     """
     cells = []
     for clip_id in spread(library.ids(split), clips):
@@ -30,7 +30,10 @@ def contact_sheet(library: VideoLibrary, split: str, clips: int, size: int, colu
 def moving_sheet(
     library: VideoLibrary, split: str, clips: int, size: int, seconds: float = 4.0, fps: float = 12.5
 ) -> list[Frames]:
-    """The clips side by side in motion: a list of uint8 `[h, w, 3]`, every second frame of 25 a second."""
+    """Up to `clips` clips side by side in motion, every second frame of each: `seconds * fps` pictures `uint8[h, w, 3]`.
+
+    Clips have 25 frames a second, so that 12.5 is their true speed. Raises as `contact_sheet` does.
+    """
     played = [(clip_id, library.frames(clip_id, size)) for clip_id in spread(library.ids(split), clips)]
     columns = max(1, round(len(played) ** 0.5))
     return [
@@ -40,10 +43,10 @@ def moving_sheet(
 
 
 def spread(ids: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """Up to `count` of the ids, one from each of as many equal stretches.
+    """Up to `count` of the ids, one from each of `count` equal stretches.
 
-    Its place in the stretch moves by the golden ratio: where kinds of scene take turns, equal steps would
-    show the same few again and again. Raises `InvalidArgument` for a count below one.
+    The position within a stretch moves by the golden ratio, because in sets where kinds of scene alternate, equal
+    steps would show the same few kinds again and again. Raises `InvalidArgument` for a count below one.
     """
     if count < 1:
         raise InvalidArgument(f"--clips {count} shows nothing: ask for at least one clip.")

@@ -1,8 +1,8 @@
 """Pictures of environments: rolled-out frames, and files of them.
 
-- `roll_out`: frames of an episode under a policy; `actor`: the expert of a task, or smooth random actions.
-- `write_pictures`: frames to a PNG, GIF or MP4.
-- `task_sheet`: all tasks, standard above natural.
+- `roll_out`: frames of an episode under a policy; `actor`: that policy, an expert or smooth random actions.
+- `write_pictures`: writes frames to a PNG, GIF or MP4.
+- `task_sheet`: one picture of all tasks, standard above natural.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ ACTORS = ("random", "expert")
 
 
 class SmoothRandom:
-    """Random actions that change little by little (an autoregressive walk), so that robots move as robots do."""
+    """A policy whose random actions change gradually (an autoregressive process), so that movements look natural."""
 
     def __init__(self, action_size: int, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         self._action = np.zeros((1, action_size), np.float32)
 
     def reset(self, num_envs: int) -> None:
-        """The next episode begins at rest."""
+        """Starts the process again from zero."""
         self._action = np.zeros((num_envs, self._action.shape[1]), np.float32)
 
     def act(self, obs: Observations) -> Actions:
-        """The next step of the walk."""
+        """The next actions of the process."""
         moved = 0.9 * self._action + 0.4 * self._rng.standard_normal(self._action.shape)
         self._action = np.clip(moved, -1, 1).astype(np.float32)
         return self._action
 
 
 def actor(env: gym.Env[Any, Any], policy: str, seed: int) -> Policy:
-    """Who acts in `env`, one of this package's: the `"expert"` of its task, or `"random"`, smoothly and from `seed`.
+    """The policy for `env`, one of this package's: its task's `"expert"`, or `"random"`, a `SmoothRandom` from `seed`.
 
-    Raises `ExpertError` where the task has no expert, `InvalidArgument` for another name.
+    Raises `ExpertError` if the task has no expert, `InvalidArgument` for another name.
     """
     if policy == "random":
         return SmoothRandom(int(np.prod(env.action_space.shape or ())), seed)
@@ -64,9 +64,10 @@ def actor(env: gym.Env[Any, Any], policy: str, seed: int) -> Policy:
 def roll_out(
     env: gym.Env[Any, Any], steps: int, seed: int, pixels: str = "render", policy: str = "random"
 ) -> list[Pixels]:
-    """`steps` frames of episodes from `seed` on: the `"observation"` or `render()`'s picture at each agent step.
+    """`steps` frames of the episodes with seeds `seed`, `seed + 1`, …, one for each agent step.
 
-    `policy` is one that `actor` knows.
+    `pixels` is `"observation"`, or `"render"` for `render()`'s picture; `policy` is `"expert"` or `"random"`, as for
+    `actor`.
     """
     acting = actor(env, policy, seed)
     frames: list[Pixels] = []
@@ -79,15 +80,16 @@ def roll_out(
 
 
 def check_format(path: Path) -> None:
-    """Raises `InvalidArgument` where `path` has an ending that `write_pictures` cannot write."""
+    """Raises `InvalidArgument` if `write_pictures` cannot write files with the ending of `path`."""
     if path.suffix.lower() not in FORMATS:
         raise unknown("picture format", path.suffix or path.name, FORMATS)
 
 
 def write_pictures(path: Path, frames: Sequence[Pixels], fps: float) -> None:
-    """Writes `frames` (each `uint8[h, w, 3]`, h and w even for MP4): the middle one to `.png`, all to `.gif` or `.mp4`.
+    """Writes the middle one of `frames` to a `.png`, or all of them to a `.gif` or `.mp4`.
 
-    Raises `InvalidArgument` for another ending, `OSError` where the file cannot be written.
+    Frames are `uint8[h, w, 3]`, with h and w even for MP4. Raises `InvalidArgument` for another ending and if there are
+    no frames, `OSError` if the file cannot be written.
     """
     check_format(path)
     if not frames:
@@ -103,14 +105,14 @@ def write_pictures(path: Path, frames: Sequence[Pixels], fps: float) -> None:
 
 
 def task_sheet(videos: str, split: str = "train", side: int = 192, steps: int = 60, seed: int = 3) -> Pixels:
-    """All tasks in five columns, experts at work: each standard picture above the natural one of the same state.
+    """All tasks in five columns, played by experts: each standard picture above the natural one of the same state.
 
     `uint8[rows * 2 * (side + gap), 5 * (side + gap), 3]`; the natural cells show different videos.
     """
     cells = []
     for number, task in enumerate(TASKS.values()):
         look: dict[str, Any] = {"render_mode": "rgb_array", "render_size": side}
-        standard = gym.make(task.standard_id, rendering="fast", **look)  # of observations, which nobody sees
+        standard = gym.make(task.standard_id, rendering="fast", **look)  # for observations, not shown here
         natural = gym.make(task.natural_id, videos=videos, split=split, size=128, **look)
         above, below = (_picture_after(env, steps, seed + number) for env in (standard, natural))
         standard.close()
@@ -122,7 +124,7 @@ def task_sheet(videos: str, split: str = "train", side: int = 192, steps: int = 
 
 
 def _picture_after(env: gym.Env[Any, Any], steps: int, seed: int) -> Pixels:
-    """What is seen `steps` agent steps after the reset, under the task's expert if it has one."""
+    """The picture `steps` agent steps after the reset, played by the task's expert if it has one."""
     skilled = env.unwrapped.task.name in EXPERTS  # type: ignore[attr-defined]
     for number, _ in enumerate(moments(actor(env, "expert" if skilled else "random", seed), [env], [seed])):
         if number == steps:

@@ -1,19 +1,19 @@
-"""Child processes: one home for starting, asking, watching, ending and reaping them.
+"""Child processes: everything that starts, commands, watches, ends and reaps them.
 
-- `ChildProcess`: a process that builds an object of ours and carries out its methods (`child`).
-- `Exchange`: numbered commands to one or several of them, whole or not at all (`exchange`).
-- `Stopwatch`: time in which this process itself ran, so that a suspended machine hangs nothing (`exchange`).
-- `report`, `off_the_clock`: what a child says while it works (`serving`); both do nothing in any other process.
-- `usable_cores`: how many of them make sense (`cores`).
-- `shared_file`: memory for parent and children (`mailbox`).
-- `stop_on_signals`, `follow_parent`: TERM, HUP and the parent's death (`signals`).
+- `ChildProcess`: a process that creates an object and calls its methods on command (`child`).
+- `Exchange`: sends numbered commands to one or several children and collects the answers (`exchange`).
+- `Stopwatch`: counts only time in which this process ran, so that suspending a machine causes no time-out (`exchange`).
+- `report`, `off_the_clock`: how a child reports progress, or stops its time-out (`serving`); no effect elsewhere.
+- `usable_cores`: the number of cores, and so of useful processes (`cores`).
+- `shared_file`: memory shared by parent and children (`mailbox`).
+- `stop_on_signals`, `follow_parent`: handling of TERM, HUP and the parent's death (`signals`).
 
-A child never imports the user's main module, is not a fork, leaves INT, TERM and HUP to its parent, and is gone when
-its parent is gone, however that ended. A forked copy of the parent has no power over it.
+A child is a new interpreter, not a fork, and never imports the user's main module. It leaves INT, TERM and HUP to its
+parent and ends when its parent ends, for whatever reason. A forked copy of the parent cannot command or end it.
 
-    child = ChildProcess(Decoder, folder, name="decoder")     # Decoder(folder), over there
+    child = ChildProcess(Decoder, folder, name="decoder")     # creates Decoder(folder) in the child
     exchange = Exchange([child], timeout=120)
-    [count] = exchange.ask("count_frames", path)              # Decoder.count_frames(path); raises what it raises
+    [count] = exchange.ask("count_frames", path)              # calls its count_frames(path), raises what that raises
     child.end()
 """
 

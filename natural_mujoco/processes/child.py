@@ -25,16 +25,16 @@ _BOOT = (
 IN_USE = "A signal handler used this in the middle of another use. Use it from one place at a time."
 _LAST_WORDS_BYTES = 4000
 _REAP_S = 10.0
-"""A killed process that is still there after so long is stuck in a driver; it is left to the system."""
+"""Seconds to wait for a killed process; one that takes longer is stuck in a driver and is left to the system."""
 
 
 class ChildProcess:
-    """A process that calls `factory(*arguments)` and carries out the methods of what that returns.
+    """A process that calls `factory(*arguments)` and then, on command, methods of the object that it returned.
 
-    `factory` must be a class or function of an importable module. It is started afresh rather than forked, for neither
-    OpenGL contexts nor decoders survive a fork. Its standard error passes through to ours (not if `quiet`; its standard
-    output is then dropped), and the last lines are kept for `last_words`. It starts in the background: its first
-    answer is the sign that it works.
+    `factory` must be a class or function of an importable module. The process is a new interpreter rather than a fork,
+    since neither OpenGL contexts nor decoders survive a fork. What it writes to standard error appears on ours, and the
+    last lines are kept for `last_words`; with `quiet`, none of its output appears. It starts in the background, so that
+    only its first answer shows that it works.
 
     Raises `WorkerError` if this machine cannot start another process, `InvalidArgument` if `arguments` do not pickle.
     """
@@ -49,9 +49,9 @@ class ChildProcess:
         share: Sequence[int] = (),
         look_s: float = 0.0,
     ) -> None:
-        """`environ` is added to its environment, the descriptors in `share` are open there under the same numbers.
+        """`environ` is added to the child's environment; descriptors in `share` are open there under the same numbers.
 
-        `look_s` is how long it looks for a command before it sleeps.
+        `look_s` is how many seconds the child polls for its next command before it sleeps.
         """
         self.name = name
         self._claimed = False
@@ -63,7 +63,7 @@ class ChildProcess:
                 f"{error})."
             ) from error
         self._life = _Life()
-        # Runs when nobody knows this object any more, or at exit; it needs no reference to it.
+        # Runs when this object is garbage collected or the interpreter exits; it holds no reference to it.
         self._finalizer = weakref.finalize(self, self._life.end)
         try:
             self._life.start(birth, quiet, dict(os.environ, **(environ or {})), share)
@@ -78,7 +78,7 @@ class ChildProcess:
         self._poller.register(self._life.answers, select.POLLIN)
 
     def join_exchange(self) -> None:
-        """Called by the exchange whose numbers it will go by. Raises `RuntimeError` if it has one already."""
+        """Called by the `Exchange` that will number its commands. Raises `RuntimeError` if it has one already."""
         if self._claimed:
             raise RuntimeError(
                 f"The {self.name} has an exchange, and would mistake another's numbers for its."
@@ -92,7 +92,7 @@ class ChildProcess:
         return self._life.process.pid
 
     def fileno(self) -> int:
-        """Readable when an answer is there or the process has died: for `select` and the like."""
+        """A descriptor that is readable when an answer has come or the process has died, for `select` and the like."""
         return self._life.answers
 
     def is_alive(self) -> bool:
@@ -101,19 +101,23 @@ class ChildProcess:
         return process is not None and process.poll() is None
 
     def announce(self, word: bytes) -> None:
-        """Sends a word. One to a dead process is lost; whoever waits for the answer learns of the death."""
+        """Sends a word. If the process is dead the word is lost, and waiting for the answer reports the death."""
         with contextlib.suppress(OSError):
             os.write(self._life.commands, word)
 
     def hear(self, milliseconds: float) -> bytes | None:
-        """The words that have arrived, after waiting for one: `b""` if none ever will, `None` if none came in time."""
+        """The words that have arrived, waiting up to `milliseconds` for the first.
+
+        `b""` if the process has closed its end, so that none will come; `None` if none came in time. Raises
+        `NaturalMujocoError` in a signal handler that has interrupted another call.
+        """
         try:
             if not self._poller.poll(milliseconds):
                 return None
             return os.read(self._life.answers, 64 * WORD)
-        except BlockingIOError:  # a signal handler that asked something has read it
+        except BlockingIOError:  # a signal handler that sent a command of its own has read the word
             return None
-        except RuntimeError:  # we are that signal handler
+        except RuntimeError:  # this call is made by such a signal handler
             raise NaturalMujocoError(IN_USE) from None
 
     def ending(self) -> str:
@@ -138,25 +142,28 @@ class ChildProcess:
         return "\n".join(text.strip().splitlines()[-lines:])
 
     def release(self) -> None:
-        """Asks it to end when it has done what it does."""
+        """Asks the process to end after its present command."""
         if self._life.is_ours():
             self._life.hang_up()
 
     def kill(self) -> None:
-        """Kills and reaps it, from any thread: whoever waits for its answer learns of the death and calls `end`."""
+        """Kills and reaps the process, from any thread; a thread that waits for its answer is told that it died."""
         if self._life.is_ours() and self._life.process is not None:
             end_process(self._life.process)
 
     def end(self, patience: float = 0.0) -> None:
-        """Ends and reaps it: asks, waits `patience` seconds, kills. May be called again. Nothing in a forked copy."""
+        """Asks the process to end, waits `patience` seconds, then kills it; reaps it.
+
+        May be called again. Does nothing in a forked copy of the parent.
+        """
         self._life.end(patience)
 
 
 class _Life:
-    """The process itself. A thread of its own starts it, listens to its standard error and reaps it.
+    """The process itself. A thread starts it, reads its standard error and reaps it.
 
-    The thread takes no signals, so that Ctrl-C never meets half a start, and lives as long as the process, which
-    `follow_parent` asks for. It knows this object but not its owner, who can be collected as garbage.
+    The thread blocks signals, so that Ctrl-C cannot interrupt a start half-way, and lives as long as the process, as
+    `follow_parent` requires. It refers to this object but not to its `ChildProcess`, which can be garbage collected.
     """
 
     def __init__(self) -> None:
@@ -195,11 +202,11 @@ class _Life:
             raise self._error
 
     def is_ours(self) -> bool:
-        """Whether this is the process that started it, not a fork of that."""
+        """Whether the caller is the process that started it, not a fork of that process."""
         return os.getpid() == self.owner
 
     def hang_up(self) -> None:
-        """Closes the pipe of commands."""
+        """Closes the pipe of commands, which tells the process to end."""
         self._close(self.commands)
 
     def end(self, patience: float = 0.0) -> None:
@@ -282,7 +289,7 @@ def _write(file: IO[bytes], data: bytes) -> None:
 
 
 def _search_path() -> list[str]:
-    """Our module search path; the working directory, if it is in it, last: a `queue.py` there is not the library's."""
+    """Our module search path, the working directory last, so that a `queue.py` there does not hide the library's."""
     path = [entry for entry in sys.path if isinstance(entry, str) and entry]
     return [*path, os.getcwd()] if "" in sys.path else path
 

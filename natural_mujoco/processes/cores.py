@@ -1,4 +1,4 @@
-"""How many processes it makes sense to start.
+"""How many processes are worth starting.
 
 - `usable_cores`: the cores that this process may run on.
 """
@@ -9,7 +9,7 @@ import os
 
 
 def usable_cores() -> int:
-    """The cores that this process may run on (its affinity, where the system has one); at least 1."""
+    """Number of cores that this process may run on (by its affinity, where the system has one); at least 1."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,8 +1,8 @@
-"""Commands to child processes and their answers, numbered, so that no answer is ever taken for another's.
+"""Commands to child processes and their answers, numbered, so that no answer is taken for that of another command.
 
-- `Exchange`: one command at a time to one child or several.
-- `ChildDied`, `ChildHung`: for the caller to put into its own words.
-- `Stopwatch`: the time-out's clock.
+- `Exchange`: sends one command at a time to one child or several.
+- `ChildDied`, `ChildHung`: raised for the caller to catch and put into its own words.
+- `Stopwatch`: the clock of time-outs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .mailbox import CONTENT, FAILURE, NOTHING, last_word, word
 from .serving import Failure
 
 TICK_S = 0.2
-"""How long one look at a child lasts."""
+"""Seconds between two looks at a child that is busy."""
 
 
 class ChildDied(Exception):
@@ -39,16 +39,17 @@ class ChildHung(Exception):
 
 
 class Stopwatch:
-    """Seconds in which this process itself ran, looked at every `TICK_S` or so.
+    """Counts seconds in which this process itself ran; `look` must be called about every `TICK_S` seconds.
 
-    A stopped process group or a suspended laptop makes hours pass between two looks; they count as one.
+    If the process group is stopped or the laptop suspended, hours can pass between two looks; such a gap counts as
+    2 · `TICK_S` at most.
     """
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Begins at zero."""
+        """Sets the clock to zero."""
         self.seconds, self._looked = 0.0, time.monotonic()
 
     def look(self, counting: bool = True) -> float:
@@ -61,15 +62,15 @@ class Stopwatch:
 
 
 class Exchange:
-    """Commands to `children`, each answered by all before the next is sent. A child has one exchange all its life.
+    """Sends commands to `children`; all of them answer one before the next is sent. A child belongs to one exchange.
 
-    A command is sent to all of them or to none. It is committed by one assignment, after everything that can fail; an
-    exception after that, at whatever moment, leaves it to be carried out in whole: the next use of the exchange waits
-    for it first and drops its answers, which `settle` would have told. Threads must take turns; a signal
-    handler must not use it.
+    A command goes to all children or to none. Everything that can fail happens before a single assignment commits the
+    command. If an exception such as Ctrl-C comes after that, the command is still carried out by all; the next use of
+    the exchange first waits for it and drops its answers, unless `settle` is called to get them. Threads must take
+    turns, and signal handlers must not use an exchange.
 
-    `timeout` is how many seconds a command may take, `None` for as long as it likes. Time that a child spends in
-    `off_the_clock` does not count. `waiting` is called with every look at a child that is still busy.
+    `timeout` is how many seconds a command may take, `None` for no limit. Time that a child spends in `off_the_clock`
+    does not count. `waiting` is called at every look at a child that is still busy.
     """
 
     def __init__(
@@ -85,16 +86,16 @@ class Exchange:
         self._waiting = waiting
         self._owner = os.getpid()
         self.number = 0
-        """Of the last command."""
+        """Number of the last command."""
         self._name = ""
         self._repeatable: str | None = None
         self._outstanding = b""
-        """The word of a command that has been committed and whose answers have not been handed out."""
+        """The word of a command that was committed and whose answers have not been returned yet; else empty."""
 
     def ask(self, command: str, *arguments: Any) -> list[Any]:
-        """Has every child call its method `command(*arguments)`; returns their results.
+        """Has every child call its method `command(*arguments)`; returns their results, one for each child.
 
-        Raises the first error any of them raised, else as `send` and `collect` do.
+        Raises the first error that a child raised, and otherwise as `send` and `collect` do.
         """
         self.send(command, [arguments] * len(self.children) if arguments else None)
         answers = self.collect()
@@ -104,13 +105,14 @@ class Exchange:
         return answers
 
     def send(self, command: str, arguments: Sequence[tuple[Any, ...]] | None = None) -> None:
-        """Sends `command` with each child's own arguments (`None`: without any), and does not wait for the answers.
+        """Sends `command` with each child's own arguments (`None`: without any) and does not wait for the answers.
 
-        Raises `InvalidArgument` if they cannot be pickled (nothing is sent then), `NaturalMujocoError` in a fork.
+        Raises `InvalidArgument` if the arguments cannot be pickled; nothing is sent then. Raises `NaturalMujocoError`
+        in a forked process, and as `settle` does.
         """
         self.require_ours()
         self.settle()
-        if arguments is None and command == self._repeatable:  # nothing to hand over: the word says it all
+        if arguments is None and command == self._repeatable:  # the word alone repeats it
             kind = NOTHING
         else:
             kind = CONTENT
@@ -128,9 +130,9 @@ class Exchange:
             self._repeatable = command
 
     def collect(self) -> list[Any]:
-        """Waits for the answers to what was sent: results, and `Failure`s where the command raised.
+        """Waits for the children's answers to the last command: results, or a `Failure` where the command raised.
 
-        Raises `ChildDied` and `ChildHung`, and `NaturalMujocoError` if a signal handler has sent a command meanwhile.
+        Raises `ChildDied` or `ChildHung`, and `NaturalMujocoError` if a signal handler has sent a command meanwhile.
         """
         watch, number = Stopwatch(), self.number
         kinds = [self._await(index, watch, number) for index in range(len(self.children))]
@@ -143,7 +145,7 @@ class Exchange:
         return answers
 
     def require_ours(self) -> None:
-        """Raises `NaturalMujocoError` in a forked copy of the process that made this."""
+        """Raises `NaturalMujocoError` in a forked copy of the process that created this exchange."""
         if os.getpid() != self._owner:
             raise NaturalMujocoError(
                 f"This belongs to process {self._owner}, of which this is a forked copy. Create a new one here."
@@ -155,14 +157,14 @@ class Exchange:
             raise NaturalMujocoError(IN_USE)
 
     def settle(self) -> tuple[str, list[Any]] | None:
-        """Sees a command through that somebody was interrupted in, if there is one: its name and answers.
+        """Waits for a command whose caller was interrupted, if there is one, and returns its name and answers.
 
-        Raises as `collect` does.
+        Returns `None` if there is none. Raises as `collect` does.
         """
         if not self._outstanding:
             return None
         for child in self.children:
-            child.announce(self._outstanding)  # it may never have been told, or its answer's word was lost
+            child.announce(self._outstanding)  # this word, or that of the answer, may have been lost
         return self._name, self.collect()
 
     def _await(self, index: int, watch: Stopwatch, number: int) -> int:

@@ -1,7 +1,7 @@
-"""What a parent and its child hand each other: numbers on pipes that say "look", and the thing itself in a shared file.
+"""How a parent and its child exchange data: short words on pipes announce content that lies in a shared file.
 
-A word on a pipe is eight bytes: written or read in one piece or not at all, so that an exception between two calls
-(Ctrl-C, an alarm) can lose a word but never half of one. Whoever lost one asks again.
+A word on a pipe is eight bytes, which are written or read together or not at all. An exception between two calls
+(Ctrl-C, an alarm) can therefore lose a word, which is then sent again, but never half of one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 import tempfile
 
 WORD = 8
-"""Bytes of a word on a pipe: the command's number times four, plus one of the kinds below."""
+"""Size of a word in bytes. Its value is the command's number times four, plus one of the kinds below."""
 
 NOTHING, CONTENT, FAILURE = 0, 1, 2
-"""Kinds of word: without content (of a command: the previous one again), with it, with a `Failure`."""
+"""Kinds of word: without content (as a command: repeat the previous one), with content, with a `Failure`."""
 
 COUNTERS = 4
 _LENGTH, _OFF_THE_CLOCK, _FIRST_COUNTER = range(3)
@@ -34,10 +34,11 @@ def last_word(data: bytes) -> tuple[int, int]:
 
 
 def shared_file(size: int, prefix: str = "natural-mujoco-") -> int:
-    """The descriptor of a new file of `size` bytes that has no name: in memory, else in the temporary folder.
+    """The descriptor of a new file of `size` bytes without a name, in memory or else in the temporary folder.
 
-    Memory of this kind is not taken from `/dev/shm`, which has 64 MB in Docker. Its pages exist when this returns.
-    Raises `OSError` where neither has room.
+    The memory does not come from `/dev/shm`, which has only 64 MB in Docker. All of it is allocated before this returns
+    (where the file system supports that), so that later writes cannot run out of room. Raises `OSError` if neither
+    place has room.
     """
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):  # an old kernel, a sandbox, no memory: try the disk
@@ -53,7 +54,8 @@ def _filled(descriptor: int, size: int) -> int:
             try:
                 os.posix_fallocate(descriptor, 0, size)
             except OSError as error:
-                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # cannot promise: hope
+                # Some file systems cannot reserve room; the file is then used without.
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                     raise
     except OSError:
         os.close(descriptor)
@@ -62,7 +64,7 @@ def _filled(descriptor: int, size: int) -> int:
 
 
 class Mailbox:
-    """A file that both sides have open: a page of counters, mapped, and after it one content at a time."""
+    """A file that parent and child both have open: a memory-mapped page of counters, then one message's content."""
 
     def __init__(self, descriptor: int | None = None) -> None:
         self.descriptor = shared_file(mmap.PAGESIZE) if descriptor is None else descriptor
@@ -78,7 +80,7 @@ class Mailbox:
         self._words[_LENGTH] = len(view)
 
     def get(self) -> bytearray:
-        """The content."""
+        """The content that was put last. Raises `OSError` if the file is shorter than was announced."""
         length, content = self._words[_LENGTH], bytearray()
         while len(content) < length:
             part = os.pread(self.descriptor, length - len(content), mmap.PAGESIZE + len(content))
@@ -88,7 +90,7 @@ class Mailbox:
         return content
 
     def count(self, counter: int, value: int) -> None:
-        """Sets one of the `COUNTERS` counters."""
+        """Sets counter number `counter` (below `COUNTERS`) to `value`."""
         self._words[_FIRST_COUNTER + counter] = value
 
     @property
@@ -98,7 +100,7 @@ class Mailbox:
 
     @property
     def off_the_clock(self) -> bool:
-        """Whether the child does something whose time is limited elsewhere."""
+        """Whether the child is doing work that does not count against the time-out."""
         return bool(self._words[_OFF_THE_CLOCK])
 
     @off_the_clock.setter
@@ -106,7 +108,7 @@ class Mailbox:
         self._words[_OFF_THE_CLOCK] = off
 
     def close(self) -> None:
-        """Gives the memory back. The counters stay as they were, for threads that ask late. May be repeated."""
+        """Frees the memory. Late threads can still read the counters as they were. May be called again."""
         if self.descriptor < 0:
             return
         shared, self._words = self._words, memoryview(bytearray(self._map)).cast("q")

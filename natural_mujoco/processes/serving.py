@@ -1,8 +1,8 @@
-"""The child's side: commands in, answers out, until the parent is gone.
+"""The child's side: carries out commands and answers them until the parent is gone.
 
 - `serve`: the main function of every child.
-- `report`: tells the parent how far a long command is.
-- `off_the_clock`: for work whose time is limited by whoever does it.
+- `report`: tells the parent how far a long command has come.
+- `off_the_clock`: excludes work from the command's time-out that has a limit of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .mailbox import CONTENT, FAILURE, NOTHING, WORD, Mailbox, last_word, word
 from .signals import follow_parent, leave_signals_to_parent
 
 PREPARED_FRAMES = 3
-"""Counter in which any child that waits for a clip tells how many of its frames are done."""
+"""Number of the counter in which a child that waits for a clip reports how many of its frames are prepared."""
 
 _mailbox: Mailbox | None = None
 _PLAIN = (str, bytes, int, float, bool, type(None))
@@ -32,21 +32,21 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 
 @dataclass(frozen=True)
 class Failure:
-    """What a command raised: the error as far as it can travel, and its traceback over there."""
+    """What a command raised: the error, in a form that can be sent to the parent, and its traceback in the child."""
 
     error: Exception
     traceback: str
 
 
 def report(counter: int, value: int) -> None:
-    """Sets a counter (0 to 3) that the parent sees as `mailbox.counters`. Does nothing where nobody asked."""
+    """Sets a counter (0 to 3) that the parent reads as `mailbox.counters`. Does nothing outside a child process."""
     if _mailbox is not None:
         _mailbox.count(counter, value)
 
 
 @contextlib.contextmanager
 def off_the_clock() -> Iterator[None]:
-    """What is done inside does not count against the time-out of the command; it must have an end of its own."""
+    """Time spent inside does not count against the command's time-out; the work must have a limit of its own."""
     if _mailbox is None or _mailbox.off_the_clock:
         yield
         return
@@ -61,7 +61,7 @@ def serve() -> None:
     """Carries out commands until the parent hangs up or dies, then ends this process."""
     global _mailbox
     leave_signals_to_parent()
-    faulthandler.enable()  # a crash in native code leaves its Python stack in the last words
+    faulthandler.enable()  # a crash in native code prints the Python stack, which `last_words` then shows
     parent, commands, answers, shared = map(int, sys.argv[1:5])
     follow_parent(parent)
     for descriptor in (commands, answers, shared):
@@ -107,7 +107,7 @@ class _Server:
         self._number, self._word = 0, b""
 
     def answer(self, number: int, kind: int) -> bytes:
-        """Carries a command out, once, and returns the word that announces its answer, now and whenever asked again."""
+        """Carries out a command and returns the word that announces its answer; if asked again, repeats the word."""
         if number > self._number:
             kind = self._carry_out(kind)
             self._number, self._word = number, word(number, kind)
@@ -145,9 +145,9 @@ class _Server:
 
 
 def describe(error: BaseException) -> Failure:
-    """`error` as its parent gets it: this package's and Python's own errors as they are, any other in words.
+    """`error` as the parent gets it: this package's and Python's own errors unchanged, others as a text.
 
-    Unpickling somebody's class would run their code over there.
+    Unpickling an error of any other class could run foreign code in the parent.
     """
     trace = traceback.format_exc()
     kind: type[Any] = type(error)

@@ -1,8 +1,8 @@
-"""Signals, and the end of a parent: whoever ends us ends our children.
+"""Signals and the death of the parent: makes sure that children end when their parent is ended.
 
-- `stop_on_signals`: TERM and HUP unwind a command as Ctrl-C does.
+- `stop_on_signals`: TERM and HUP stop a command as Ctrl-C does.
 - `follow_parent`: this process ends when its parent does.
-- `leave_signals_to_parent`: what a child does about INT, TERM and HUP.
+- `leave_signals_to_parent`: makes INT, TERM and HUP have no effect in a child.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Stopped(KeyboardInterrupt):
-    """TERM or HUP arrived. Handled where Ctrl-C is; `status` is the exit status that tells a shell which it was."""
+    """TERM or HUP arrived. Code that handles Ctrl-C handles it too; `status` is the exit status for this signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -33,9 +33,9 @@ class Stopped(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """TERM and HUP raise `Stopped` inside, so that everything is put away as after Ctrl-C.
+    """Inside, TERM and HUP raise `Stopped`, so that everything is cleaned up as after Ctrl-C.
 
-    A signal that is ignored (`nohup`) stays ignored. Elsewhere than in the main thread this does nothing.
+    A signal that is ignored (`nohup`) stays ignored. Does nothing outside the main thread.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -56,8 +56,8 @@ def stop_on_signals() -> Iterator[None]:
 def follow_parent(parent: int, number: int = signal.SIGKILL) -> None:
     """Sends this process signal `number` when process `parent`, which started it, ends.
 
-    On Linux the kernel does it, even while native code holds the interpreter. It goes by the thread that started
-    this process: that thread must live as long.
+    On Linux the kernel does this, even while native code holds the interpreter. The kernel watches the thread that
+    started this process, not the parent process, so that thread must live as long as this process.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
@@ -74,9 +74,9 @@ def _watch_parent(parent: int, number: int) -> None:
 
 
 def leave_signals_to_parent() -> None:
-    """INT, TERM and HUP, which a terminal or a batch system sends to a whole group, do nothing in this process.
+    """Makes INT, TERM and HUP, which a terminal or a batch system sends to a whole group, do nothing in this process.
 
-    They are not ignored, because programs that this process starts would inherit that.
+    They get a handler that does nothing; programs that this process starts would inherit signals that are ignored.
     """
     for number in PARENTS_SIGNALS:
         signal.signal(number, lambda number, frame: None)
