@@ -1,6 +1,6 @@
-"""What an id and its keyword arguments mean, checked once: for one environment, for many, and for those on a GPU.
+"""Checks the keyword arguments of an id, for single, vector and batched environments alike.
 
-- `Settings`: the checked arguments; `Settings.check` makes them of what a user passed.
+- `Settings`: the checked arguments; `Settings.check` creates them from what a user passed.
 - `KEYWORDS`: their names.
 - `EPISODE_CONTROL_STEPS`: how long an episode is.
 """
@@ -32,9 +32,9 @@ Word = TypeVar("Word", bound=str)
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of `NaturalMujocoEnv`, which describes them, with every default filled in.
+    """The arguments of `NaturalMujocoEnv`, with every default filled in; see there for their meaning.
 
-    `split` to `matte` mean nothing where `natural` is false.
+    The fields from `split` to `matte` have no meaning if `natural` is false.
     """
 
     task: Task
@@ -49,17 +49,17 @@ class Settings:
     action_repeat: int
     rendering: Rendering
     behind: Rendering
-    """Of the standard picture that shows where `strength` is below 1."""
+    """The rendering of the standard picture that is mixed in if `strength` is below 1."""
     render_mode: str | None
     render_size: int
 
     @property
     def shows_whole_scene(self) -> bool:
-        """Whether the full render is shown or thresholded, instead of the foreground alone."""
+        """Whether observations need the full render (to show or to threshold it) instead of only the foreground."""
         return not self.natural or self.matte == "paper"
 
     def open_playback(self) -> Playback | None:
-        """The video that they name; `None` where there is none. Raises as `open_videos` and `Playback` do."""
+        """The playback of the videos; `None` on standard ids. Raises as `open_videos` and `Playback` do."""
         if not self.natural:
             return None
         library = open_videos(self.videos)
@@ -83,7 +83,10 @@ class Settings:
         render_mode: str | None = None,
         render_size: int = 480,
     ) -> Settings:
-        """Raises `InvalidArgument` for the first argument that is invalid; the message lists the valid ones."""
+        """The settings for these arguments, with defaults filled in.
+
+        Raises `InvalidArgument` for the first argument that is invalid; the message lists the valid values.
+        """
         found = find_task(task)
         if not isinstance(natural, bool | np.bool_):
             raise InvalidArgument(f"natural is {natural!r}; it must be True or False.")
@@ -130,7 +133,7 @@ class Settings:
 KEYWORDS = tuple(
     name for name in inspect.signature(Settings.check).parameters if name not in ("task", "natural")
 )
-"""What can be passed beside an id, which says the other two."""
+"""The keyword arguments of an id: all but `task` and `natural`, which the id itself sets."""
 
 
 def _one_of(name: str, value: Word | None, valid: tuple[Word, ...]) -> Word:

@@ -1,4 +1,4 @@
-"""The ten tasks: what dm_control calls them, which camera looks on, and what counts as scenery.
+"""The ten tasks: their names in dm_control, their camera, and what counts as scenery.
 
 - `Task`: one row of the table.
 - `TASKS`: the table, keyed by the name used in environment ids (`"WalkerWalk"`).
@@ -16,11 +16,10 @@ from .errors import unknown
 class Task:
     """One task of the benchmark.
 
-    `scenery` is the matte's table: it names the geoms (MuJoCo names) that are *not* foreground. What remains, geoms,
-    sites and tendons alike, is the robot and the task's own objects: the cup, its string and the ball, the
-    spinner, targets, wherever in the kinematic tree they hang. Only things bolted to the world are ever scenery: the
-    floor, the walls of the reacher's arena and the rails on which the cart runs, decoration that neither
-    moves nor is acted upon.
+    `scenery` decides the matte: it lists the geoms (by MuJoCo name) that are *not* foreground. Everything else, sites
+    and tendons included, is foreground: the robot and the task's own objects, such as the cup, its string and the ball,
+    the spinner, and targets, wherever they are in the kinematic tree. Scenery is always fixed to the world and takes no
+    part in the task: the floor, the walls of the reacher's arena, the rails on which the cart runs.
     """
 
     id_name: str
@@ -34,21 +33,21 @@ class Task:
     scenery: frozenset[str]
     """Names of the geoms that video replaces."""
     camera_id: int = 0
-    """The camera of observations: 0, but 2 for the quadruped, as is the convention since PlaNet."""
+    """The camera of observations: 0, and 2 for the quadruped, as is the convention since PlaNet."""
     samples: int = 4
-    """Samples a pixel in each direction: 2 where the coverage is then within 5 % of the truth, else 4 (the cup's string
-    is thinner than a pixel). Part of what `v0` means."""
+    """Samples per pixel in each direction: 2 where this gives coverage within 5 % of the exact one, else 4 (the cup's
+    string is thinner than a pixel). Part of what `v0` means."""
     goal: str = ""
-    """What earns reward, in a sentence or two for people."""
+    """What earns reward, in a sentence or two."""
 
     @property
     def natural_id(self) -> str:
-        """The id of the natural variant: video in place of background and floor."""
+        """The id of the natural variant, in which video replaces the background and the floor."""
         return f"NaturalMujoco/{self.id_name}-v0"
 
     @property
     def standard_id(self) -> str:
-        """The id of the standard variant: as dm_control draws it."""
+        """The id of the standard variant, drawn as in dm_control."""
         return f"NaturalMujoco/{self.id_name}Standard-v0"
 
 
@@ -147,7 +146,7 @@ TASKS: dict[str, Task] = {
     )
 }
 
-# The paper's tables also write these.
+# Spellings that the paper's tables also use.
 _ALIASES = {
     "cup-catch": "BallInCupCatch",
     "ball_in_cup-catch": "BallInCupCatch",

@@ -30,7 +30,7 @@ def contact_sheet(library: VideoLibrary, split: str, clips: int, size: int, colu
 def moving_sheet(
     library: VideoLibrary, split: str, clips: int, size: int, seconds: float = 4.0, fps: float = 12.5
 ) -> list[Frames]:
-    """Up to `clips` clips side by side in motion, every second frame of each: `seconds * fps` pictures `uint8[h, w, 3]`.
+    """Up to `clips` clips side by side in motion, every second frame of each: a list of `uint8[h, w, 3]`.
 
     Clips have 25 frames a second, so that 12.5 is their true speed. Raises as `contact_sheet` does.
     """

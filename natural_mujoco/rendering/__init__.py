@@ -1,7 +1,8 @@
-"""Drawing: OpenGL contexts, the scene in the foreground, and its matting into video.
+"""Drawing: OpenGL contexts, the foreground of the scene, and its compositing over video.
 
-- `gl`: backends and contexts.
-- `scene`: draws a scene, whole or its foreground alone, with supersampling.
-- `views`: what an environment shows: `StandardView`, `NaturalView`, `PaperView`.
+- `gl`, `egl_devices`: the choice of OpenGL's backend and device, and what to do where it does not start.
+- `framebuffer`, `current`: contexts, and which of them is current.
+- `scene`: draws a scene, whole or only its foreground, with supersampling.
+- `views`: turns a physics state into an observation, with one class for each kind of observation.
 - `matting`: coverage and compositing.
 """

@@ -1,11 +1,11 @@
-"""Which OpenGL context is current: switching to one of dm_control's and back, for each backend.
+"""Makes one of dm_control's OpenGL contexts current and restores the previous one, for each backend.
 
-- `runner`: a function that calls others where a context is current.
-- `kept_current`: what is current now is current again afterwards.
+- `runner`: makes a function that calls others with a context current.
+- `kept_current`: restores the present context afterwards.
 - `reader_of_samples`: `glReadPixels` for RGBA.
 
-The functions called at every frame are the C library's own: PyOpenGL's layers around them cost as much as a fifth of
-what drawing a frame does.
+What is called at every frame calls the C libraries directly, since PyOpenGL's layers around them cost as much as a
+fifth of the time for drawing a frame.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ GL_RGBA, GL_UNSIGNED_BYTE = 0x1908, 0x1401
 
 
 def runner(gl: Any) -> Callable[..., Any]:
-    """`run(function, *arguments)`, which calls `function` where dm_control's context `gl` is current.
+    """A function `run(function, *arguments)` that calls `function` while dm_control's context `gl` is current.
 
-    It is current during the call alone, on this thread; OSMesa's on a thread that it has to itself.
+    The context is current only during the call, on the calling thread; with OSMesa, on a thread of its own. `run`
+    raises `RenderingError` if the context cannot be made current.
     """
     backend = _backend()
     if backend == "egl":
@@ -69,7 +70,7 @@ def _egl_runner(gl: Any) -> Callable[..., Any]:
 
 @contextmanager
 def kept_current() -> Iterator[None]:
-    """Whatever context is current on this thread is so again afterwards."""
+    """Afterwards, the context that was current on this thread before is current again."""
     backend = _backend()
     if backend == "egl":
         egl = _egl()
@@ -120,8 +121,8 @@ class _EGL:
         self._bind_api = _function(library, "eglBindAPI", ctypes.c_uint, ctypes.c_uint)
 
     def current(self) -> tuple[Any, Any, Any, Any] | None:
-        """What `make_current` takes to make the context current again that now is; `None` if none is."""
-        self._bind_api(EGL_OPENGL_API)  # a thread begins with OpenGL ES, and would answer for that
+        """The arguments with which `make_current` restores the present context; `None` if no context is current."""
+        self._bind_api(EGL_OPENGL_API)  # a new thread is bound to OpenGL ES, and would give its context
         context = self._context()
         if not context:
             return None
@@ -132,7 +133,7 @@ _egl = lru_cache(maxsize=1)(_EGL)
 
 
 def _function(library: Any, name: str, result: Any, *arguments: Any) -> Any:
-    """A C function as an object of our own: PyOpenGL has declared other types for its."""
+    """A new object for a C function, as PyOpenGL's own object has other argument types declared."""
     function = library[name]
     function.restype, function.argtypes = result, arguments
     return function

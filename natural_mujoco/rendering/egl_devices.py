@@ -1,8 +1,9 @@
-"""EGL's devices: the GPUs and software drivers that libEGL names, and which of them can be used here.
+"""EGL's devices: the GPUs and software drivers that libEGL lists, and which of them can be used here.
 
-In a container or a batch job libEGL often names every GPU of the machine, though only some of them may be opened.
+In a container or a batch job libEGL often lists every GPU of the machine, though only some of them may be opened.
 
-- `EGLDevices`: how many there are, and which are usable; libEGL is called directly, before dm_control is imported.
+- `EGLDevices`: the number of devices, and which of them are usable. Calls libEGL directly, as it is needed before
+  dm_control is imported.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ EGL_PLATFORM_DEVICE_EXT = 0x313F
 EGL_OPENGL_API = 0x30A2
 MOST_DEVICES = 64
 
-# Colour and alpha of 8 bits, a depth buffer of 24: what dm_control asks for.
+# 8 bits each for colours and alpha and a 24-bit depth buffer, as dm_control requests.
 _CONFIGURATION = (
     0x3024,
     8,
@@ -56,7 +57,7 @@ class EGLDevices:
 
     @cached_property
     def openable(self) -> list[int]:
-        """Numbers of the devices that can be initialised: dm_control takes the first of these."""
+        """Numbers of the devices that can be initialised; dm_control uses the first of them."""
         return [number for number in range(len(self)) if self._display(number)]
 
     @cached_property

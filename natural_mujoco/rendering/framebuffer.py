@@ -1,12 +1,12 @@
-"""Off-screen framebuffers: OpenGL contexts that any thread may draw in, one at a time, and any thread may free.
+"""Off-screen framebuffers: OpenGL contexts that any thread can draw in, one at a time, and any thread can free.
 
-- `Framebuffer`: one for a model, of a size and quality of its own, its context shared with its like.
+- `Framebuffer`: a framebuffer for one model, of one size and quality; equal ones share a context.
 - `Quality`: how finely it draws.
 - `describe_driver`: which driver draws, for `doctor` and for evaluation records.
 
-A context is current on a thread only while that thread draws, and what was current before is current again afterwards.
-So a context can be freed wherever its last user ends, the garbage collector's thread included, and neither
-dm_control's own renders nor `mujoco.Renderer` in the same process notice.
+A context is current on a thread only while that thread draws; afterwards the previous context is current again. A
+context can therefore be freed on any thread, also by the garbage collector, without disturbing dm_control's own renders
+or `mujoco.Renderer` in the same process.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from .gl import explain_context_failure, import_dm_control, take_usable_device
 
 @dataclass(frozen=True)
 class Quality:
-    """How finely a `Framebuffer` draws. All of it is fixed when the context is created."""
+    """How finely a `Framebuffer` draws, fixed when its context is created."""
 
     slices: int
     """Segments around a sphere, cylinder or capsule (dm_control: 28)."""
     stacks: int
-    """Segments along them (dm_control: 16)."""
+    """Segments along a sphere, cylinder or capsule (dm_control: 16)."""
     shadow_map: int
     """Edge of the shadow map in texels, 0 for no shadows (dm_control: 2048)."""
 
@@ -42,15 +42,15 @@ class Quality:
 class Framebuffer:
     """An off-screen framebuffer of at least `size`×`size` pixels for `model`.
 
-    With a `quality` it has just that size and one sample a pixel; without one it is what dm_control would create for
-    the model, multisampling and all.
+    With a `quality` it has exactly that size and one sample per pixel; without one it is the framebuffer that
+    dm_control would create for the model, with multisampling.
 
-    With `textures`, only those of the model (their numbers) can be drawn: the sky's and the floor's take 40 MB and
-    most of the time that creating a context takes, and a foreground has neither.
+    `textures` are the numbers of the model's textures that can be drawn, by default all. A foreground needs neither the
+    sky's nor the floor's, which take 40 MB and most of the time for creating a context.
 
-    Framebuffers made by one thread share context and memory where size, quality, textures and `assets` agree, a word
-    for the model's textures and meshes (`None` shares with nobody). They are drawn on one after the other anyway, and
-    with a framebuffer each, four environments in a process no longer fit into a core's cache.
+    Framebuffers made by one thread share a context and its memory if they agree in size, quality, textures and
+    `assets`, a name for the model's textures and meshes (`None`: share with none). One thread draws on them one after
+    the other anyway, and with a framebuffer each, four environments in a process do not fit into a core's cache.
 
     Raises `RenderingError` with the remedy where no context can be created.
     """
@@ -93,7 +93,7 @@ class Framebuffer:
             return context.run(function)
 
     def close(self) -> None:
-        """Frees the context with its last framebuffer. May be called again; does nothing in a forked child."""
+        """Frees the context if no other framebuffer uses it. May be called again; does nothing in a forked child."""
         context, self._context = self._context, None
         if context is None or os.getpid() != context.owner:
             return
@@ -121,7 +121,7 @@ _shared: weakref.WeakValueDictionary[tuple[object, ...], _Context] = weakref.Wea
 
 
 class _Context:
-    """What framebuffers share: dm_control's GL context, and MuJoCo's with its off-screen buffer."""
+    """The part that framebuffers share: dm_control's GL context, and MuJoCo's with its off-screen buffer."""
 
     def __init__(
         self, model: Any, width: int, height: int, quality: Quality | None, textures: frozenset[int] | None
@@ -155,7 +155,7 @@ class _Context:
         self._mujoco = self.run(_mujoco_context, model, width, height, quality, textures)
 
     def draw(self, viewport: Any, scene: Any, pixels: npt.NDArray[Any]) -> None:
-        """`Framebuffer.draw`, where the context is current."""
+        """See `Framebuffer.draw`; to be called while the context is current."""
         self._render(viewport, scene, self._mujoco)
         if pixels.shape[2] == 4:
             # mjr_readPixels has no alpha; MuJoCo leaves its off-screen buffer bound for reading.
@@ -164,7 +164,7 @@ class _Context:
             self._read_pixels(pixels, None, viewport, self._mujoco)
 
     def free(self) -> None:
-        """Gives all memory back, on any thread. May be called again."""
+        """Frees all its memory, on any thread. May be called again."""
         with self.lock:
             if self._gl.terminated:
                 return
@@ -173,18 +173,18 @@ class _Context:
                 self._gl.free()
 
     def __del__(self) -> None:
-        # Environments that are forgotten instead of closed free theirs too, on whatever thread that is noticed. At
-        # exit, dm_control and the process do it.
+        # Frees the context of environments that are garbage collected without `close`, on whatever thread that happens.
+        # At exit, dm_control and the system free it.
         if sys.is_finalizing() or os.getpid() != self.owner:
             return
-        with suppress(Exception):  # half created, or taken away by other code: nobody is there to be told
+        with suppress(Exception):  # half created, or freed by other code
             self.free()
 
 
 def _mujoco_context(
     model: Any, width: int, height: int, quality: Quality | None, textures: frozenset[int] | None
 ) -> Any:
-    """MuJoCo's context with its off-screen buffer bound; to be called where a GL context is current."""
+    """MuJoCo's context with its off-screen buffer bound; to be called while a GL context is current."""
     import mujoco
 
     with _visual_settings(model, width, height, quality), _only(model, textures):
@@ -195,7 +195,7 @@ def _mujoco_context(
 
 @contextmanager
 def _visual_settings(model: Any, width: int, height: int, quality: Quality | None) -> Iterator[None]:
-    """`model.vis` as a new MuJoCo context should read it, and as it was afterwards."""
+    """Inside, `model.vis` has the settings that a new MuJoCo context should read; afterwards, its own again."""
     vis_global, vis_quality = model.vis.global_, model.vis.quality
     wanted = [(vis_global, "offwidth", width), (vis_global, "offheight", height)]
     if quality is not None:
@@ -217,7 +217,7 @@ def _visual_settings(model: Any, width: int, height: int, quality: Quality | Non
 
 @contextmanager
 def _only(model: Any, textures: frozenset[int] | None) -> Iterator[None]:
-    """`model` with all but these `textures` a texel large, as a new MuJoCo context should read it, and as it was."""
+    """Inside, all textures of `model` but `textures` are one texel large, so that a new context skips them."""
     if textures is None:
         yield
         return
@@ -232,9 +232,10 @@ def _only(model: Any, textures: frozenset[int] | None) -> Iterator[None]:
 
 
 def describe_driver() -> dict[str, str]:
-    """`{"backend", "vendor", "renderer", "version"}` of the driver that draws, from a context that is really created.
+    """The driver that draws: a dict with `backend`, `vendor`, `renderer` and `version`, from a newly created context.
 
-    `renderer` is the GL renderer string, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`. Raises `RenderingError`.
+    `renderer` is the GL renderer string, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`. Raises `RenderingError` if no
+    context can be created.
     """
     import_dm_control()
     import mujoco

@@ -1,8 +1,8 @@
-"""Which OpenGL draws: the backend that dm_control is imported with, and what to do where it does not start.
+"""Chooses OpenGL's backend, with which dm_control is imported, and explains what to do where it does not start.
 
-- `choose_backend`: sets `MUJOCO_GL` where the user did not; must run before dm_control is imported.
-- `import_dm_control`: imports dm_control's suite, or says what is missing.
-- `take_usable_device`: the next EGL device where the first cannot draw.
+- `choose_backend`: sets `MUJOCO_GL` if the user did not; must run before dm_control is imported.
+- `import_dm_control`: imports dm_control's suite, or raises an error that says what is missing.
+- `take_usable_device`: switches to the next EGL device if the first cannot draw.
 - `explain_context_failure`: what to do when a context cannot be created.
 """
 
@@ -23,24 +23,24 @@ INSTALL_HINT = (
 )
 SOFTWARE_DRIVERS = ("llvmpipe", "softpipe", "swrast", "SwiftShader")
 
-# MUJOCO_GL's words, as dm_control and MuJoCo read them.
+# Values of MUJOCO_GL that dm_control and MuJoCo understand.
 _OFF = ("off", "disable", "disabled", "false", "0")
 _GLFW = ("glfw", "on", "enable", "enabled", "true", "1")
 _BACKENDS = ("egl", "osmesa", *_GLFW)
 
 
 def choose_backend() -> None:
-    """Makes `MUJOCO_GL` say `egl` on Linux unless the user chose a backend, and keeps Mesa to one thread a context.
+    """Sets `MUJOCO_GL` to `egl` on Linux unless the user chose a backend, and Mesa to one thread for each context.
 
-    EGL draws with and without a display. Where its library is missing, OSMesa is taken if it is there, and
-    GLFW where there is a display. dm_control and MuJoCo read the variable once, when they are imported. A variable that
-    is empty counts as unset, and case does not matter.
+    EGL draws with and without a display. If its library is missing, OSMesa is used if it is installed, else GLFW if
+    there is a display. dm_control and MuJoCo read the variable once, when they are imported. An empty variable counts
+    as unset, and case does not matter.
 
-    Frames of this size take Mesa's software driver longer to hand to its threads than to draw
-    (measured: 64×64 walker foreground 1.7 times as fast without), so `LP_NUM_THREADS` is 0 unless it is set. The
+    Handing frames of this size to its threads takes Mesa's software driver longer than drawing them (measured: the
+    64×64 walker foreground is 1.7 times as fast without), so `LP_NUM_THREADS` is set to 0 unless the user set it. The
     pixels are the same.
 
-    Raises `RenderingError` for a `MUJOCO_GL` or `MUJOCO_EGL_DEVICE_ID` that cannot work, and where there is no OpenGL.
+    Raises `RenderingError` for a `MUJOCO_GL` or `MUJOCO_EGL_DEVICE_ID` that cannot work, and if there is no OpenGL.
     """
     os.environ.setdefault("LP_NUM_THREADS", "0")
     if "dm_control._render" in sys.modules:
@@ -66,7 +66,7 @@ def choose_backend() -> None:
 def import_dm_control() -> ModuleType:
     """`dm_control.suite`, imported with the backend of `choose_backend`.
 
-    Raises `RenderingError` with the remedy where OpenGL does not start, `NaturalMujocoError` where the installed
+    Raises `RenderingError` with the remedy if OpenGL does not start, `NaturalMujocoError` if the installed versions of
     dm_control and MuJoCo do not fit together.
     """
     choose_backend()
@@ -93,9 +93,9 @@ def import_dm_control() -> ModuleType:
 
 
 def take_usable_device() -> bool:
-    """Makes dm_control draw on the first EGL device that can, where the user named none and its own choice cannot.
+    """Makes dm_control draw on the first EGL device that works, if the user chose none and its own choice fails.
 
-    Returns whether there was another one to take. For this process and those it starts.
+    Returns whether there was another device. Applies to this process and to those that it starts.
     """
     if "MUJOCO_EGL_DEVICE_ID" in os.environ or not _egl_chosen():
         return False
@@ -113,7 +113,7 @@ def take_usable_device() -> bool:
 
 
 def explain_context_failure(error: BaseException, width: int, height: int) -> str:
-    """What went wrong and what to do where a context of `width`×`height` pixels could not be created."""
+    """The message for a context of `width`×`height` pixels that could not be created: what went wrong, what to do."""
     from dm_control import _render
 
     backend, remedy = _render.BACKEND, INSTALL_HINT
@@ -142,7 +142,7 @@ def _import_suite() -> ModuleType:
 
 
 def _tidy(name: str) -> None:
-    """The environment variable `name` in lower case, or unset if it is blank: job scripts write `MUJOCO_GL=`."""
+    """Lowers the case of the environment variable `name`, or unsets it if blank (job scripts write `MUJOCO_GL=`)."""
     value = os.environ.get(name)
     if value is None:
         return
@@ -165,7 +165,7 @@ def _check_backend(backend: str) -> None:
 
 
 def _check_device_number() -> None:
-    """Raises `RenderingError` where `MUJOCO_EGL_DEVICE_ID` names no device that can be opened."""
+    """Raises `RenderingError` if `MUJOCO_EGL_DEVICE_ID` names no device that can be opened."""
     chosen = os.environ.get("MUJOCO_EGL_DEVICE_ID")
     if chosen is None or not _egl_chosen():
         return
@@ -212,13 +212,13 @@ def _explain_import_failure(error: Exception) -> str:
 
 
 def _library_of_pyopengl() -> str | None:
-    """`"egl"`, `"glx"`, `"osmesa"`, …: what PyOpenGL calls OpenGL through; `None` while it is not imported."""
+    """The library through which PyOpenGL calls OpenGL: `"egl"`, `"glx"`, …; `None` if PyOpenGL is not imported."""
     platform = getattr(sys.modules.get("OpenGL.platform"), "PLATFORM", None)
     return None if platform is None else type(platform).__module__.rpartition(".")[2]
 
 
 def _loads(short_name: str, *names: str) -> bool:
-    """Whether a library is there, as `ctypes` finds it or under one of its usual names."""
+    """Whether a library can be loaded, as `ctypes` finds it or under one of its usual names."""
     for name in filter(None, (ctypes.util.find_library(short_name), *names)):
         try:
             ctypes.CDLL(name)

@@ -1,11 +1,11 @@
 """Compositing: a premultiplied foreground over a video frame, and the released code's matte.
 
-Everything is 8-bit: coverage `a` is 0…255, and the foreground's colour comes already multiplied by it, since
-averaging over samples the clear colour (black, alpha 0) covers does just that. So
+Everything is 8-bit. Coverage `a` is 0…255. The foreground's colour is already multiplied by it (premultiplied), because
+a pixel is the mean of its samples, and samples without foreground have the clear colour: black with alpha 0. So
 
     out = rgb + (255 - a) / 255 * video
 
-and no colour of the clear colour, the sky or the floor can bleed into an edge.
+and neither the clear colour nor the sky or the floor can bleed into an edge.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RED_THRESHOLD = 100
 def downsample(samples: Pixels, factor: int) -> Pixels:
     """Mean over blocks of `factor`×`factor` samples: `uint8[h, w, c]` → `uint8[h/factor, w/factor, c]`.
 
-    `factor` is a power of two. Halving again and again is several times as fast as one area resize, and within
-    two grey levels of it.
+    `factor` is a power of two. Repeated halving is several times as fast as one area resize and differs from it by at
+    most two grey levels.
     """
     while factor > 1:
         samples = cv2.resize(

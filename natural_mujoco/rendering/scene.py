@@ -1,7 +1,7 @@
-"""Draws a physics state: whole as dm_control does, or at a multiple of the wanted resolution, the foreground alone too.
+"""Draws a physics state, whole as dm_control does, or supersampled, whole or only the foreground.
 
 - `FAST`, `REFERENCE`: the two qualities. They are part of what `v0` means: changing them changes pixels.
-- `SceneRenderer`: an RGBA drawer for one physics.
+- `SceneRenderer`: draws one physics in RGBA, supersampled.
 - `ReferenceRenderer`: dm_control's own picture, bit for bit.
 
 How the numbers were chosen is in `docs/rendering.md`; `benchmarks/rendering.py` measures them again.
@@ -19,17 +19,17 @@ from .framebuffer import Framebuffer, Quality
 from .matting import Pixels, downsample
 
 FAST = Quality(slices=12, stacks=6, shadow_map=0)
-"""12 segments around a limb: finer ones change coverage by less than .005 and cost twice the time."""
+"""12 segments around a limb: more of them change coverage by less than 0.005 and take twice the time."""
 REFERENCE = Quality(slices=28, stacks=16, shadow_map=2048)
 """dm_control's own tessellation and shadow map."""
 
-# Group 2 is shown by default and used by none of the ten models, so that moving the scenery there and hiding the
-# group in this renderer alone leaves every other picture of the physics as it was.
+# The scenery is moved to group 2, which only this renderer hides. The group is shown by default and none of the ten
+# models uses it, so that all other pictures of the physics stay as they were.
 _SCENERY_GROUP = 2
 
 
 class _Renderer:
-    """MuJoCo's scene of one physics from the task's camera, and the framebuffer that it is drawn in."""
+    """MuJoCo's scene of one physics, seen from the task's camera, and the framebuffer that it is drawn in."""
 
     def __init__(
         self,
@@ -54,18 +54,18 @@ class _Renderer:
         self._viewport = mujoco.MjrRect(0, 0, size, size)
         self._samples: Pixels = np.empty((size, size, channels), np.uint8)
         self._update, self._everything = mujoco.mjv_updateScene, mujoco.mjtCatBit.mjCAT_ALL.value
-        # The tasks of a domain have one model.
+        # Tasks of the same domain have the same model.
         self._framebuffer = Framebuffer(self._model, size, quality, task.domain, textures)
 
     def _draw_samples(self) -> None:
-        """The current state, bottom row first, into `_samples`."""
+        """Draws the current state into `_samples`, bottom row first."""
         self._update(
             self._model, self._data, self._option, self._perturb, self._camera, self._everything, self._scene
         )
         self._framebuffer.draw(self._viewport, self._scene, self._samples)
 
     def close(self) -> None:
-        """Frees the GL context and lets go of the physics. May be called again."""
+        """Frees the GL context and drops the reference to the physics. May be called again."""
         self._framebuffer.close()
         self._model = self._data = self._scene = None
 
@@ -73,9 +73,9 @@ class _Renderer:
 class SceneRenderer(_Renderer):
     """Draws the `physics` of `task` from the task's camera in `size`×`size` pixels.
 
-    The task's scenery and the sky are left out, and the result's alpha is the coverage of what remains; with
-    `whole`, the scene is drawn whole and alpha means nothing. Shadows need a `quality` with a shadow map;
-    reflections are never drawn. A pixel is the mean of `supersampling`² samples, a power of two, by default the task's.
+    The task's scenery and the sky are left out, and alpha is the coverage of what remains; with `whole`, the whole
+    scene is drawn and alpha has no meaning. Shadows need a `quality` with a shadow map; reflections are never drawn. A
+    pixel is the mean of `supersampling`² samples; `supersampling` is a power of two, by default `task.samples`.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class SceneRenderer(_Renderer):
 
 
 class ReferenceRenderer(_Renderer):
-    """`physics.render(size, size, camera_id)`, bit for bit; scene and buffers are kept from frame to frame."""
+    """Gives the pixels of `physics.render(size, size, camera_id)`, but keeps scene and buffers between frames."""
 
     def __init__(self, physics: Any, task: Task, size: int) -> None:
         super().__init__(physics, task, size, quality=None, channels=3)
@@ -126,7 +126,7 @@ class ReferenceRenderer(_Renderer):
 
 
 def _textures_of_the_foreground(model: Any, task: Task) -> frozenset[int]:
-    """The numbers of the textures on what is drawn when sky and scenery are not."""
+    """The numbers of the textures that the foreground needs, that is all but those of the sky and the scenery."""
     geoms = [number for number in range(model.ngeom) if model.geom(number).name not in task.scenery]
     materials = {
         *model.geom_matid[geoms],
@@ -138,6 +138,6 @@ def _textures_of_the_foreground(model: Any, task: Task) -> frozenset[int]:
 
 
 def _scene_capacity(model: Any) -> int:
-    """An upper bound on the geoms of a scene: MuJoCo silently drops what does not fit."""
+    """An upper bound on the number of geoms in a scene; MuJoCo silently drops those that do not fit."""
     tendon_segments = model.nwrap * 32
     return int(100 + 2 * model.ngeom + 2 * model.nsite + tendon_segments + 4 * model.nbody)

@@ -1,12 +1,12 @@
-"""What an environment shows: one class for each way of turning a physics state into an observation.
+"""Views turn a physics state into an observation, with one class for each kind of observation.
 
-- `View`: what they have in common.
+- `View`: the interface of all views.
 - `ReferenceView`: dm_control's own picture, bit for bit.
 - `FastView`: the whole scene without shadows and reflections.
-- `NaturalView`: the foreground over a video frame, soft edges.
-- `PaperView`: the released code's rule on the full render.
-- `FadedView`: between the standard picture and one in front of video.
-- `make_view`: picks the one that an environment's arguments name.
+- `NaturalView`: the foreground over a video frame, with soft edges.
+- `PaperView`: the matte of the paper's released code: pixels of the full render with red > 100, over video.
+- `FadedView`: a mixture of the standard picture and one in front of video (`strength` below 1).
+- `make_view`: creates the view for an environment's arguments.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from .scene import FAST, REFERENCE, ReferenceRenderer, SceneRenderer
 
 
 class View(Protocol):
-    """Draws observations of one physics in one size."""
+    """Draws observations of one physics at one size."""
 
     def draw(self, video: Pixels | None) -> Pixels:
-        """The current state, over `video` where the view has one: `uint8[size, size, 3]`, a new array."""
+        """Draws the current state, over `video` (`uint8[size, size, 3]`) if the view uses one, else `None`.
+
+        Returns a new array `uint8[size, size, 3]`.
+        """
 
     def matte(self) -> Pixels:
         """Coverage of the foreground in the state drawn last: `uint8[size, size]`, a new array."""
@@ -73,7 +76,7 @@ class FastView:
 
 
 class NaturalView:
-    """The foreground drawn alone, in one pass that gives colour and coverage, over the video frame."""
+    """The foreground over the video frame; one pass draws the foreground's colour and coverage."""
 
     def __init__(self, physics: Any, task: Task, size: int, rendering: Rendering) -> None:
         if rendering == "fast":
@@ -96,7 +99,7 @@ class NaturalView:
 
 
 class PaperView:
-    """A pixel of the full render stays iff its red exceeds 100; video everywhere else, no blending."""
+    """The full render where its red channel exceeds 100, the video frame elsewhere, without blending."""
 
     def __init__(self, full: ReferenceView | FastView, size: int) -> None:
         self._full = full
@@ -117,7 +120,7 @@ class PaperView:
 
 
 class FadedView:
-    """The standard picture and the natural one, mixed: two renders a frame."""
+    """The standard and the natural picture, mixed with weights 1 - `strength` and `strength`; renders twice a frame."""
 
     def __init__(
         self, standard: ReferenceView | FastView, natural: NaturalView | PaperView, strength: float
@@ -136,7 +139,7 @@ class FadedView:
 
 
 class _LazyForeground:
-    """The matte of a view that does not need one to draw: nothing is created before it is asked for."""
+    """The matte for views that draw without one; its renderer is created when the matte is first asked for."""
 
     def __init__(self, physics: Any, task: Task, size: int) -> None:
         self._physics, self._task, self._size = physics, task, size
@@ -167,8 +170,8 @@ def make_view(
 ) -> View:
     """The view for an environment's `rendering` (`"reference"`, `"fast"`) and `matte` (`"semantic"`, `"paper"`).
 
-    `matte` and `strength` have a meaning only where `natural` is true; `behind` is the rendering of the standard
-    picture that shows where `strength` is below 1.
+    `matte` and `strength` apply only if `natural` is true; `behind` is the rendering of the standard picture that is
+    mixed in if `strength` is below 1.
     """
     if not natural:
         return _whole(physics, task, size, rendering)

@@ -39,12 +39,12 @@ class NaturalMujocoVectorEnv(
 ):
     """`num_envs` environments of one id, spread over worker processes.
 
-    Workers are started afresh (not forked, which GL contexts do not survive; nor do they import the
-    main module, so that scripts need no `if __name__ == "__main__"`), each with an even share of the
-    sub-environments. Observations, actions, rewards and the numbers of `info` travel through shared memory.
+    Workers are new interpreters, not forks, since GL contexts do not survive a fork. They do not import the main
+    module, so that scripts need no `if __name__ == "__main__"`. Each has an even share of the sub-environments.
+    Observations, actions, rewards and the numbers of `info` travel through shared memory.
 
     Seeding, rewards, observations and backgrounds are those of `num_envs` single environments: `reset(seed=s)` seeds
-    sub-environment i with s + i, `reset(seed=[...])` each with its own.
+    sub-environment i with s + i, `reset(seed=[...])` seeds each with its own entry.
 
     >>> import gymnasium as gym, natural_mujoco
     >>> envs = gym.make_vec("NaturalMujoco/CartpoleSwingup-v0", num_envs=2, videos="embedded")
@@ -54,22 +54,23 @@ class NaturalMujocoVectorEnv(
     >>> envs.close()
 
     Args:
-        num_envs: how many, 1 or more.
-        workers: how many processes; by default one for each core this process may use, at most `num_envs`.
+        num_envs: number of sub-environments, 1 or more.
+        workers: number of processes; by default one for each core this process may use, at most `num_envs`.
         autoreset_mode: Gymnasium's, by default `NEXT_STEP`; also declared in `metadata["autoreset_mode"]`.
-        timeout: seconds that a step or reset may take before it is an error, `None` for as long as it likes.
-            Preparing videos does not count: that ends or fails on its own.
+        timeout: seconds that a step or reset may take before it is an error, `None` for no limit. Time for preparing
+            videos does not count; that has limits of its own.
         start_timeout: seconds that starting the workers and creating their environments may take.
-        **env_kwargs: those of `NaturalMujocoEnv`.
+        **env_kwargs: keyword arguments of `NaturalMujocoEnv`.
 
-    A step is whole or not at all, and so is a reset. What is refused (actions, seeds, options, a clip that is gone when
-    an episode should begin) is refused before any sub-environment moves. A step that an exception interrupts in this
-    process (Ctrl-C, an alarm) is made in whole by all or by none; its results are lost, the next step's are its own.
+    Steps and resets are done by all sub-environments or by none. Whatever can be refused (actions, seeds, options, a
+    clip that is missing when an episode should begin) is refused before any sub-environment moves. If an exception
+    (Ctrl-C, an alarm) interrupts a step in this process, either all sub-environments make the step or none does; its
+    results are lost and are never returned by a later step.
 
     Raises:
-        InvalidArgument: an argument that cannot be meant, also one of `env_kwargs`, or one that cannot be pickled.
-        WorkerError: a worker died, hung or failed; the message names it and holds its last words or traceback. The
-            environment is closed then, and only then.
+        InvalidArgument: an argument is invalid, also one of `env_kwargs`, or cannot be pickled.
+        WorkerError: a worker died, hung or failed; the message names the worker and holds its traceback or the last
+            lines of its standard error. The environment is then closed; no other error closes it.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class NaturalMujocoVectorEnv(
     ) -> None:
         self._team: Team | None = None
         self._lock = threading.RLock()
-        """Threads take turns."""
+        """Held during every command, so that threads take turns."""
         self._block: SharedBlock | None = None
         self.num_envs = whole_number("num_envs", num_envs, 1)
         workers = usable_cores() if workers is None else whole_number("workers", workers, 1)
@@ -98,7 +99,7 @@ class NaturalMujocoVectorEnv(
         size = _check_keywords(env_kwargs)
         self._action_repeat = env_kwargs.get("action_repeat", 2)
         if env_kwargs.get("natural", True):
-            # Resolved here so that the workers agree, and warn once; what is wrong with it is said at once.
+            # Resolved here, so that all workers get the same set, the warning comes once and errors come early.
             videos = env_kwargs.get("videos")
             library = open_videos("auto" if videos is None else videos)
             env_kwargs["videos"] = library.name if videos in (None, "auto") else videos
@@ -130,9 +131,10 @@ class NaturalMujocoVectorEnv(
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
-        """Resets all sub-environments, or those in `options["reset_mask"]` (`bool[num_envs]`), or none if it raises.
+        """Resets all sub-environments, or those in `options["reset_mask"]` (`bool[n]`).
 
-        The other `options` go to every sub-environment. Returns observations `uint8[n, size, size, 3]` and infos.
+        The other `options` go to every sub-environment that is reset. Returns observations `uint8[n, size, size, 3]`
+        and infos. Raises as `NaturalMujocoEnv.reset` does; no sub-environment is reset then.
         """
         self._require_block()
         options = self._parse_options(options)
@@ -154,14 +156,17 @@ class NaturalMujocoVectorEnv(
     ]:
         """Steps all sub-environments with `actions` (`float32[n, a]`).
 
-        With `NEXT_STEP`, a sub-environment that ended in the last step is reset instead, with reward 0. With
-        `SAME_STEP` it is reset at once, and `infos["final_obs"]`, `infos["final_info"]` hold how it ended.
+        Returns observations `uint8[n, size, size, 3]`, rewards `float64[n]`, terminated and truncated `bool[n]`, and
+        infos. With `NEXT_STEP`, a sub-environment whose episode ended in the last step is reset instead, with reward 0.
+        With `SAME_STEP` it is reset at once, and `infos["final_obs"]` and `infos["final_info"]` hold the finished
+        episode's last observation and info. Raises `InvalidAction`, and `ResetNeeded` if a sub-environment must be
+        reset first.
         """
         block = self._require_block()
         parsed = parse_actions(actions, block.actions.shape, "this environment takes", "actions")
         team = self._require_team()
         with self._lock:
-            team.settle()  # a step that was interrupted still reads its own actions
+            team.settle()  # an interrupted step may still have to read its actions from the block
             self._prepare_ends(block)
             number = team.number + 1
             block.actions[:] = parsed
@@ -172,13 +177,13 @@ class NaturalMujocoVectorEnv(
             return observations, rewards, terminated, truncated, infos
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
-        """One picture `uint8[render_size, render_size, 3]` a sub-environment; `None` without a render mode."""
+        """One picture `uint8[render_size, render_size, 3]` of each sub-environment; `None` without a render mode."""
         return None if self.render_mode is None else self.call("render")
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """The attribute or method `name` of every sub-environment, with the results pickled across.
+        """Reads the attribute `name` of every sub-environment, or calls it if it is a method; results are pickled.
 
-        What it raises over there is raised here, and closes nothing.
+        An error that it raises in a worker is raised here and does not close the environment.
         """
         answers = self._ask("call", name, args, kwargs, fatal=False)
         return tuple(result for results in answers for result in results)
@@ -188,7 +193,7 @@ class NaturalMujocoVectorEnv(
         return self.call(name)
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Sets attribute `name` of every sub-environment: to its entry of a list or tuple, or all to one value."""
+        """Sets attribute `name` of each sub-environment to its entry of the list or tuple `values`, or to one value."""
         values = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(values) != self.num_envs:
             raise InvalidArgument(f"values has {len(values)} entries for {self.num_envs} sub-environments.")
@@ -209,10 +214,10 @@ class NaturalMujocoVectorEnv(
         return self.get_attr("np_random_seed")
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Ends the workers: asks first, kills what has not gone after some seconds."""
+        """Ends the workers; kills those that have not ended after some seconds."""
         if self._team is None:
             return
-        with contextlib.suppress(NaturalMujocoError):  # a forked copy's: not ours to end
+        with contextlib.suppress(NaturalMujocoError):  # in a forked copy, the workers belong to the parent
             self._team.require_ours()
             if not self._lock.acquire(timeout=5):  # another thread waits for a worker
                 self._team.kill()
@@ -223,7 +228,7 @@ class NaturalMujocoVectorEnv(
                 self._lock.release()
 
     def _ask(self, command: str, *arguments: Any, fatal: bool = True) -> list[Any]:
-        """Every worker's result, see `Team.ask`."""
+        """Every worker's result of a command; see `Team.ask`."""
         team = self._require_team()
         with self._lock:
             try:
@@ -241,11 +246,11 @@ class NaturalMujocoVectorEnv(
     def _begin(
         self, mask: npt.NDArray[np.bool_], seeds: list[int | None], options: dict[str, Any] | None
     ) -> None:
-        """Has the workers decide the next episodes of the rows in `mask`. Raises before any of them begins."""
+        """Has the workers prepare the next episodes of the rows in `mask`. If it raises, none of them has begun."""
         self._ask("plan", mask, seeds, options)
 
     def _prepare_ends(self, block: SharedBlock) -> None:
-        """Sees to it that the step to come can be made by every row."""
+        """Checks that every row can make the coming step, and prepares the episodes that begin in it."""
         due: npt.NDArray[np.bool_] = block.state != RUNNING
         if self._autoreset is AutoresetMode.SAME_STEP:
             due |= block.control_steps + self._action_repeat >= EPISODE_CONTROL_STEPS

@@ -1,6 +1,6 @@
 """The memory that the vector environment and its workers share.
 
-- `SharedBlock`: one array per thing a step exchanges, all in one memory-mapped file without a name.
+- `SharedBlock`: one array for each quantity that a step exchanges, all in one memory-mapped file without a name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..processes import shared_file
 
 _ALIGNMENT = 64
 _MAX_ACTION = 64
-"""Numbers that an action may have: room is made before the first environment tells how many."""
+"""Largest action size, for which room is made, as the file is created before any environment tells its own."""
 
 UNBEGUN, RUNNING, OVER = range(3)
 """States of a sub-environment's episode."""
@@ -52,7 +52,7 @@ class SharedBlock:
 
     @staticmethod
     def allocate(num_envs: int, size: int) -> int:
-        """The descriptor of a file with room for the block. Raises `WorkerError` if this machine has none."""
+        """The descriptor of a file with room for the block. Raises `WorkerError` if the machine lacks the room."""
         _, end = _layout(num_envs, size, _MAX_ACTION)
         try:
             return shared_file(end)
@@ -67,7 +67,7 @@ class SharedBlock:
 def _layout(
     num_envs: int, size: int, action_size: int
 ) -> tuple[Mapping[str, tuple[int, tuple[int, ...]]], int]:
-    """Offset and shape of each array, and the bytes of all."""
+    """Offset and shape of each array, and the total number of bytes."""
     items = {
         "observations": (1, (num_envs, size, size, 3)),
         **dict.fromkeys(("terminated", "truncated", "state"), (1, (num_envs,))),

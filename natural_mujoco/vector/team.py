@@ -1,6 +1,6 @@
-"""The worker processes of a vector environment, asked as one.
+"""The worker processes of a vector environment as a unit.
 
-- `Team`: starts them, asks all of them, and ends all of them when one has failed.
+- `Team`: starts all workers, sends them commands, and ends all of them if one fails.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TELL_EVERY_S = 10.0
 
 
 class Team:
-    """One worker for each range of `rows`. `timeout` is how many seconds each command may take, `None` any.
+    """One worker for each range of `rows`. `timeout` is how many seconds a command may take, `None` for no limit.
 
     Raises as `ChildProcess` does.
     """
@@ -44,7 +44,7 @@ class Team:
     ) -> None:
         self._rows = rows
         self.children: list[ChildProcess] = []
-        """The processes; none once the team has ended."""
+        """The worker processes; empty once the team has ended."""
         try:
             for own in rows:
                 self.children.append(
@@ -74,8 +74,8 @@ class Team:
     ) -> list[Any]:
         """Every worker's result of the command with its own arguments.
 
-        Raises what a worker raised, `WorkerError` if one died or hung or, where that is `fatal`, raised anything but
-        a `NaturalMujocoError`; the team has ended then.
+        Raises the error that a worker raised. Raises `WorkerError`, and has ended the team, if a worker died or hung,
+        or, with `fatal`, if it raised anything but a `NaturalMujocoError`.
         """
         self.settle()
         try:
@@ -91,7 +91,7 @@ class Team:
         return answers
 
     def settle(self) -> None:
-        """Waits for a command that was interrupted: what it does, it has done then. Raises as `ask` does."""
+        """Waits until the workers have carried out a command whose caller was interrupted. Raises as `ask` does."""
         try:
             lost = self._exchange.settle()
         except (ChildDied, ChildHung) as fault:
@@ -102,11 +102,11 @@ class Team:
                     self._fail(index, f"raised during {lost[0]}", answer.traceback)
 
     def require_ours(self) -> None:
-        """Raises `NaturalMujocoError` in a forked copy of the process that made this."""
+        """Raises `NaturalMujocoError` in a forked copy of the process that created this team."""
         self._exchange.require_ours()
 
     def kill(self) -> None:
-        """Kills the workers, from any thread: whoever waits for them learns of it."""
+        """Kills the workers, from any thread; a thread that waits for them gets `WorkerError`."""
         for child in self.children:
             child.kill()
 
@@ -116,11 +116,11 @@ class Team:
         return self._exchange.number
 
     def require_last(self, number: int) -> None:
-        """Raises `NaturalMujocoError` if a later command than `number` was sent: what lies in the block is not its."""
+        """Raises `NaturalMujocoError` if a command later than `number` was sent, whose data are in the block then."""
         self._exchange.require_last(number)
 
     def end(self, patience: float = 0.0) -> None:
-        """Ends all workers: asks first, kills what has not gone after `patience` seconds."""
+        """Ends all workers; kills those that have not ended after `patience` seconds."""
         for child in self.children:
             child.release()
         for child in self.children:
@@ -144,7 +144,7 @@ class Team:
 
 
 class _Teller:
-    """Says now and then that videos are being prepared: nothing else takes so long."""
+    """Says now and then that videos are being prepared, since that can take long."""
 
     def __init__(self) -> None:
         self._watch = Stopwatch()

@@ -1,6 +1,6 @@
-"""A worker of the vector environment: some sub-environments, stepped one after the other in a process of their own.
+"""A worker of the vector environment: a process that steps some of the sub-environments, one after the other.
 
-- `Worker`: each of its public methods is a command.
+- `Worker`: its public methods are the commands.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..environment import NaturalMujocoEnv
 from .shared_block import OVER, RUNNING, SharedBlock
 
 LOOK_S = 0.0002
-"""How long a worker looks for its next command before it sleeps: to wake a core that sleeps takes as long."""
+"""Seconds that a worker polls for its next command before it sleeps; waking a sleeping core takes about as long."""
 
 
 class Worker:
@@ -33,7 +33,7 @@ class Worker:
         autoreset: AutoresetMode,
         env_kwargs: dict[str, Any],
     ) -> None:
-        cv2.setNumThreads(1)  # one core a worker
+        cv2.setNumThreads(1)  # one core for each worker
         _never_push_aside()
         self.rows = rows
         self.autoreset = autoreset
@@ -45,7 +45,7 @@ class Worker:
         self._plans: dict[int, Callable[[], tuple[npt.NDArray[np.uint8], dict[str, Any]]]] = {}
 
     def describe(self) -> dict[str, Any]:
-        """What the vector environment must know of its sub-environments."""
+        """What the vector environment must know about its sub-environments: spaces, metadata, videos."""
         env = self.envs[0]
         return {
             "observation_space": env.observation_space,
@@ -58,7 +58,7 @@ class Worker:
     def plan(
         self, mask: npt.NDArray[np.bool_], seeds: list[int | None], options: dict[str, Any] | None
     ) -> None:
-        """Decides the next episodes of the rows that `mask` selects, or raises before any of them begins."""
+        """Prepares the next episodes of the rows that `mask` selects. If it raises, none of them has begun."""
         self._plans = {}
         self._plans = {
             row: self.envs[local].plan_reset(seed=seeds[row], options=options)
@@ -73,7 +73,7 @@ class Worker:
                 self._reset_one(local, row)
 
     def step(self) -> list[tuple[int, npt.NDArray[np.uint8], dict[str, Any]]] | None:
-        """Steps every sub-environment with its action in the block; of those that are over, begins what was planned.
+        """Steps each sub-environment with its action in the block, or begins its planned episode if the last is over.
 
         Returns the final observations and infos of those that ended and were reset in this step (`SAME_STEP`).
         """
@@ -99,7 +99,7 @@ class Worker:
         try:
             return [value(*args, **kwargs) if callable(value) else value for value in values]
         finally:
-            for local, row in enumerate(self.rows):  # it may have been `reset` or `step`
+            for local, row in enumerate(self.rows):  # the call may have been `reset` or `step`
                 self._write_progress(local, row)
 
     def set_attr(self, name: str, values: list[Any]) -> None:
@@ -113,7 +113,7 @@ class Worker:
             env.close()
 
     def _reset_one(self, local: int, row: int) -> None:
-        # Without a plan: a task that ended before its time in `SAME_STEP`.
+        # There is no plan if, with `SAME_STEP`, an episode ended early.
         begin = self._plans.pop(row, None) or self.envs[local].reset
         observation, _ = begin()
         self._write(local, row, observation)
@@ -138,10 +138,10 @@ class Worker:
 
 
 def _never_push_aside() -> None:
-    """Has Linux wake this process without pushing aside whoever woke it.
+    """Sets a Linux scheduling policy under which this process, when woken, does not preempt the process that woke it.
 
-    The vector environment wakes its workers one after the other. The first used to take its core from it, and the
-    others began half a millisecond late.
+    The vector environment wakes its workers one after the other. Otherwise the first worker would take the core from
+    it, and the others would begin half a millisecond late.
     """
     if hasattr(os, "SCHED_BATCH"):
         with contextlib.suppress(OSError):  # some containers forbid it: slower, not wrong
