@@ -1,4 +1,4 @@
-"""Video sets: manifests, the cache of prepared frames, and how clips get there."""
+"""Video sets: manifests, the cache of prepared frames, playback, and how clips get into the cache."""
 
 from natural_mujoco.backgrounds.clip_file import frames_sha256
 from natural_mujoco.backgrounds.library import VideoLibrary, open_videos

@@ -1,15 +1,15 @@
-"""The cache on disk: where things lie, and who may write them.
+"""The cache on disk: its layout and its locks.
 
 $NATURAL_MUJOCO_HOME/
   clips/<shelf>/<size>/<clip>.npy    prepared frames, uint8 [frames, size, size, 3]
-  clips/<shelf>/<size>/<clip>.json   which bytes of that file were last hashed, and to what
+  clips/<shelf>/<size>/<clip>.json   the sha256 of that file's frames, and the file's size, time and inode when hashed
   pins/<shelf>.json                  the lock file: sha256 of each clip's first preparation
   sources/<shelf>/<clip>.mp4|.link   the video itself, or where an imported one lies
-  sources/<shelf>.commits.json       the commits that a dataset's revisions were first seen at
+  sources/<shelf>.commits.json       the commit to which each revision of a dataset was first resolved
   manifests/<name>.json              sets made by `videos import --allow-missing`
-  locks/                             empty files that preparing processes hold
+  locks/                             lock files that preparing processes hold
 
-Whose clips lie on which shelf is said in `shelves`.
+A shelf holds the clips of one or several sets; `shelves` decides which.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOCK_TIMEOUT_S = 900.0
 def cache_home() -> Path:
     """The cache folder: `$NATURAL_MUJOCO_HOME`, else the platform's cache folder for this package.
 
-    Raises `VideoSetError` where neither leads to a folder: a user without a home, or a `~name` that nobody has.
+    Raises `VideoSetError` if neither gives a folder, as for a user without a home folder or an unknown `~name`.
     """
     chosen = os.environ.get("NATURAL_MUJOCO_HOME", "").strip()
     try:
@@ -49,28 +49,28 @@ def cache_home() -> Path:
 
 
 def write_error(path: Path, error: OSError) -> VideoSetError:
-    """The error a user sees when `path` in the cache cannot be written."""
+    """The error for a `path` in the cache that cannot be written."""
     otherwise = "set NATURAL_MUJOCO_HOME to a folder with room that you may write"
     return VideoSetError(files.write_fault(path, error, otherwise))
 
 
 def replacing(path: Path) -> AbstractContextManager[BinaryIO]:
-    """`files.replacing` for a `path` in the cache, whose lock the caller holds. Raises `VideoSetError`."""
+    """`files.replacing` for a `path` in the cache whose lock the caller holds. Raises `VideoSetError` on failure."""
     return files.replacing(path, write_error, alone=True)
 
 
 class Cache:
-    """The paths and locks of one cache folder. Creating one touches no disk."""
+    """The paths and locks of one cache folder. Creating this object does not touch the disk."""
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = home if home is not None else cache_home()
 
     def clip(self, shelf: str, size: int, key: str) -> Path:
-        """Prepared frames of clip `key` (its id, or the hash of its file) at `size` pixels."""
+        """The file of the prepared frames of clip `key` (its id, or the hash of its file) at `size` pixels."""
         return self.home / "clips" / shelf / str(size) / f"{key}.npy"
 
     def pins(self, shelf: str) -> Path:
-        """The lock file with the hashes of first preparations."""
+        """The lock file with the hashes of the clips' first preparations."""
         return self.home / "pins" / f"{shelf}.json"
 
     def sources(self, shelf: str) -> Path:
@@ -78,11 +78,11 @@ class Cache:
         return self.home / "sources" / shelf
 
     def downloaded(self, shelf: str, clip_id: str) -> Path:
-        """Where a downloaded clip's video lies, or will."""
+        """The file of a downloaded clip's video, whether or not it exists yet."""
         return self.sources(shelf) / f"{clip_id}.mp4"
 
     def link(self, shelf: str, clip_id: str) -> Path:
-        """The file that says where an imported clip's video lies."""
+        """The file that holds the path of an imported clip's video."""
         return self.sources(shelf) / f"{clip_id}.link"
 
     @contextmanager
@@ -92,7 +92,7 @@ class Cache:
         stopped: Callable[[], bool] = lambda: False,
         wait_s: float = LOCK_TIMEOUT_S,
     ) -> Iterator[None]:
-        """Hold the lock named by `parts` across processes.
+        """Holds the lock named by `parts` across processes.
 
         Raises `VideoSetError` if the cache cannot be written, if another process holds the lock for longer than
         `wait_s` (a quarter of an hour), or if `stopped` becomes true while waiting.

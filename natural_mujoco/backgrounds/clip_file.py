@@ -1,9 +1,9 @@
-"""One prepared clip on disk: a plain `.npy` of uint8 `[frames, size, size, 3]`, mapped by all its readers.
+"""One prepared clip on disk: a plain `.npy` of `uint8[frames, size, size, 3]`, memory-mapped by all its readers.
 
 - `map_clip`: the frames as a read-only memory map, after checking header and length.
 - `frames_sha256`: the hash that manifests and lock files pin.
-- `FileIdentity`, `read_check`: which bytes were hashed already, so that opening is cheap.
-- `clip_header`: the bytes before the frames.
+- `FileIdentity`, `read_check`: tell whether a file was hashed before, so that opening it again is cheap.
+- `clip_header`: the file's header.
 
 `obtain.clip_writer` writes such files.
 """
@@ -25,7 +25,7 @@ from natural_mujoco.errors import VideoSetError
 
 Frames = NDArray[np.uint8]
 
-HEADER_BYTES = 128  # what numpy itself writes for such arrays, whatever the frame count
+HEADER_BYTES = 128  # as NumPy writes it for such arrays, for any number of frames
 
 
 def frames_sha256(frames: Frames) -> str:
@@ -34,7 +34,7 @@ def frames_sha256(frames: Frames) -> str:
 
 
 def clip_header(frames: int, size: int) -> bytes:
-    """The file header of a clip of so many frames: 128 bytes, as `numpy.save` writes it."""
+    """The file header of a clip of `frames` frames: 128 bytes, as `numpy.save` writes it."""
     text = io.BytesIO()
     layout = {"descr": "|u1", "fortran_order": False, "shape": (frames, size, size, 3)}
     np.lib.format.write_array_header_1_0(text, layout)
@@ -45,16 +45,16 @@ def clip_header(frames: int, size: int) -> bytes:
 
 
 def map_clip(path: Path, size: int, in_memory: bool = False) -> Frames:
-    """The frames of a prepared clip, uint8 `[n, size, size, 3]`, read-only and memory-mapped.
+    """The frames of a prepared clip, `uint8[n, size, size, 3]`, read-only and memory-mapped.
 
-    A map holds a file descriptor; with `in_memory`, the frames are read instead and hold none.
-    Raises `FileNotFoundError` if there is no such file, `VideoSetError` if it is no whole clip of this size.
+    A map holds a file descriptor; with `in_memory`, the frames are read into memory instead and hold none.
+    Raises `FileNotFoundError` if there is no file, `VideoSetError` if it is not a complete clip of this size.
     """
     with open(path, "rb") as file:
         head = file.read(HEADER_BYTES)
         total = os.fstat(file.fileno()).st_size
     count, rest = divmod(total - HEADER_BYTES, size * size * 3)
-    # Comparing with the one header this package writes leaves nothing to parse, let alone to unpickle.
+    # The header is compared with the only one that this package writes, so that nothing is parsed or unpickled.
     if rest or not 2 <= count <= MAX_FRAMES or head != clip_header(count, size):
         raise VideoSetError(f"{path} is damaged: it is no whole clip of {size}×{size} frames.")
     shape = (count, size, size, 3)
@@ -66,7 +66,7 @@ def map_clip(path: Path, size: int, in_memory: bool = False) -> Frames:
 
 
 class FileIdentity(NamedTuple):
-    """What changes when a file's bytes are written again: enough to know a file that was hashed before."""
+    """Properties of a file that change when it is rewritten, by which a file that was hashed before is recognised."""
 
     bytes: int
     mtime_ns: int
@@ -79,11 +79,11 @@ class FileIdentity(NamedTuple):
 
 
 def read_check(path: Path, identity: FileIdentity) -> str | None:
-    """The hash recorded for the bytes at `path` that `identity` describes; None if they were never hashed."""
+    """The sha256 recorded for the file at `path` while it had this `identity`; `None` if there is no such record."""
     try:
         record = json.loads(path.with_suffix(".json").read_bytes())
         if FileIdentity(*record["identity"]) == identity:
             return str(record["sha256"])
     except (OSError, ValueError, TypeError, KeyError):
-        return None  # missing, half a file, or not ours: hashing again is always right
+        return None  # missing, incomplete or foreign: the caller then hashes the clip again
     return None

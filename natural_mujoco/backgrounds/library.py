@@ -1,7 +1,7 @@
-"""A video set ready to play: which clips it has, and their frames, prepared when they are first asked for.
+"""A video set ready to play: its clips' ids, and their frames, which are prepared when first asked for.
 
-- `open_videos`: what an environment's `videos` argument means, resolved once.
-- `VideoLibrary`: one set's ids and frames.
+- `open_videos`: opens the set that an environment's `videos` argument names.
+- `VideoLibrary`: the ids and frames of one set.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from natural_mujoco.errors import EmbeddedVideosWarning, InvalidArgument, VideoS
 
 AUTO_SET = "ilsvrc-vid"
 
-# One mapping per clip file and process, however many environments play it.
+# One memory map per clip file and process, shared by all environments that play the clip.
 _mapped: weakref.WeakValueDictionary[tuple[str, FileIdentity], Frames] = weakref.WeakValueDictionary()
 _warned = False
 
@@ -73,7 +73,7 @@ def open_videos(videos: str | os.PathLike[str] = "auto") -> VideoLibrary:
 
 
 def _obtaining() -> ModuleType:
-    """The one way from reading clips to obtaining them: taken where a clip or a folder is not known yet."""
+    """The package that obtains clips, imported only when a clip is not prepared or a folder is new."""
     from natural_mujoco.backgrounds import obtain
 
     return obtain
@@ -92,7 +92,7 @@ def _warn_once() -> None:
 
 
 class Stoppable(Protocol):
-    """Work in the background that can be ended."""
+    """Work in the background that can be stopped."""
 
     @property
     def is_running(self) -> bool: ...
@@ -101,21 +101,21 @@ class Stoppable(Protocol):
 
 
 class VideoLibrary:
-    """The clips of one video set. Holds no frames itself, costs little to make, and pickles."""
+    """The clips of one video set. Holds no frames itself, is cheap to create, and can be pickled."""
 
     def __init__(self, manifest: Manifest, cache: Cache | None = None, argument: str | None = None) -> None:
         self.manifest = manifest
         self.name = manifest.name
         self.argument = argument or manifest.name
-        """What to give `open_videos`, or the command line, for this set."""
+        """The argument with which `open_videos`, or the command line, opens this set."""
         self.content_hash = manifest.content_hash
         self.cache = cache if cache is not None else Cache()
         self.shelf = shelf_of(manifest, self.cache)
-        """Where in the cache its clips lie."""
+        """The shelf of the cache that holds its clips."""
         self.pins = LockFile(self.cache, self.shelf.name)
         self._videos = {video.id: video for video in manifest.videos}
         self.preparing: Stoppable | None = None
-        """What prepares its clips in the background now."""
+        """The background work that is preparing its clips, if any."""
         self._token = object()
         weakref.finalize(self, OPEN_CLIPS.forget, self._token)
 
@@ -129,9 +129,9 @@ class VideoLibrary:
         return f"VideoLibrary({self.name!r}, {len(self._videos)} clips, {self.content_hash[:8]})"
 
     def ids(self, split: str) -> tuple[str, ...]:
-        """The sorted ids of one half.
+        """The sorted ids of one split, `"train"` or `"test"`.
 
-        Raises `InvalidArgument` for an unknown split, `VideoSetError` if the set has no clips in it.
+        Raises `InvalidArgument` for an unknown split, `VideoSetError` if the split has no clips.
         """
         ids = self.manifest.ids(split)
         if not ids:
@@ -142,16 +142,16 @@ class VideoLibrary:
         return ids
 
     def frames(self, clip_id: str, size: int, coming: Iterable[str] = ()) -> Frames:
-        """The frames of one clip: uint8 `[n, size, size, 3]`, n ≥ 2, read-only, shared through a memory map.
+        """The frames of one clip: `uint8[n, size, size, 3]`, n ≥ 2, read-only, shared through a memory map.
 
-        Prepared now if they were not before: generated, decoded from the user's folder, or decoded from the
-        downloaded or imported video. `coming` are the clips that will be asked for next, in this order: if this one had
-        to be prepared, they are prepared in the background meanwhile, on cores that are free. The file is hashed
-        once, when it is written or replaced; later openings compare its size, time and inode with what was hashed.
+        If they are not prepared yet, this prepares them: it generates them, or decodes the video from the user's
+        folder, the download or the import. `coming` are the clips that will be asked for next, in this order; if this
+        clip has to be prepared, they are prepared in the background, on cores that are free. The file is hashed when it
+        is written or replaced; later openings only compare its size, time and inode with those of the hashed file.
 
-        Raises `InvalidArgument` for an unknown clip or an absurd size, and `VideoSetError` if the clip's video
-        is not on this machine, cannot be decoded, cannot be written, or is not what was recorded, or if a clip of the
-        other split shows the same frames.
+        Raises `InvalidArgument` for an unknown clip or an invalid size, and `VideoSetError` if the clip's video is not
+        on this machine, cannot be decoded or is not the recorded one, if the frames cannot be written, or if a clip of
+        the other split shows the same frames.
         """
         known = OPEN_CLIPS.get((self._token, clip_id, size))
         if known is not None:
@@ -167,7 +167,7 @@ class VideoLibrary:
         return frames
 
     def stop_preparing(self) -> None:
-        """End what prepares this library's clips in the background; what it had finished stays."""
+        """Stops preparing this library's clips in the background; finished clips stay."""
         if self.preparing is not None:
             self.preparing.stop()
             self.preparing = None
@@ -180,11 +180,11 @@ class VideoLibrary:
             raise InvalidArgument(f"The video set {self.name} has no clip {clip_id!r}.") from None
 
     def is_available(self) -> bool:
-        """Whether every clip can be played without fetching anything, at some size at least."""
+        """Whether every clip can be played, at one size at least, without fetching anything."""
         return not self.missing()
 
     def missing(self) -> list[str]:
-        """The clips that are on this machine neither as videos nor as prepared frames, in order of their ids."""
+        """The ids, sorted, of clips of which this machine has neither the video nor prepared frames."""
         if self.is_generated:
             return []
         names: set[str] = set()
@@ -198,15 +198,15 @@ class VideoLibrary:
 
     @property
     def is_generated(self) -> bool:
-        """Whether its clips are drawn, not decoded."""
+        """Whether its clips are generated by this package instead of decoded."""
         return isinstance(self.manifest.source, GeneratedSource)
 
     def is_prepared(self, clip_id: str, size: int) -> bool:
-        """Whether the clip's frames lie in the cache at this size."""
+        """Whether the cache holds the clip's frames at this size."""
         return self.clip_path(self.video(clip_id), size).is_file()
 
     def clip_path(self, video: Video, size: int) -> Path:
-        """Where the clip's prepared frames lie, or will."""
+        """The file of the clip's prepared frames, whether or not it exists yet."""
         return self.cache.clip(self.shelf.name, size, self.key(video))
 
     def source(self, video: Video) -> Path | None:
@@ -218,19 +218,19 @@ class VideoLibrary:
         return self.shelf.key(video)
 
     def pinned(self, video: Video, size: int) -> str | None:
-        """The hash the clip's frames must have, by the manifest, else the lock file; None if never prepared."""
+        """The sha256 that the clip's frames must have, from the manifest, else the lock file; `None` if in neither."""
         return video.sha256.get(size) or self.pins.get(self.key(video), size)
 
     def unpinned_hash(self, clip_id: str, size: int) -> str | None:
-        """sha256 (hex) of the clip's frames as they were prepared here, where the manifest does not pin them."""
+        """The sha256 (hex) of the clip's frames as prepared here; `None` if the manifest pins it or there are none."""
         video = self.video(clip_id)
         return None if size in video.sha256 else self.pinned(video, size)
 
     def frames_hash(self, size: int, split: str | None = None) -> str | None:
         """sha256 (hex) over the hashes of the prepared frames at `size`, of one split or the whole set.
 
-        Two machines that show the same clips have the same one, whatever the manifest pins. None unless all of
-        these clips have been prepared at this size.
+        Machines that show the same frames have the same hash, whatever the manifest pins. `None` unless all of these
+        clips have been prepared at this size.
         """
         lines = []
         for video in self.manifest.videos:
@@ -242,24 +242,24 @@ class VideoLibrary:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def open_prepared(self, video: Video, size: int) -> tuple[Frames, FileIdentity] | None:
-        """A prepared clip as it lies in the cache, whether or not its bytes were hashed; None if there is none.
+        """A prepared clip from the cache, whether or not it was hashed, and its file's identity; `None` if missing.
 
-        Raises `VideoSetError` if it cannot be read or is no whole clip.
+        Raises `VideoSetError` if it cannot be read or is not a complete clip.
         """
         path = self.clip_path(video, size)
         try:
             identity = FileIdentity.of(path)
-            # More environments than the process has descriptors for: those beyond half of them hold copies.
+            # With too many maps the process would run out of file descriptors; further clips are held as copies.
             return map_clip(path, size, in_memory=len(_mapped) >= 2 * budget()), identity
         except (FileNotFoundError, NotADirectoryError):
-            return None  # what stands in the way, if anything does, is said when the clip is to be written
+            return None  # if something else is in its place, writing the clip raises the error
         except OSError as error:
             raise VideoSetError(f"Cannot read {path}: {error.strerror}.") from error
         except VideoSetError as error:
             raise VideoSetError(f"{error} {self.remedy()}") from error
 
     def _open_vouched(self, video: Video, size: int) -> Frames | None:
-        """A prepared clip whose bytes were hashed and are those that they must be; None if that is to be found out."""
+        """A prepared clip that was hashed and has the right hash; `None` if it must be hashed or prepared first."""
         path = self.clip_path(video, size)
         try:
             identity = FileIdentity.of(path)
@@ -278,7 +278,7 @@ class VideoLibrary:
 
     def _refuse_twins(self, video: Video, size: int) -> None:
         if size in video.sha256:
-            return  # manifests are held to this when they are read
+            return  # checked when the manifest was read
         pins = self.pins.all()
         sha256 = pins.get(self.key(video), {}).get(size)
         for other in self.manifest.videos:
@@ -294,7 +294,7 @@ class VideoLibrary:
 
 
 def check_size(size: int) -> None:
-    """Raises `InvalidArgument` for what is no frame size: 1 to 1024 pixels."""
+    """Raises `InvalidArgument` unless `size` is a whole number from 1 to 1024 pixels."""
     if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or not 1 <= size <= MAX_SIZE:
         raise InvalidArgument(f"size={size!r} is no frame size: give whole pixels from 1 to {MAX_SIZE}.")
 

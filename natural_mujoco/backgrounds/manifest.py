@@ -1,12 +1,12 @@
 """Video sets as data: one JSON file names a set's clips, their split, their length and their hashes.
 
 - `Manifest`, `Video` and the sources (`GeneratedSource`, `HubSource`, `LocalSource`, `FolderSource`).
-- `load_manifest`: a manifest by name or by path, checked.
-- `shipped_names`, `manifest_folders`: what there is to choose from.
+- `load_manifest`: loads and checks a manifest, by name or by path.
+- `shipped_names`, `manifest_folders`: the sets known by name, and the folders where they are looked up.
 
-A manifest's `content_hash` covers what decides the frames a policy sees: the clips' ids, splits, lengths
-and hashes, and how they are prepared. It leaves out what does not (name, version, licence, where the
-clips come from), so a mirror or a clearer licence note never separates results that belong together.
+A manifest's `content_hash` covers everything that decides the frames a policy sees: the clips' ids, splits, lengths
+and hashes, and how they are prepared. It leaves out the rest (name, version, licence, where the clips come from), so
+that results on a mirror, or from before a licence note was changed, remain comparable.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Strict(BaseModel):
 
 
 class GeneratedSource(_Strict):
-    """Clips drawn by this package itself; nothing is fetched."""
+    """Clips that this package generates; nothing is fetched."""
 
     kind: Literal["generated"] = "generated"
 
@@ -90,7 +90,7 @@ class LocalSource(_Strict):
 class FolderSource(_Strict):
     """Clips that are files, or folders of frames, directly inside one folder.
 
-    In a manifest file a relative `path` starts at the manifest's own folder.
+    In a manifest file, a relative `path` is relative to the manifest's folder.
     """
 
     kind: Literal["folder"] = "folder"
@@ -103,8 +103,9 @@ Source = Annotated[GeneratedSource | HubSource | LocalSource | FolderSource, Fie
 class Video(_Strict):
     """One clip of a set.
 
-    `frames` is the clip's own length where known (at most 1000 are kept), `sha256` the hash of its prepared
-    frames by size in pixels where known, `file_sha256` the hash of the video file itself (user folders).
+    `frames` is the clip's full length if known (at most 1000 frames are used), `sha256` maps sizes in pixels to the
+    hash of the frames prepared at that size if known, and `file_sha256` is the hash of the video file itself (user
+    folders).
     """
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
@@ -116,7 +117,7 @@ class Video(_Strict):
     @field_validator("id")
     @classmethod
     def _safe_id(cls, value: str) -> str:
-        # Ids become file names in the cache, so none may lead out of it.
+        # Ids become file names in the cache and must not lead out of it.
         hidden = any(unicodedata.category(letter) in _INVISIBLE for letter in value)
         if value.startswith(".") or _UNSAFE_IN_ID.search(value) or hidden or len(os.fsencode(value)) > 200:
             raise ValueError(
@@ -162,7 +163,7 @@ class Manifest(_Strict):
 
     @property
     def content_hash(self) -> str:
-        """sha256 (hex) of everything that decides which frames are seen; evaluation records quote it."""
+        """The sha256 (hex) of everything that decides which frames are seen; evaluation records contain it."""
         content = {
             "preparation": PREPARATION,
             "collection": self.collection,
@@ -174,13 +175,13 @@ class Manifest(_Strict):
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def ids(self, split: str) -> tuple[str, ...]:
-        """The sorted ids of one half. Raises `InvalidArgument` for an unknown split."""
+        """The sorted ids of one split. Raises `InvalidArgument` for an unknown split."""
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
         return tuple(video.id for video in self.videos if video.split == split)
 
     def to_json(self) -> str:
-        """The manifest as it is written to disk: one video a line, so that a diff names the clips."""
+        """The manifest as it is written to disk, with one video per line, so that a diff names the clips."""
         head = self.model_dump(mode="json", exclude={"videos"})
         lines = [json.dumps(v.model_dump(mode="json", exclude_defaults=True)) for v in self.videos]
         body = json.dumps(head, indent=2, ensure_ascii=False)[:-2]
@@ -188,7 +189,7 @@ class Manifest(_Strict):
 
 
 def _refuse_twins(videos: tuple[Video, ...]) -> None:
-    """Raises `ValueError` if two ids are one on some file system, or if a clip is in both splits under two names."""
+    """Raises `ValueError` if two ids differ only in case or Unicode form, or if a clip is in both splits."""
     names: dict[str, Video] = {}
     contents: dict[object, Video] = {}
     for video in videos:
@@ -205,7 +206,7 @@ def _refuse_twins(videos: tuple[Video, ...]) -> None:
 
 
 def manifest_folders() -> list[Path]:
-    """Where sets are looked up by name: the shipped manifests, then those that `videos import` wrote."""
+    """The folders where sets are looked up by name: the shipped manifests, then those that `videos import` wrote."""
     package = Path(__file__).resolve().parents[1]
     shipped = package / "video_manifests"  # in a wheel
     if not shipped.is_dir():
@@ -219,9 +220,9 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def load_manifest(name_or_path: str | os.PathLike[str]) -> Manifest:
-    """Load a set's manifest by the set's name, or from a JSON file.
+    """Loads the manifest of a set, given the set's name or the path of a JSON file.
 
-    Raises `InvalidArgument` for a name that is no set and `VideoSetError` for a file that is no manifest.
+    Raises `InvalidArgument` for an unknown name and `VideoSetError` for a file that is not a valid manifest.
     """
     if isinstance(name_or_path, str) and re.match(_NAME, name_or_path):
         for folder in manifest_folders():
@@ -235,7 +236,7 @@ def load_manifest(name_or_path: str | os.PathLike[str]) -> Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read and check one manifest file. Raises `VideoSetError` naming the file and its first fault."""
+    """Reads and checks one manifest file. Raises `VideoSetError`, which names the file and its first fault."""
     try:
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise VideoSetError(f"{path} is too large for a manifest: a video set is one small JSON file.")

@@ -1,7 +1,7 @@
-"""The clips that this process keeps mapped: the last ones used, within its budget of file descriptors.
+"""Keeps the most recently used clips of this process memory-mapped, within its limit of file descriptors.
 
-Each map holds a descriptor, and systems grant a process 256 (macOS) to a million. The clips of all libraries of the
-process count together, and a quarter of what is granted is theirs; environments hold those they play.
+Each map holds a descriptor, and systems allow a process between 256 (macOS) and a million. A quarter of that limit is
+for the clips kept here, of all libraries of the process together; environments hold the clips that they play besides.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections import OrderedDict
 from natural_mujoco.backgrounds.clip_file import Frames
 
 MOST = 256
-"""Kept at most, where descriptors are plenty."""
+"""Most clips that are kept, on systems with many descriptors."""
 
 Key = tuple[object, str, int]
-"""Library's token, clip's id, size in pixels."""
+"""The library's token, the clip's id, the size in pixels."""
 
 
 class OpenClips:
-    """A least-recently-used shelf of mapped clips. Safe from any thread."""
+    """A cache of mapped clips that drops the least recently used ones. Safe from any thread."""
 
     def __init__(self) -> None:
         self._clips: OrderedDict[Key, Frames] = OrderedDict()
-        self._lock = threading.RLock()  # `forget` may be called by the garbage collector, anywhere
+        self._lock = threading.RLock()  # reentrant, as the garbage collector may call `forget` at any time
 
     def get(self, key: Key) -> Frames | None:
-        """The clip, if it is kept."""
+        """The clip if it is kept, else `None`."""
         with self._lock:
             frames = self._clips.get(key)
             if frames is not None:
@@ -34,14 +34,14 @@ class OpenClips:
             return frames
 
     def keep(self, key: Key, frames: Frames) -> None:
-        """Keep a clip, and let go of those that were used least recently."""
+        """Keeps a clip, and drops the least recently used ones if there are too many."""
         with self._lock:
             self._clips[key] = frames
             while len(self._clips) > budget():
                 self._clips.popitem(last=False)
 
     def forget(self, token: object) -> None:
-        """Let go of a library's clips."""
+        """Drops the clips of a library."""
         with self._lock:
             for key in [key for key in self._clips if key[0] is token]:
                 del self._clips[key]

@@ -1,8 +1,8 @@
 """The lock file of a shelf: the sha256 of every clip's first preparation on this machine.
 
-A clip whose manifest pins no hash is trusted on first use and held to it from then on. The file is plain
-JSON, `{clip: {size: sha256}}` and `{".revisions": {"repo@revision": commit}}`; copying it to another machine before
-preparing holds that machine to the same commit and frames. `obtain.pinning` writes it.
+A clip whose manifest pins no hash is trusted when it is first prepared, and must have the same hash from then on. The
+file is plain JSON, `{clip: {size: sha256}}` and `{".revisions": {"repo@revision": commit}}`. Copied to another machine
+before clips are prepared there, it makes that machine use the same commit and frames. `obtain.pinning` writes it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from natural_mujoco.errors import FileError, VideoSetError
 from natural_mujoco.files import read_json
 
 REVISIONS = ".revisions"
-"""The key of the commits: no clip's id begins with a dot."""
+"""The key of the commits; clips' ids never begin with a dot."""
 
 _PINS = TypeAdapter(dict[str, dict[int, Sha256]])
 _COMMITS = TypeAdapter(dict[str, Annotated[str, Field(max_length=200)]])
 
 
 class LockFile:
-    """The lock file of one shelf, reread whenever another process has replaced it."""
+    """The lock file of one shelf, which is read again whenever another process has replaced it."""
 
     def __init__(self, cache: Cache, shelf: str) -> None:
         self.path: Path = cache.pins(shelf)
@@ -43,7 +43,7 @@ class LockFile:
         return self._pins
 
     def commits(self) -> dict[str, str]:
-        """The commits that datasets' revisions, `"repo@revision"`, were first resolved to. Raises as `all`."""
+        """The commit to which each dataset's revision, `"repo@revision"`, was first resolved. Raises as `all` does."""
         self._reread()
         return self._commits
 

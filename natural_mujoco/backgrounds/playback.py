@@ -1,6 +1,6 @@
-"""Which clip runs behind an episode, and which of its frames is due.
+"""Chooses the clip for an episode, and the frame for each step.
 
-- `frame_at`: the frame number due after some steps.
+- `frame_at`: the number of the frame after some steps.
 - `Playback`: the video of one environment.
 """
 
@@ -21,9 +21,10 @@ from .library import VideoLibrary
 
 
 def frame_at(playback: PlaybackMode, start: int, steps: int, frames: int) -> int:
-    """The number of the frame due `steps` agent steps after frame `start` of a clip of `frames` frames.
+    """The number of the frame shown `steps` agent steps after frame `start`, in a clip of `frames` frames.
 
-    `"loop"` (the paper's) starts over after the last frame, `"pingpong"` turns round at both ends, `"still"` stays.
+    `"loop"` (as in the paper) restarts after the last frame, `"pingpong"` reverses at both ends, and `"still"` always
+    shows frame `start`.
 
     >>> [frame_at("loop", 1, step, 3) for step in range(5)]
     [1, 2, 0, 1, 2]
@@ -39,7 +40,7 @@ def frame_at(playback: PlaybackMode, start: int, steps: int, frames: int) -> int
 
 
 class Turn(NamedTuple):
-    """What an episode shows: the video's position among the split's, its frames, and which comes first."""
+    """The video of an episode: its position among the split's videos, its frames, and the number of the first one."""
 
     position: int
     clip: npt.NDArray[np.uint8]
@@ -47,13 +48,13 @@ class Turn(NamedTuple):
 
 
 class Playback:
-    """The video behind one environment: `start` an episode, then `advance` once an agent step.
+    """The video behind one environment: call `start` for each episode, then `advance` once for each agent step.
 
-    Frames are views into the clip's memory map: nothing is decoded, copied or allocated on the way. `num_videos` leaves
-    the first so many training videos, in the order of their ids.
+    Frames are views into the clip's memory map; nothing is decoded, copied or allocated during a step. `num_videos`
+    limits it to the first training videos, in the order of their ids.
 
-    Raises `InvalidArgument` for more videos than there are, or for some of the test videos, which are all or nothing:
-    what is tested on must not depend on what was trained on.
+    Raises `InvalidArgument` if `num_videos` exceeds the number of videos, or is given for the test split: tests always
+    use all test videos, so that results remain comparable.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Playback:
         if num_videos is not None:
             self.videos = self.videos[: _count(num_videos, split, library)]
         self.position = 0
-        """Position of the video shown now among `videos`."""
+        """Index in `videos` of the video shown now."""
         self.number = 0
         """Number of the frame shown now."""
         self._start = 0
@@ -84,11 +85,11 @@ class Playback:
         self.begin(self.draw(rng, video, frame))
 
     def draw(self, rng: np.random.Generator, video: str | None = None, frame: int | None = None) -> Turn:
-        """The clip and frame of an episode to come, drawn from `rng` or as given; the running one is not touched.
+        """The clip and first frame of a coming episode, drawn from `rng` or as given; the running episode goes on.
 
-        The draws are made either way, so that pinning one episode leaves the later ones as they were.
+        `rng` is used even if `video` and `frame` are given, so that pinning one episode does not change later ones.
         Raises `InvalidArgument` for a video that is not in this split or a frame that it does not have, and
-        `VideoSetError` for a clip that cannot be read; `rng` is then as it was.
+        `VideoSetError` for a clip that cannot be read; `rng` is then left unchanged.
         """
         before = rng.bit_generator.state
         try:
@@ -96,7 +97,7 @@ class Playback:
             index = int(position * len(self.videos)) if video is None else self._index(video)
             clip = self._clip
             if clip is None or index != self.position:
-                with off_the_clock():  # it may have to be prepared
+                with off_the_clock():  # the clip may have to be prepared
                     clip = self.library.frames(self.videos[index], self.size, self._coming(rng))
             if frame is not None and not 0 <= frame < len(clip):
                 raise InvalidArgument(
@@ -108,7 +109,7 @@ class Playback:
         return Turn(index, clip, int(offset * len(clip)) if frame is None else int(frame))
 
     def begin(self, turn: Turn) -> None:
-        """Begins the episode that was drawn."""
+        """Begins the episode that `draw` returned."""
         self.position, self._clip, self._start = turn
         self._steps = 0
         self.number = self._start
@@ -124,7 +125,7 @@ class Playback:
         self.number = frame_at(self.playback, self._start, self._steps, len(self._require_clip()))
 
     def frame(self) -> npt.NDArray[np.uint8]:
-        """The frame due now, `uint8[size, size, 3]`, read-only."""
+        """The frame shown now, `uint8[size, size, 3]`, read-only. Raises `RuntimeError` before `start` or `begin`."""
         image: npt.NDArray[np.uint8] = self._require_clip()[self.number]
         return image
 
@@ -137,7 +138,7 @@ class Playback:
         return self.videos.index(video)
 
     def _coming(self, rng: np.random.Generator) -> Iterator[str]:
-        """The clips to be wanted next, as far as `rng` tells: those of the coming episodes, then all."""
+        """The clips that will be needed next: those that `rng` would draw for the coming episodes, then all others."""
         ahead = copy.deepcopy(rng)
         for _ in range(len(self.videos)):
             position, _ = ahead.random(2)

@@ -1,11 +1,11 @@
-"""Which shelf of the cache holds a set's clips: no set can fill a shelf that another reads.
+"""Decides which shelf of the cache holds a set's clips, so that no set can put clips into another set's shelf.
 
-The shipped sets and users' folders have shelves of their names. Any other manifest has a shelf of its own source, so
-that two sets share clips only if they get them from the same place, and a manifest that calls itself or its collection
-`ilsvrc-vid` plays nothing into that set.
+Shipped sets, and users' folders, have shelves with fixed names. Any other manifest gets a shelf named after its source.
+Two sets therefore share clips only if they get them from the same place, and a manifest that calls itself or its
+collection `ilsvrc-vid` cannot add frames to that set.
 
-- `Shelf`, `shelf_of`.
-- `refuse_taken_name`: what `read_manifest`'s callers hold a user's manifest to.
+- `Shelf`, `shelf_of`: a shelf, and the shelf of a manifest.
+- `refuse_taken_name`: refuses a user's manifest that has the name of a shipped set.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from natural_mujoco.backgrounds.manifest import LocalSource, Manifest, Video, ma
 from natural_mujoco.errors import VideoSetError
 
 FILES = "files"
-"""The shelf of users' folders, whose clips are named by the sha256 of the video file."""
+"""The shelf for clips of users' folders, which are named by the sha256 of the video file."""
 
 
 class Shelf(NamedTuple):
-    """A shelf's name, and whether a clip's name on it says how many frames its manifest takes."""
+    """A shelf's name, and whether clips' names on it include the number of frames that the manifest gives."""
 
     name: str
     by_length: bool = False
 
     def key(self, video: Video) -> str:
-        """The clip's name on the shelf: the hash of a user's file, which may be renamed, else its id."""
+        """The clip's name on the shelf: for users' files, which may be renamed, the file's hash; else the clip's id."""
         if video.file_sha256 is not None:
             return video.file_sha256
         return f"{video.id}@{video.frames}" if self.by_length and video.frames is not None else video.id
@@ -54,12 +54,12 @@ def shelf_of(manifest: Manifest, cache: Cache) -> Shelf:
         and not _begun(own, cache)
         and _begun(Shelf(collection), cache)
     ):
-        return Shelf(collection)  # filled by a version that knew one shelf a collection
+        return Shelf(collection)  # filled by an older version, which had one shelf for each collection
     return own
 
 
 def refuse_taken_name(manifest: Manifest, path: Path) -> None:
-    """Raises `VideoSetError` if a user's manifest bears a shipped set's name and is another set."""
+    """Raises `VideoSetError` if a user's manifest has the name of a shipped set but is a different set."""
     for shipped in manifest_folders()[0].glob(f"{manifest.name}.json"):
         if read_manifest(shipped).content_hash != manifest.content_hash:
             raise VideoSetError(
@@ -83,7 +83,7 @@ def _official(collection: str) -> _Official | None:
 
 
 def _is_part(manifest: Manifest, official: _Official) -> bool:
-    # What a user imports by hand is the user's, whatever a manifest says about how to obtain it.
+    # Clips of a `LocalSource` come from the user, so that the text about how to obtain them need not agree.
     by_hand = isinstance(manifest.source, LocalSource)
     sources = [shipped.source for shipped in official.manifests]
     if manifest.source not in sources and not (by_hand and isinstance(sources[0], LocalSource)):

@@ -1,7 +1,7 @@
-"""Where a clip's own video lies on this machine: downloaded, imported, or in the user's folder.
+"""Finds a clip's video on this machine: downloaded, imported, or in the user's folder.
 
-A downloaded video is `sources/<shelf>/<clip>.mp4`; of an imported one only the path is kept, in `<clip>.link`, so that
-importing a whole ILSVRC tree copies nothing.
+A downloaded video is `sources/<shelf>/<clip>.mp4`. For an imported one only the path is stored, in `<clip>.link`, so
+that importing a whole ILSVRC tree copies nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from natural_mujoco.files import read_json
 
 
 def find_source(manifest: Manifest, video: Video, cache: Cache, shelf: str) -> Path | None:
-    """The video file or frame folder of a clip, or None if it is not on this machine."""
+    """The video file or frame folder of a clip, or `None` if it is not on this machine."""
     if isinstance(manifest.source, FolderSource):
         path = Path(manifest.source.path) / video.id
         return path if path.exists() else None

@@ -1,4 +1,4 @@
-"""`natural-mujoco doctor`: does this machine draw, with what, how fast, and which videos are there."""
+"""`natural-mujoco doctor`: checks OpenGL, speed, videos and versions on this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Remark:
-    """One thing looked at: what was seen, and what to do about it where it is `broken`."""
+    """The result of one check: its subject, what was found, and, if it is `broken`, what to do about it."""
 
     subject: str
     seen: str
@@ -40,14 +40,14 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="check OpenGL, speed, videos and versions of this machine",
-        description="Says what this machine draws with, how fast, which videos are prepared and which versions are "
-        "installed; exits with 1 and the remedy where something is broken.",
+        description="Reports what draws on this machine and how fast, which videos are prepared and which versions are "
+        "installed. If something is broken, says the remedy and exits with status 1.",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints every remark; returns 1 where something is broken."""
+    """Prints the result of every check; returns 1 if something is broken."""
     broken = False
     for examine in (versions, opengl, physics, speed, video_sets, cache_folder, batched):
         remarks = _examine(examine)
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{mark:4}  {remark.subject:11}  {remark.seen}", flush=True)
         broken |= any(remark.broken for remark in remarks)
         if broken and examine in (opengl, physics):
-            break  # the rest stands on it
+            break  # the other checks depend on it
     print("Something is broken: see FAIL above." if broken else "All is well.")
     return int(broken)
 
@@ -87,7 +87,7 @@ def versions() -> list[Remark]:
 
 
 def opengl() -> list[Remark]:
-    """The backend and its driver, from a context that is really created."""
+    """The backend and its driver, from a newly created context."""
     from ..rendering.framebuffer import describe_driver
     from ..rendering.gl import SOFTWARE_DRIVERS
 
@@ -126,7 +126,7 @@ def speed() -> list[Remark]:
 
     task = TASKS["WalkerWalk"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # which videos play is reported below
+        warnings.simplefilter("ignore")  # `video_sets` reports which videos are played
         rates = {
             "natural": _steps_per_second(gym.make(task.natural_id)),
             "standard": _steps_per_second(gym.make(task.standard_id)),
@@ -150,7 +150,7 @@ def _steps_per_second(env: Any, seconds: float = 1.0) -> float:
 
 
 def batched() -> list[Remark]:
-    """Whether `natural_mujoco.batched` would run, and on what; an extra, so nothing is broken where it is missing."""
+    """Whether `natural_mujoco.batched` can run, and on which device; an extra, so its absence is not a fault."""
     from ..batched.requirements import describe
 
     try:

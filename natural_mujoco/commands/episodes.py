@@ -1,4 +1,4 @@
-"""`natural-mujoco episodes record TASK`: demonstrations as a dataset that Minari reads."""
+"""`natural-mujoco episodes record TASK`: records demonstrations as a dataset that Minari reads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def add_parser(subparsers: Any) -> None:
     action = actions.add_parser(
         "record",
         help="write episodes as a Minari dataset",
-        description="Plays a task and writes frames, actions, rewards, the physical state, the matte, video and frame.",
+        description="Plays a task and writes, for each step, observation, action, reward, physical state and matte, and "
+        "which frame of which video is behind it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -44,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
         nargs="+",
         default=["expert"],
         metavar="POLICY",
-        help="expert (default), random, zero, or run directories of the bundled agents; several take turns",
+        help="expert (default), random, zero, or run directories of the bundled agents; several alternate",
     )
     add(
         "--noise",
@@ -52,10 +53,10 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         default=[0.0],
         metavar="STD",
-        help="standard deviation of the noise on the actions of experts and runs; several take turns (default: 0)",
+        help="standard deviation of the noise on the actions of experts and runs; several alternate (default: 0)",
     )
-    add("--episodes", type=int, default=100, metavar="N", help="episodes in all (default: 100)")
-    add("--out", type=Path, required=True, metavar="DIR", help="the dataset's own folder, NAME-v0")
+    add("--episodes", type=int, default=100, metavar="N", help="total number of episodes (default: 100)")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the dataset, named NAME-v0")
     add(
         "--variant",
         choices=("natural", "standard"),
@@ -64,19 +65,19 @@ def add_parser(subparsers: Any) -> None:
     )
     add("--split", choices=("train", "test"), default="train", help="half of the video set (default: train)")
     add("--videos", default="auto", metavar="SET", help="video set, manifest file or folder (default: auto)")
-    add("--size", type=int, default=64, metavar="PIXELS", help="of the frames (default: 64)")
+    add("--size", type=int, default=64, metavar="PIXELS", help="height and width of the frames (default: 64)")
     add(
         "--action-repeat",
         type=int,
         metavar="N",
-        help="control steps an action is held (default: the run's, or 2)",
+        help="control steps per action (default: the run's, or 2)",
     )
-    add("--seed", type=int, default=0, metavar="SEED", help="that every episode's follows from (default: 0)")
+    add("--seed", type=int, default=0, metavar="SEED", help="decides all episodes' seeds (default: 0)")
     action.set_defaults(run=run_record)
 
 
 def run_record(args: argparse.Namespace) -> int:
-    """Records, and says how to load it."""
+    """Records the episodes and prints how to load them."""
     recording = Recording.of(
         args.task,
         args.policy,
@@ -103,7 +104,7 @@ def run_record(args: argparse.Namespace) -> int:
 
 
 class _Shown(Progress):
-    """On standard error: a bar on a terminal, a line now and then elsewhere."""
+    """Shows progress on standard error: a bar on a terminal, else a line now and then."""
 
     def __enter__(self) -> _Shown:
         import rich.console

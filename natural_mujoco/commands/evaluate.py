@@ -14,19 +14,19 @@ from ..errors import InvalidArgument, NaturalMujocoError
 from ..options import RENDERERS
 
 _DESCRIPTION = """\
-Plays a policy on tasks and conditions from the protocol's fixed episode seeds, and writes one record an episode to
-a results file. Rerun the command to resume: finished episodes are never played again.
+Plays a policy on tasks and conditions with the protocol's fixed episode seeds and writes one record for each episode
+to a results file. Rerun the command to resume: finished episodes are never played again.
 """
 _EPILOG = """\
 policies:
-  zero, random         blind baselines: they do nothing, and something at random
+  zero, random         blind baselines: actions of zero, and random actions
   expert               privileged: it reads the physical state, not the pixels
-  module:factory       called with those of the keywords `task` and `action_size` that it takes; returns an object
-                       with reset(num_envs) and act(obs uint8[N,H,W,3]) -> float32[N,A]
+  module:factory       a function that is called with the keywords `task` and `action_size`, as far as it takes them,
+                       and returns an object with reset(num_envs) and act(obs uint8[N,H,W,3]) -> float32[N,A]
   RUN_DIR ...          run directories of the bundled agents
 
-All tasks and conditions are half an hour of one core for every 100 standard episodes where OpenGL has no GPU, and a
-minute for every 100 natural ones; --quick is a first look. docs/evaluation.md has the protocol.
+Without a GPU for OpenGL, 100 standard episodes take half an hour of one core, and 100 natural ones a minute; --quick
+gives a first look. docs/evaluation.md has the protocol.
 """
 
 
@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
         nargs="+",
         required=True,
         metavar="POLICY",
-        help="what to evaluate; several run directories at once",
+        help="the policy to evaluate, see below; may be several run directories",
     )
     add("--out", required=True, type=Path, metavar="FILE", help="the results file to begin or to continue")
     add(
@@ -70,7 +70,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         "--quick",
         action="store_true",
-        help="a first look: two episodes a task on natural-test; the full command continues the same file",
+        help="play only two episodes of each task on natural-test; the full command later continues the same file",
     )
     add(
         "--videos",
@@ -93,13 +93,13 @@ def add_parser(subparsers: Any) -> None:
     add(
         "--series",
         metavar="NAME",
-        help="entries that differ in the number of their training videos alone share one",
+        help="name shared by entries that differ only in the number of training videos",
     )
     add(
         "--training-seed",
         type=int,
         metavar="SEED",
-        help="the policy's training seed (a run directory knows its own)",
+        help="the policy's training seed (for a run directory it is known)",
     )
     add("--training-steps", type=int, metavar="STEPS", help="control steps that the policy was trained for")
     add("--trained-on", choices=("standard", "natural"), help="the variant that the policy was trained on")
@@ -108,13 +108,13 @@ def add_parser(subparsers: Any) -> None:
         "--num-videos",
         type=int,
         metavar="N",
-        help="how many training videos it was trained on, where not on all",
+        help="number of training videos that the policy was trained on, if not all",
     )
     add(
         "--training-strength",
         type=float,
         metavar="S",
-        help="the strength of the video in training, where less than 1",
+        help="strength of the video in training, if less than 1",
     )
     add(
         "--action-repeat", type=int, metavar="N", help="control steps per action, as in training (default: 2)"
@@ -123,10 +123,10 @@ def add_parser(subparsers: Any) -> None:
         "--renderer",
         choices=RENDERERS,
         default=RENDERERS[0],
-        help="what draws: opengl, the default, or warp, the batched environment on a GPU where there is one (extra "
-        "`gpu`); results of the latter are marked and take no rank",
+        help="what draws: opengl, the default, or warp, the batched environment, on a GPU if there is one (extra "
+        "`gpu`); results of warp are marked and not ranked",
     )
-    add("--workers", type=int, metavar="N", help="processes that play (default: one a core, 16 at most)")
+    add("--workers", type=int, metavar="N", help="processes that play (default: one per core, at most 16)")
     add(
         "--timeout",
         type=float,
@@ -139,15 +139,15 @@ def add_parser(subparsers: Any) -> None:
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="play on the Ray cluster at ADDRESS; without ADDRESS, on one that is started on this machine",
+        help="play on the Ray cluster at ADDRESS; without ADDRESS, start one on this machine",
     )
     add("--gpus-per-task", type=float, default=0.25, metavar="F",
-        help="share of a GPU for each Ray task where the cluster has GPUs (default: 0.25)")  # fmt: skip
+        help="share of a GPU for each Ray task, if the cluster has GPUs (default: 0.25)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluates and prints the means beside those of zero, random and expert."""
+    """Evaluates the policy and prints its means beside those of zero, random and expert."""
     from ..evaluation.conditions import select_conditions, select_tasks
     from ..evaluation.evaluate import evaluate
     from ..evaluation.plan import Request

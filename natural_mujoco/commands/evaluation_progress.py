@@ -1,4 +1,4 @@
-"""What `natural-mujoco evaluate` shows: a bar on a terminal, a line a block elsewhere, and the table at the end."""
+"""What `natural-mujoco evaluate` shows: a bar on a terminal, else a line for each block, and a table at the end."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class EvaluationProgress(Progress):
             self._bar = None
 
     def begin(self, episodes: int, finished: int) -> None:
-        """Draws the empty bar, or says what there is to do."""
+        """Draws the empty bar, or prints how many episodes there are to play."""
         self.asked, self.done = episodes, finished
         if self._bar is not None:
             self._task = self._bar.add_task(
@@ -72,19 +72,19 @@ class EvaluationProgress(Progress):
             self._console.print(f"evaluating {episodes} episodes{already}", highlight=False)
 
     def expected(self, seconds: float, processes: int) -> None:
-        """Says how long it will take."""
+        """Prints how long the evaluation is expected to take."""
         on = "one process" if processes == 1 else f"{processes} processes"
         self._console.print(
             f"{time_in_words(seconds)} on {on}; what the policy itself needs comes on top", highlight=False
         )
 
     def played(self, steps: int) -> None:
-        """Moves the bar within blocks; 500 agent steps are an episode."""
+        """Moves the bar by `steps` agent steps, of which 500 count as an episode."""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=min(self.asked, self.done + steps / 500))
 
     def finished(self, block: Block, episodes: Sequence[Episode]) -> None:
-        """Counts a block's episodes."""
+        """Counts the episodes of a finished block."""
         self.done += len(episodes)
         mean = sum(episode.return_ for episode in episodes) / len(episodes)
         if self._bar is not None and self._task is not None:
@@ -100,7 +100,7 @@ class EvaluationProgress(Progress):
 
 
 def print_results(results: Results, out: Path) -> None:
-    """The means of every task beside those of the reference policies at the same action repeat."""
+    """Prints the mean of every task beside those of the reference policies at the same action repeat."""
     scores = EntryScores(results.episodes)
     conditions = list(scores.returns)
     table = rich.table.Table("task", box=None, header_style="bold", pad_edge=False)
@@ -132,7 +132,7 @@ def print_results(results: Results, out: Path) -> None:
             )
     console = rich.console.Console(soft_wrap=True)
     if not console.is_terminal:
-        console.width = 200  # a file has no width, and half a number is none
+        console.width = 200  # a file has no width, and numbers must not be cut off
     console.print(Text(f"{results.entry.name}: mean return [95 % interval over {scores.over}]"))
     console.print(table)
     videos = f", natural conditions on {results.video_set.name}" if results.video_set else ""

@@ -1,4 +1,4 @@
-"""`natural-mujoco leaderboard build | check | table | export`: results files in, a static site or tables out."""
+"""`natural-mujoco leaderboard build | check | table | export`: a static site, checks and tables of results files."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def add_parser(subparsers: Any) -> None:
     build = actions.add_parser(
         "build",
         help="write the site",
-        description="Writes a site of static pages that open from the disk and load nothing from anywhere. A site that "
-        "was built in the same folder before is replaced.",
+        description="Writes a site of static pages that open from the disk and load nothing from the network. A site "
+        "that was built in the same folder before is replaced.",
     )
     _add_files(build)
     build.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the site")
@@ -35,10 +35,10 @@ def add_parser(subparsers: Any) -> None:
 
     check = actions.add_parser(
         "check",
-        help="say whether results files can be believed",
-        description="Says whether results files are complete, consistent and true to the protocol and the video set; "
-        "exits with 1 if one is not. With --replay, plays some of their episodes again and compares the returns: to "
-        "the sixth digit on the versions of the record, else on average.",
+        help="check results files",
+        description="Checks whether results files are complete and consistent and agree with the protocol and the "
+        "video set; exits with status 1 if one does not. With --replay, plays some of their episodes again and "
+        "compares the returns: to the sixth digit with the same versions as in the record, else on average.",
     )
     check.add_argument("results", nargs="+", type=Path, metavar="FILE", help="results files to check")
     check.add_argument(
@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="play N random episodes of each file again, of the policies that are at hand: zero, random, expert and "
+        help="play N random episodes of each file again, of the policies that are available: zero, random, expert and "
         "those of --policy",
     )
     check.add_argument(
@@ -59,7 +59,8 @@ def add_parser(subparsers: Any) -> None:
     check.add_argument(
         "--another-processor",
         action="store_true",
-        help="the files come from another kind of processor, on which networks differ in a last bit: compare means",
+        help="compare means, as the files come from another kind of processor, where networks give slightly other "
+        "actions",
     )
     check.add_argument(
         "--videos", metavar="SET", help="where the video set is, if it does not ship with this package"
@@ -76,15 +77,16 @@ def add_parser(subparsers: Any) -> None:
     table.add_argument(
         "--condition",
         metavar="CONDITION",
-        help="print one condition alone: standard, natural-train or natural-test",
+        help="print only one condition: standard, natural-train or natural-test",
     )
     table.set_defaults(run=_table)
 
     export = actions.add_parser(
         "export",
         help="write the numbers for spreadsheets, papers and the Hugging Face Hub",
-        description="Writes the site's numbers as CSV, a line for each; as LaTeX tables for booktabs; or as what the "
-        "Hugging Face Hub's community evaluations take: eval.yaml for the benchmark and a file for each entry's model.",
+        description="Writes the site's numbers as CSV, with one line for each number; as LaTeX tables for booktabs; or "
+        "in the format of the Hugging Face Hub's community evaluations: eval.yaml for the benchmark and a file for "
+        "each entry's model.",
     )
     _add_files(export)
     export.add_argument(
@@ -93,14 +95,14 @@ def add_parser(subparsers: Any) -> None:
     export.add_argument(
         "--condition",
         metavar="CONDITION",
-        help="for csv: one condition instead of all; for latex: another than natural-test",
+        help="for csv: only this condition (default: all); for latex: this condition (default: natural-test)",
     )
     export.add_argument(
         "--entries",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="for latex: these entries, in this order, beside zero, random and expert (default: all)",
+        help="for latex: only these entries, in this order, and zero, random and expert (default: all)",
     )
     export.add_argument(
         "--dataset", metavar="ORG/NAME", help="for hub: the data set repository that is the benchmark"
@@ -182,7 +184,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _replayed(results: Any, given: Sequence[Any], args: argparse.Namespace) -> tuple[Any, set[Any]]:
-    """What playing episodes again says, and the policies that were played."""
+    """The result of playing episodes again, and the policies that were played."""
     from ..evaluation.checking import Verdict
     from ..evaluation.replay import policies_at_hand, replay, verdict
     from ..processes import usable_cores
@@ -277,7 +279,7 @@ def _export_to_hub(args: argparse.Namespace) -> int:
 
 
 def _load(paths: Sequence[Path]) -> list[tuple[Path, Any]]:
-    """The entries of files and folders, all checked."""
+    """The paths and results of all files and folders, checked."""
     from ..evaluation.checking import load_entry
     from ..evaluation.records import read_results
 

@@ -1,4 +1,4 @@
-"""`natural-mujoco list`: the tasks and their environment ids."""
+"""`natural-mujoco list`: prints the tasks and their environment ids."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "list", help="the tasks and their ids", description="Prints every task with its two environment ids."
     )
-    parser.add_argument("--ids", action="store_true", help="print the ids alone, one a line, for scripts")
+    parser.add_argument("--ids", action="store_true", help="print only the ids, one per line, for scripts")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the table of tasks, or the ids alone."""
+    """Prints the table of tasks, or only the ids."""
     if args.ids:
         for task in TASKS.values():
             print(task.natural_id)

@@ -1,4 +1,4 @@
-"""`natural-mujoco preview TASK --out FILE`: what a task looks like, as a picture or a film."""
+"""`natural-mujoco preview TASK --out FILE`: shows what a task looks like, as a picture or a film."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "preview",
         help="write a picture, GIF or MP4 of a task",
-        description="Plays a task under smooth random actions, or its expert's, and writes what is seen: the "
-        "middle frame as PNG, or all of them as GIF or MP4.",
+        description="Plays a task with smooth random actions, or with its expert, and writes the middle frame as PNG, "
+        "or all frames as GIF or MP4.",
     )
     parser.add_argument("task", metavar="TASK", help="a task, e.g. walker-walk, or an environment id")
     parser.add_argument(
@@ -32,12 +32,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--split", choices=("train", "test"), default="train", help="half of the video set (default: train)"
     )
-    parser.add_argument("--num-videos", type=int, metavar="N", help="the first N training videos alone")
+    parser.add_argument("--num-videos", type=int, metavar="N", help="use only the first N training videos")
     parser.add_argument(
         "--strength",
         type=float,
         metavar="S",
-        help="how much of the video there is, 0 to 1 (default: 1)",
+        help="how strongly the video shows, 0 to 1 (default: 1)",
     )
     parser.add_argument(
         "--playback", choices=PLAYBACKS, default="loop", help="how clips are played (default: loop)"
@@ -48,9 +48,9 @@ def add_parser(subparsers: Any) -> None:
         default="semantic",
         help="what counts as foreground (default: semantic)",
     )
-    parser.add_argument("--size", type=int, default=64, help="pixels the agent sees (default: 64)")
+    parser.add_argument("--size", type=int, default=64, help="pixels of observations (default: 64)")
     parser.add_argument("--render-size", type=int, default=480, help="pixels of the picture (default: 480)")
-    parser.add_argument("--observations", action="store_true", help="show the agent's own pixels, enlarged")
+    parser.add_argument("--observations", action="store_true", help="show the agent's observations, enlarged")
     parser.add_argument(
         "--policy",
         choices=("random", "expert"),

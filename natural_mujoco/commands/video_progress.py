@@ -1,7 +1,7 @@
-"""Progress of work on video sets: bars on a terminal, a plain line now and then elsewhere.
+"""Progress of work on video sets: bars on a terminal, else a plain line now and then.
 
-- `download_display`: bytes fetched with rate and time left, clips fetched, clips prepared.
-- `counting_display`: things done of things to do.
+- `download_display`: shows bytes fetched with rate and time left, clips fetched, clips prepared.
+- `counting_display`: shows how many of a number of things are done.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLAIN_EVERY_S = 5.0
 
 @dataclass
 class Tally:
-    """Where a download stands. `add` may be called from any thread."""
+    """The counts of a download in progress. `add` may be called from any thread."""
 
     preparations: int
     clips: int = 0
@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Bytes a second fetched now, not counting those that lay here before."""
+        """Bytes fetched per second, not counting those that were there before."""
         return self.fetched_bytes / max(self.last_byte - self.started, 1e-3)
 
     @property
@@ -72,7 +72,7 @@ class Tally:
 
 @contextmanager
 def download_display(title: str, preparations: int) -> Iterator[DownloadEvents]:
-    """The events to hand to `download`, shown on stderr while the context lasts."""
+    """The `DownloadEvents` to pass to `download`; shows them on stderr while the context lasts."""
     tally = Tally(preparations)
     console = Console(stderr=True)
     if console.is_terminal:
@@ -109,7 +109,7 @@ def download_display(title: str, preparations: int) -> Iterator[DownloadEvents]:
 
 @contextmanager
 def counting_display(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """A function to call for each thing done, shown on stderr while the context lasts."""
+    """A function to call for each thing that is done; shows the count on stderr while the context lasts."""
     console = Console(stderr=True)
     if not console.is_terminal:
         print(f"{title}: {total} files", file=sys.stderr, flush=True)

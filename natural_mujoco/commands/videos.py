@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
 
     action = actions.add_parser(
         "list",
-        help="the sets, what is on this machine, disk and licence",
+        help="list the video sets with clips, disk space and licence",
         description="Prints every video set with its clips, how many of them are prepared here, their size on disk and "
         "their licence.",
     )
@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
     action = actions.add_parser(
         "prepare",
         help="prepare a set's clips now instead of when they are first played",
-        description="Prepares a set's clips that are on this machine, all of them, on all cores. Fetches nothing.",
+        description="Prepares all clips of a set that are on this machine, on all cores. Fetches nothing.",
     )
     _add_set(action)
     _add_sizes(action)
@@ -57,31 +57,34 @@ def add_parser(subparsers: Any) -> None:
 
     action = actions.add_parser(
         "import",
-        help="use clips that are on this disk, and prepare them",
-        description="Takes the clips of a set from a folder on this disk and prepares them.",
+        help="use clips that are already on this disk, and prepare them",
+        description="Finds the clips of a set in a folder on this disk, links and prepares them.",
     )
     _add_set(action)
     action.add_argument(
-        "--from", dest="tree", type=Path, required=True, metavar="DIR", help="where the clips lie"
+        "--from", dest="tree", type=Path, required=True, metavar="DIR", help="folder with the clips"
     )
     action.add_argument(
-        "--allow-missing", action="store_true", help="use what is there, as a set with another name and hash"
+        "--allow-missing",
+        action="store_true",
+        help="use the clips found, as a set with another name and hash",
     )
     _add_sizes(action)
     action.set_defaults(run=run_import)
 
     action = actions.add_parser(
         "verify",
-        help="hash everything again, name what differs and mend it",
-        description="Hashes the prepared clips of a set again, names those that differ and prepares them anew.",
+        help="hash all clips again, and repair those that differ",
+        description="Hashes the prepared clips and downloaded videos of a set again, names those that differ and "
+        "prepares the clips again.",
     )
     _add_set(action)
-    action.add_argument("--check", action="store_true", help="look only, mend nothing")
+    action.add_argument("--check", action="store_true", help="only report, repair nothing")
     action.set_defaults(run=run_verify)
 
     action = actions.add_parser(
         "preview",
-        help="a contact sheet (PNG) and a GIF of a set's clips",
+        help="write a contact sheet (PNG) and a GIF of a set's clips",
         description="Writes pictures of a set's clips: one sheet with three frames of each, and all of them in motion.",
     )
     _add_set(action)
@@ -89,7 +92,10 @@ def add_parser(subparsers: Any) -> None:
         "--out", type=Path, metavar="FILE", help="FILE.png or FILE.gif (default: both, SET.*)"
     )
     action.add_argument(
-        "--split", choices=("train", "test"), default="train", help="half of the set to show (default: train)"
+        "--split",
+        choices=("train", "test"),
+        default="train",
+        help="split of the set to show (default: train)",
     )
     action.add_argument("--clips", type=int, default=12, help="how many clips to show (default: 12)")
     action.add_argument("--size", type=int, default=DEFAULT_SIZE, help="pixels of a frame (default: 64)")
@@ -106,13 +112,13 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         type=int,
         action="append",
         metavar="N",
-        help="frame size to prepare, repeatable (default: 64)",
+        help="frame size in pixels to prepare; may be given several times (default: 64)",
     )
-    parser.add_argument("--workers", type=int, help="clips prepared at once (default: one a core)")
+    parser.add_argument("--workers", type=int, help="clips prepared at once (default: one per core)")
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints one row a set."""
+    """Prints one row for each set."""
     from rich.console import Console
     from rich.table import Table
 
@@ -146,7 +152,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_download(args: argparse.Namespace) -> int:
-    """Fetches what is missing and prepares everything; run again after any interruption."""
+    """Fetches missing clips and prepares all; after an interruption, running it again continues."""
     from natural_mujoco.backgrounds.library import open_videos
     from natural_mujoco.backgrounds.obtain.download import download
     from natural_mujoco.commands.video_progress import download_display
@@ -180,7 +186,7 @@ def run_download(args: argparse.Namespace) -> int:
 
 
 def run_prepare(args: argparse.Namespace) -> int:
-    """Prepares the clips that are on this machine, all of them, without fetching anything."""
+    """Prepares all clips of a set that are on this machine, without fetching anything."""
     from natural_mujoco.backgrounds.library import open_videos
     from natural_mujoco.backgrounds.obtain.download import download
     from natural_mujoco.backgrounds.obtain.preparation import missing_clips_message
@@ -224,7 +230,7 @@ def run_import(args: argparse.Namespace) -> int:
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    """Hashes everything again; exit status 1 if something is not as recorded and was not mended."""
+    """Hashes everything again; returns 1 if something differs from the record and was not repaired."""
     from natural_mujoco.backgrounds.library import open_videos
     from natural_mujoco.backgrounds.obtain.verify import count_files, verify
     from natural_mujoco.commands.video_progress import counting_display
@@ -247,7 +253,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 
 def run_preview(args: argparse.Namespace) -> int:
-    """Writes a contact sheet or a GIF of a set's clips."""
+    """Writes a contact sheet or a GIF (by default both) of a set's clips."""
     import imageio.v3 as iio
     import numpy as np
 
@@ -298,7 +304,7 @@ def _settle_licence(library: VideoLibrary, accepted: bool) -> None:
         if json.loads(path.read_bytes())["terms"] == manifest.licence:
             return
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # never accepted here
+        pass  # never accepted on this machine
     print(f"Terms of {library.name}: {manifest.licence}")
     if not accepted:
         raise InvalidArgument("If you accept these terms, run the command again with --accept-licence.")

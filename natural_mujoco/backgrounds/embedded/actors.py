@@ -1,4 +1,4 @@
-"""What moves by itself: small figures put together from silhouettes, and the ways they go.
+"""Actors, the things that move by themselves: small figures composed of silhouettes, and their paths.
 
 - `FIGURES`: the parts of a bird, a fish, a butterfly, a car, a boat, a person, a dog, a leaf and a balloon.
 - `figure`: one of them, painted; `cast`: an actor with a figure, colours and a path drawn from a stream.
@@ -106,7 +106,7 @@ FIGURES: dict[str, tuple[Part, ...]] = {
 
 
 def figure(stream: Stream, name: str, colours: IntArray, radius: int) -> Canvas:
-    """Paint a figure that reaches about `radius` texels from the centre of a square canvas of 2**n texels."""
+    """Paints a figure that reaches about `radius` texels from the centre of a square canvas of 2**n texels."""
     side = 1 << (3 * radius + 2).bit_length()
     rgb = np.zeros((side, side, 3), np.int32)
     opaque = np.zeros((side, side), np.bool_)
@@ -139,18 +139,18 @@ def cast(
     flap: bool = False,
     followed: bool = False,
 ) -> Actor:
-    """An actor about `row` texels from the top of the torus, `radius` texels in size, anywhere along it.
+    """An actor of `radius` texels, about `row` texels from the top of the torus and at a random column.
 
-    `reach`: how far it strays across and up and down, in texels. `wraps`: times it goes around the torus in a
-    clip, to the right and down. `gait`: steps a clip and their height in texels. `spin`: turns a clip. `flap`:
-    whether it beats its wings. `followed`: the camera stays abreast of it.
+    `reach`: how far it wanders horizontally and vertically, in texels. `wraps`: how often it goes around the torus in a
+    clip, to the right and down. `gait`: steps in a clip, and their height in texels. `spin`: turns in a clip. `flap`:
+    whether it beats its wings. `followed`: whether the camera moves along with it.
     """
     start = 0 if followed else stream.integer(0, WIDTH - 1)
     x = wander(stream, reach[0]) + travel(wraps[0], WIDTH) + start * UNIT
     y = wander(stream, reach[1]) + travel(wraps[1], HEIGHT) + (row - HEIGHT // 2) * UNIT
     steps, height = gait
     y = y - abs(harmonic(steps, stream.integer(0, TURN - 1))) * (height * UNIT // ONE)
-    # Turning round is a smooth change of width through a narrow, never empty, figure.
+    # A figure turns round by a smooth change of its width, which gets small but never zero.
     ahead = (np.roll(x, -4) - np.roll(x, 4) + WIDTH * UNIT // 2) % (WIDTH * UNIT) - WIDTH * UNIT // 2
     facing = np.clip(ahead * 160 // UNIT, -256, 256)
     facing = np.where(abs(facing) < 64, np.where(facing < 0, -64, 64), facing)

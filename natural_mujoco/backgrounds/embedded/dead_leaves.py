@@ -5,7 +5,7 @@ scale invariance of natural ones, among it a power spectrum near 1/f². Here the
 (two to a pixel of the video), then each gets a colour, a slope of light, a texture and the shadow of what
 lies on it.
 
-- `Leaves`: what falls; `drop` lets it fall; `paint` colours the heap, with a `Finish`, into a packed canvas.
+- `Leaves` describes what falls; `drop` makes a heap of it; `paint` colours the heap with a `Finish`.
 - Packed canvases are `uint32`: alpha, red, green, blue from the top byte down, colours premultiplied by alpha.
   `pack`, `soften` and `lay_over` work on them.
 """
@@ -30,7 +30,7 @@ _SCATTER_CHUNK = 1 << 19
 
 @dataclass(frozen=True)
 class Leaves:
-    """What falls. Radii in texels, angles in turns of `TURN`.
+    """The shapes that fall and how many. Radii are in texels, angles in turns of `TURN`.
 
     `coverage` is the area of all leaves over the area they fall on, in percent: 300 leave 5 % bare, 100 leave
     37 %. `lie` and `spread` are the axis they tend to lie along and how far from it they turn. `edge` is what
@@ -60,11 +60,11 @@ class Heap:
 
 @dataclass(frozen=True)
 class Finish:
-    """How a heap is coloured: brightness in 1/128 of a leaf's own colour.
+    """How a heap is coloured, with brightness in 1/128 of a leaf's own colour.
 
-    `jitter` is how much leaves differ in brightness, `mottle` in their place on the ramp, `relief` the slope of
-    light across a leaf, `bulge` how dark its rim is, `grain` the strength of the texture (from a quarter of
-    that to twice that), `shadow` how much light a covered edge keeps, within `reach` texels.
+    `jitter` is how much leaves differ in brightness, `mottle` how much in their place on the ramp, `relief` the slope
+    of light across a leaf, `bulge` how dark its rim is, `grain` the strength of the texture (a leaf has from a quarter
+    to twice as much), `shadow` how much light a covered edge keeps, within `reach` texels.
     """
 
     texture: IntArray  # [h, w], powers of two, w the canvas' width

@@ -1,13 +1,13 @@
 """The embedded video sets: procedural clips with the statistics of natural video, the same bytes anywhere.
 
 - `EMBEDDED_SETS`: `embedded`, and `embedded-256` with more training clips before the same test clips.
-- `embedded_ids`: the clips of one split, sorted. `embedded_family`: the kind of scene a clip shows.
+- `embedded_ids`: the clips of one split, sorted. `embedded_family`: the kind of scene that a clip shows.
 - `generate_clip`: a whole clip at a size; `generate_frames`: some of its frames.
 
-Clip `embedded-train-07` is scene 7 of the train half. Its number decides the kind of scene (eight, in turn) and
-the light (four); everything else comes from a seed that no other clip has. Scenes are drawn on a raster of
-128 × 128 pixels and resized from there by `resize`. From seed to bytes there is integer arithmetic only, on
-integer types that are spelled out: see `procedural`. Whatever changes there changes the set's hashes.
+Clip `embedded-train-07` is scene 7 of the train split. Its number decides the kind of scene (one of eight, in turn) and
+the light (one of four); everything else is drawn from a seed that no other clip has. Scenes are drawn on a raster of
+128 × 128 pixels, which `resize` scales. Only integer arithmetic with explicit integer types is used from seed to bytes,
+for the reason given in `integer_noise`. Any change of the drawing changes the set's hashes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from natural_mujoco.backgrounds.embedded.studio import Studio
 from natural_mujoco.errors import InvalidArgument, unknown
 
 EMBEDDED_FRAMES = FRAMES
-# Clip 7 of one set is clip 7 of the other: sets differ in how many there are.
+# The sets differ only in their number of clips: clip 7 is the same in both.
 EMBEDDED_SETS = {"embedded": {"train": 32, "test": 16}, "embedded-256": {"train": 256, "test": 16}}
 MAX_SIZE = 1024
 
@@ -36,7 +36,7 @@ _SEEDS = {"train": 0x7261696E00000000, "test": 0x7465737400000000}
 
 
 def embedded_ids(split: str, name: str = "embedded") -> tuple[str, ...]:
-    """The sorted ids of one half of a set. Raises `InvalidArgument` for an unknown split or set."""
+    """The sorted ids of one split of a set. Raises `InvalidArgument` for an unknown split or set."""
     if name not in EMBEDDED_SETS:
         raise unknown("embedded set", name, EMBEDDED_SETS)
     if split not in EMBEDDED_SETS[name]:
@@ -59,7 +59,7 @@ def generate_clip(clip_id: str, size: int) -> Frames:
 
 
 def generate_frames(clip_id: str, size: int, indices: Sequence[int]) -> Frames:
-    """Some frames of a clip, in the order asked for: `uint8[len(indices), size, size, 3]`, RGB.
+    """The frames `indices` of a clip, in this order: `uint8[len(indices), size, size, 3]`, RGB.
 
     Setting up the scene takes some 0.3 s, each frame some 0.7 ms. Raises `InvalidArgument` for an unknown id, a
     size outside 1 to 1024 or an index outside 0 to 499.
@@ -88,10 +88,10 @@ def generate_frames(clip_id: str, size: int, indices: Sequence[int]) -> Frames:
 
 
 def resize(frame: Frames, size: int) -> Frames:
-    """Resize a square frame `uint8[n, n, 3]` to `uint8[size, size, 3]`: rational weights, halves rounded up.
+    """Resizes a square frame `uint8[n, n, 3]` to `uint8[size, size, 3]`, with rational weights, halves rounded up.
 
-    Smaller sizes average the area that a pixel covers (64 is the mean of two by two pixels of 128), larger ones
-    interpolate between pixel centres (bilinear).
+    For smaller sizes a pixel is the average of the area that it covers (at 64, of two by two pixels); larger sizes are
+    interpolated between pixel centres (bilinear).
     """
     index, weight, total = _taps(frame.shape[0], size)
     rows = np.zeros((size, *frame.shape[1:]), np.uint32)
@@ -106,7 +106,7 @@ def resize(frame: Frames, size: int) -> Frames:
 
 
 def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint32], int]:
-    """Which source pixels make a target pixel: indices and weights `[taps, target]`, and the sum of the weights."""
+    """The source pixels of each target pixel: indices and weights `[taps, target]`, and the sum of the weights."""
     pixel = np.arange(target, dtype=np.int64)
     if target < source:
         # In units of 1/target source pixels, target pixel i covers [i·source, (i+1)·source).
@@ -153,7 +153,7 @@ def _parse(clip_id: str) -> tuple[str, int]:
 
 
 def clip_stream(clip_id: str) -> Stream:
-    """The random numbers of a clip, from a seed of its own. Raises `InvalidArgument` for an unknown id."""
+    """The random stream of a clip, from the clip's own seed. Raises `InvalidArgument` for an unknown id."""
     split, number = _parse(clip_id)
     return Stream(_SEEDS[split] + number).split()
 

@@ -113,11 +113,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Actor:
-    """Something that moves by itself: a square canvas with its figure within a third of the side from its centre.
+    """A figure that moves by itself, on a square canvas, within a third of the canvas' side from its centre.
 
-    `x`, `y` are in `UNIT`s on the torus; where `followed`, the camera keeps abreast: `x` is about the middle of the
-    frame. `stretch_x` (its sign is where it faces) and `stretch_y` are in 1/256 and never 0, `spin` in turns of
-    `TURN`.
+    `x` and `y` are in `UNIT`s on the torus. If it is `followed`, the camera moves along with it, and `x` is relative to
+    the middle of the frame. `stretch_x` (its sign tells where the figure faces) and `stretch_y` are in 1/256 and never
+    0, `spin` is in turns of `TURN`.
     """
 
     canvas: Canvas
@@ -175,7 +175,7 @@ class Scene:
 
 
 def _axes(camera: Camera, parallax: int, time: int) -> tuple[int, int]:
-    """Texels (in `UNIT`s) along and across for one pixel to the right. What is near grows more by a zoom."""
+    """Texels (in `UNIT`s) along and across for one pixel to the right. A zoom enlarges near layers more."""
     zoom = UNIT + ((int(camera.zoom[time]) - UNIT) * (64 + parallax) >> 8)
     turn = camera.roll[time : time + 1].astype(np.int32)
     step = TEXELS_PER_PIXEL * zoom

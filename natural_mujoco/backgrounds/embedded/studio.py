@@ -1,4 +1,4 @@
-"""What the recipes of the families share: one clip's stream, light and texture, and the steps that use them."""
+"""The steps that the recipes in `families` share, with one clip's random stream, light and texture."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WARDROBE = {
 
 
 class Studio:
-    """One clip in the making. What it draws depends on the order of the calls, so a recipe is part of the bytes."""
+    """Draws the ingredients of one clip. The order of calls matters: reordering a recipe changes its clips."""
 
     def __init__(self, stream: Stream, mood: Mood) -> None:
         self.stream = stream

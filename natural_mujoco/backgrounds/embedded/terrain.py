@@ -1,6 +1,6 @@
-"""Layers with a structure that leaves alone do not give: sky, ridges, houses, roads, trees.
+"""Layers with more structure than heaps of leaves have: sky, ridges, houses, roads, trees.
 
-All in texels on the torus of `HEIGHT` × `WIDTH`; `HORIZON` is the row in the middle of the frame.
+Coordinates are texels on the torus of `HEIGHT` × `WIDTH`; `HORIZON` is the row in the middle of the frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Region = NDArray[np.bool_]
 
 
 class _Picture:
-    """Three channels and a coverage that things are painted into, one before the other."""
+    """Three colour channels and a coverage, into which things are painted, later ones over earlier ones."""
 
     def __init__(self) -> None:
         self.channels = [np.zeros((HEIGHT, WIDTH), np.int32) for _ in range(3)]

@@ -1,7 +1,7 @@
-"""Where clips come from: what is found, fetched, decoded and hashed before any environment plays it.
+"""Obtains clips: finds, fetches, decodes and hashes them before an environment plays them.
 
-Nothing here is on the path of a step. `backgrounds` reaches it by one late import, at a clip or a folder that is not
-known yet, and calls the two functions named here.
+Nothing here runs during a step. `backgrounds` imports it late, when a clip is not prepared or a folder is new, and
+calls only the two functions named here.
 """
 
 from natural_mujoco.backgrounds.obtain.folder import folder_manifest

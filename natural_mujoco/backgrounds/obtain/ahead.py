@@ -1,8 +1,9 @@
-"""Clips prepared before they are asked for, in the background, on cores that are free.
+"""Prepares clips in the background before they are asked for, on cores that are free.
 
-The first clip that is not prepared starts it, with the order in which the next ones will be wanted; it ends when all
-are prepared, when its library or environment goes, or at exit. One process of a machine does this for a shelf and size
-at a time, at low priority. `NATURAL_MUJOCO_PREPARE_AHEAD=0` switches it off.
+It starts when a clip is asked for that is not prepared, and follows the order in which the next clips will be needed.
+It ends when all are prepared, when the environment is closed or the library garbage collected, or at exit. Only one
+process on a machine does this for a shelf and size at a time, at low priority. `NATURAL_MUJOCO_PREPARE_AHEAD=0`
+switches it off.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ Prepare = Callable[[PreparingProcess, VideoLibrary, str, int, Callable[[], bool]
 
 
 class Ahead:
-    """Some clips of a library being prepared in the background, in order. `stop` ends it."""
+    """Prepares `clip_ids` of a library in the background, in this order, until all are done or `stop` is called."""
 
     def __init__(self, library: VideoLibrary, clip_ids: Iterable[str], size: int, prepare: Prepare) -> None:
-        # A library of its own: this must not keep the user's alive, whose end is its end.
+        # A library of its own, since a reference to the user's would keep that alive, whose end must stop this work.
         self._library = VideoLibrary(library.manifest, library.cache, library.argument)
         self._waiting = deque(dict.fromkeys(clip_ids))
         self._size = size
@@ -36,7 +37,7 @@ class Ahead:
         self._processes: list[PreparingProcess] = []
         self._stopped = False
         self._pid = os.getpid()
-        # Daemons: they may wait for a decoder when the interpreter ends.
+        # Daemon threads, as they may be waiting for a decoder when the interpreter exits.
         self._leader = threading.Thread(target=self._lead, name="prepare-ahead", daemon=True)
         self._helpers = [
             threading.Thread(target=self._work, name=f"prepare-ahead-{k}", daemon=True)
@@ -47,11 +48,11 @@ class Ahead:
 
     @property
     def is_running(self) -> bool:
-        """Whether clips may still come."""
+        """Whether it is still preparing clips."""
         return self._leader.is_alive()
 
     def stop(self) -> None:
-        """End at once; half-written clips are discarded. No process of it is left afterwards."""
+        """Stops at once, discards half-written clips and ends all its processes."""
         if self._stopped or os.getpid() != self._pid:  # a forked copy has neither threads nor children
             return
         self._stopped = True
@@ -61,7 +62,7 @@ class Ahead:
         if threading.current_thread() not in (
             self._leader,
             *self._helpers,
-        ):  # the garbage collector's, perhaps
+        ):  # `stop` may run on one of these threads, in the garbage collector
             self._leader.join(timeout=10.0)
 
     def _lead(self) -> None:
@@ -72,10 +73,10 @@ class Ahead:
                 for helper in self._helpers:
                     helper.join()
         except NaturalMujocoError:
-            return  # another process is at it, or the cache cannot be written: said when a clip is asked for
+            return  # another process does this, or the cache cannot be written (reported when a clip is used)
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # where a thread's priority is its own, and its children's
+        if sys.platform == "linux":  # where priorities are per thread and inherited by child processes
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         with PreparingProcess() as process:
             self._processes.append(process)
@@ -84,15 +85,15 @@ class Ahead:
                     clip_id = self._waiting.popleft()
                     self._prepare(process, self._library, clip_id, self._size, lambda: self._stopped)
                 except (IndexError, NaturalMujocoError):
-                    continue  # what is wrong with a clip is said when it is asked for
+                    continue  # the error is raised when the clip is asked for
 
 
 def free_cores() -> int:
-    """How many cores the process that steps environments leaves free, at most 4."""
+    """Number of cores that are left beside the process that steps environments, at most 4."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores - 1, MOST_PROCESSES)
 
 
 def is_wanted() -> bool:
-    """Whether clips are prepared ahead here at all."""
+    """Whether clips are prepared ahead in this process."""
     return free_cores() > 0 and os.environ.get("NATURAL_MUJOCO_PREPARE_AHEAD", "1") != "0"

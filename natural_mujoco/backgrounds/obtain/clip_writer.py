@@ -1,7 +1,7 @@
-"""One prepared clip to disk: frames as they come, whole or not at all, and the note of what was hashed.
+"""Writes one prepared clip to disk, whole or not at all, and records its hash.
 
-- `write_clip`: stream batches of frames into a new file.
-- `record_check`: remember which bytes hash to what, so that opening the clip is cheap.
+- `write_clip`: streams batches of frames into a new file.
+- `record_check`: records a file's hash, so that opening the clip is cheap.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from natural_mujoco.files import write_json
 def write_clip(
     path: Path, batches: Iterable[Frames], size: int, before_rename: Callable[[str, int], None]
 ) -> str:
-    """Write `batches` of uint8 `[n, size, size, 3]` as one clip and return the sha256 of its frames.
+    """Writes `batches` of `uint8[n, size, size, 3]` as one clip and returns the sha256 (hex) of its frames.
 
-    Frames go to disk as they come, so memory holds one batch. `before_rename(sha256, frames)` runs when all
-    is written but nothing is visible yet; if it raises, nothing ever is. The caller holds the clip's lock.
-    Raises `VideoSetError` if there are fewer than two frames or the disk refuses.
+    Frames are written as they come, so that memory holds only one batch. `before_rename(sha256, frames)` is called when
+    everything is written but the file is not visible yet; if it raises, the file is discarded. The caller must hold the
+    clip's lock. Raises `VideoSetError` if there are fewer than two frames or the file cannot be written.
     """
     digest = hashlib.sha256()
     count = 0
@@ -51,6 +51,6 @@ def write_clip(
 
 
 def record_check(path: Path, sha256: str, identity: FileIdentity) -> None:
-    """Remember that the bytes `identity` describes hash to `sha256`, unless the cache is read-only."""
+    """Records that the file at `path` with this `identity` has the hash `sha256`, unless the cache is read-only."""
     with suppress(FileError):
         write_json(path.with_suffix(".json"), {"sha256": sha256, "identity": list(identity)})

@@ -1,11 +1,10 @@
-"""Video files and folders of frames to square frames of one size, one frame in memory at a time.
+"""Decodes video files and folders of frames to square frames of one size, with one frame in memory at a time.
 
-Frames are decoded at full size, cut to their centre square and scaled by area averaging: that gives the same
-bytes whichever version of FFmpeg reads an 8-bit video, which scaling inside a decoder does not.
+Frames are decoded at full size, cut to their centre square and scaled by area averaging. For 8-bit videos this gives
+the same bytes with every version of FFmpeg, which scaling inside the decoder does not.
 
-Videos are read by FFmpeg through PyAV and come out as `ffmpeg` itself writes them: edit lists and rotation are
-honoured, interlaced frames keep both fields, and what was damaged is an error, never a frame that nothing was
-written to.
+Videos are read by FFmpeg through PyAV, and frames are those that the `ffmpeg` program writes: edit lists and rotation
+are honoured, and interlaced frames keep both fields. Damage is an error and never gives an empty frame.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
 FRAME_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 MAX_PIXELS = 4096 * 2304
-"""Larger frames are refused: a codec may keep sixteen of them, and a background needs a hundredth."""
+"""Larger frames are refused, as a codec may keep sixteen of them in memory; a background needs a hundredth of that."""
 
-# A file can call itself anything. Only formats that hold their own frames are read, and only from the file itself:
-# playlists and the like would open other files, or the network.
+# Whatever a file's name, only formats that contain their frames are read, and only from the file itself. Playlists and
+# similar formats would open other files, or the network.
 _OPENING = {
     "format_whitelist": "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,asf,flv,ogg,dv,ivf,obu",
     "protocol_whitelist": "file",
@@ -44,7 +43,7 @@ _CODED_PIXELS = str(2**24)  # codecs round sizes up, to multiples of 64 at most
 
 
 def square(frame: Frames, size: int) -> Frames:
-    """The centre square of an RGB frame `[h, w, 3]`, scaled to uint8 `[size, size, 3]` by area averaging."""
+    """The centre square of an RGB frame `uint8[h, w, 3]`, scaled to `uint8[size, size, 3]` by area averaging."""
     height, width = frame.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -53,13 +52,13 @@ def square(frame: Frames, size: int) -> Frames:
 
 
 def read_squares(source: Path, size: int, limit: int = MAX_FRAMES) -> Iterator[Frames]:
-    """Batches uint8 `[n, size, size, 3]` of the first `limit` frames of a video file or a folder of frames.
+    """Batches `uint8[n, size, size, 3]` of the first `limit` frames of a video file or a folder of frames.
 
-    What a file's header says about its number of frames is not believed: reading ends where the frames end. Each
-    frame is cut and scaled by its own size, should that change on the way.
+    The number of frames in a file's header is ignored; reading ends after the last frame. Each frame is cut and scaled
+    by its own size, which may change within a video.
 
-    Raises `VideoSetError` naming `source` if it cannot be read, is no video, has frames larger than 4096×2304, or is
-    damaged before the last frame that is wanted.
+    Raises `VideoSetError`, which names `source`, if it cannot be read, is not a video, has frames larger than
+    4096×2304, or is damaged before the last frame that is wanted.
     """
     yield from (
         _read_frame_folder(source, size, limit) if source.is_dir() else _read_video(source, size, limit)
@@ -67,21 +66,21 @@ def read_squares(source: Path, size: int, limit: int = MAX_FRAMES) -> Iterator[F
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The frames of a frame folder in order of their names, numbers by their value: `f2.png` before `f10.png`."""
+    """The files of a frame folder, sorted by name, with numbers by their value: `f2.png` before `f10.png`."""
     frames = (p for p in folder.iterdir() if p.suffix.lower() in FRAME_SUFFIXES)
     return sorted((p for p in frames if not p.name.startswith(".")), key=_natural)
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:
-    # Splitting by runs of digits puts text at even places and numbers at odd ones, so like is compared with like.
+    # Splitting at runs of digits puts text at even places and numbers at odd ones, so that types match when compared.
     parts = re.split(r"([0-9]+)", path.name)
     return [int(part) if k % 2 else part for k, part in enumerate(parts)], path.name
 
 
 def count_first_frames(source: Path) -> int:
-    """0, 1 or 2: how many frames can be read from the start of a video file or frame folder, up to two.
+    """How many frames, up to two, can be read from the start of a video file or frame folder: 0, 1 or 2.
 
-    Raises `VideoSetError` naming `source` if it cannot be read at all.
+    Raises `VideoSetError`, which names `source`, if it cannot be read at all.
     """
     return sum(len(batch) for batch in read_squares(source, 8, limit=2))
 
@@ -101,7 +100,7 @@ def _read_frame_folder(folder: Path, size: int, limit: int) -> Iterator[Frames]:
 
 
 def check_readable(path: Path) -> None:
-    """Raises `VideoSetError` saying why `path` is no plain file that this user can read."""
+    """Raises `VideoSetError`, which says the reason, unless `path` is a regular file that this user can read."""
     try:
         if path.is_dir():
             raise VideoSetError(f"{path} is a folder that is named like a file of frames: rename it.")
@@ -138,17 +137,17 @@ def _read_video(path: Path, size: int, limit: int) -> Iterator[Frames]:
 
 
 class _Corrupt(Exception):
-    """FFmpeg says that what it read or decoded is not whole."""
+    """FFmpeg reported that data which it read or decoded are damaged."""
 
 
 def _decoded(path: Path, container: av.container.InputContainer) -> Iterator[Frames]:
-    """The frames of a container's best video stream at full size, turned upright: uint8 `[h, w, 3]`."""
+    """The frames of a container's best video stream at full size, turned upright: `uint8[h, w, 3]` each."""
     stream = cast("av.VideoStream | None", container.streams.best("video"))
     codec = stream.codec_context if stream is not None else None
     if stream is None or codec is None:  # no video, or a codec that FFmpeg does not know
         raise _Corrupt
     _check_size(path, codec.width, codec.height)
-    codec.thread_count = 1  # clips are prepared beside each other; frame threads would hold more frames
+    codec.thread_count = 1  # clips are prepared in parallel, and threads would hold more frames
     codec.options = {"max_pixels": _CODED_PIXELS}
     to_rgb = _ToRGB(stream.time_base)
     first = True
@@ -161,7 +160,7 @@ def _decoded(path: Path, container: av.container.InputContainer) -> Iterator[Fra
                 raise _Corrupt
             _check_size(path, frame.width, frame.height)
             if first:
-                # Asked of one frame alone: a frame that was asked is freed when Python collects its cycles.
+                # Read for one frame only, since reading it puts the frame into a cycle, which delays its freeing.
                 display: Any = frame.side_data.get("DISPLAYMATRIX")
                 first, matrix = False, bytes(display) if display is not None else None
             yield _upright(to_rgb(frame), matrix)
@@ -175,9 +174,9 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 class _ToRGB:
-    """From a decoder's pixel format to RGB by FFmpeg's scale filter, as `ffmpeg` does it.
+    """Converts a decoder's pixel format to RGB with FFmpeg's scale filter, as the `ffmpeg` program does.
 
-    `VideoFrame.to_ndarray` would take fields apart in some versions of FFmpeg and not in others.
+    `VideoFrame.to_ndarray` would separate interlaced fields in some versions of FFmpeg and not in others.
     """
 
     def __init__(self, time_base: Any) -> None:
@@ -207,7 +206,7 @@ class _ToRGB:
 
 
 def _upright(frame: Frames, matrix: bytes | None) -> Frames:
-    """The frame turned and mirrored as its display matrix says, by quarters of a turn; other angles are left alone."""
+    """The frame, rotated by quarter turns and mirrored as its display matrix says; other angles are ignored."""
     if matrix is None:
         return frame
     a, b, _, c, d, *_ = (int(np.sign(number)) for number in struct.unpack("=9i", matrix))

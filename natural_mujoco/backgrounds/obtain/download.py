@@ -1,9 +1,9 @@
-"""A set's clips from the Hub into the cache, member by member, several at a time, resumable at any byte.
+"""Downloads a set's clips from the Hub into the cache, several at a time, resumable at any byte.
 
-Of each archive only the directory and the wanted members are read. A member's bytes are appended to a hidden
-`.part` file as they come; an interrupted download goes on after its last byte. The finished video is checked
-against the archive's checksum, appears whole, and stays, so that other frame sizes can be prepared later. A
-record beside it says which commit and member it came from, and its sha256.
+Of each archive only the directory and the members that are needed are read. A member's bytes are appended to a hidden
+`.part` file as they come, and an interrupted download continues after its last byte. The finished video is checked
+against the archive's checksum and appears only when complete. It is kept, so that other frame sizes can be prepared
+later. A record beside it holds the commit and the member that it came from, and its sha256.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PIECE_BYTES = 2**22
 
 @dataclass
 class DownloadEvents:
-    """What a progress display is told, from any thread; by default nothing."""
+    """Callbacks for a progress display, called from any thread; by default they do nothing. Sizes are in bytes."""
 
     planned: Callable[[int, int], None] = lambda clips, size: None
     fetched: Callable[[int], None] = lambda size: None
@@ -47,7 +47,7 @@ class DownloadEvents:
 
 @dataclass(frozen=True)
 class DownloadSummary:
-    """How a download ended: what was fetched now, what was there before, and what could not be used."""
+    """The result of a download: clips fetched now, clips that were there before, and why clips failed, by id."""
 
     commit: str | None
     fetched_clips: int
@@ -67,12 +67,13 @@ def download(
     events: DownloadEvents | None = None,
     fetch: bool = True,
 ) -> DownloadSummary:
-    """Fetch the clips of a set that are not on this machine yet, and prepare all of its clips at `sizes`.
+    """Fetches the clips of a set that are not on this machine yet, and prepares all of its clips at `sizes` (pixels).
 
-    Of a set that is not on the Hub (generated, imported, a folder), and without `fetch`, clips are only prepared.
+    If the set is not on the Hub (generated, imported, a folder), or without `fetch`, clips are only prepared. `repo`
+    and `revision` replace those of the manifest; `connections` clips are fetched and `workers` prepared at once.
 
     Raises `VideoSetError` if the dataset cannot be used or clips must be obtained by hand, `HubUnreachable` if the Hub
-    cannot be reached. A clip that alone is faulty does not stop the others and is named in the summary.
+    cannot be reached. A single faulty clip does not stop the others; the summary names it.
     """
     events = events or DownloadEvents()
     manifest = library.manifest
@@ -129,7 +130,7 @@ def download(
 
 
 def _remove_leftovers(folder: Path) -> None:
-    # A part is of no use once its video is there; a process killed between the two leaves it behind.
+    # Parts are useless once their video is complete; a process killed just then leaves them behind.
     for part in folder.glob(".*.part"):
         clip_id = part.name[1:].rsplit(".", 2)[0]
         if (folder / f"{clip_id}.mp4").is_file():
@@ -171,7 +172,7 @@ def _fetch_all(
             else:
                 outcomes.put((clip_id, None))
 
-    # Daemons, unlike a pool's threads, need not be waited for: a silent server can hold one for minutes.
+    # Daemon threads, unlike those of a pool, are not waited for at exit; a silent server can hold one for minutes.
     for k in range(min(connections, len(members))):
         threading.Thread(target=work, name=f"fetch-{k}", daemon=True).start()
     done: list[str] = []
@@ -184,14 +185,14 @@ def _fetch_all(
             elif isinstance(error, VideoSetError) and not isinstance(error, HubUnreachable):
                 failed[clip_id] = str(error)
             else:
-                raise error  # if the Hub is gone, the others would fail alike, each after its own patience
+                raise error  # without the Hub the others would fail too, each after its own time-out
     finally:
         fetch.stop = True
     return done
 
 
 class _Fetch:
-    """The way from a member of a remote archive to a clip's video in the cache."""
+    """Fetches members of remote archives and stores them as clips' videos in the cache."""
 
     def __init__(self, cache: Cache, shelf: str, archives: HubArchives, events: DownloadEvents) -> None:
         self.archives = archives
@@ -201,7 +202,7 @@ class _Fetch:
         self._events = events
 
     def plan(self, clip_ids: list[str]) -> dict[str, Member]:
-        """Find the clips in the archives. Raises `VideoSetError` if the disk lacks the room for them."""
+        """Finds the clips in the archives. Raises `VideoSetError` if the disk has too little room for them."""
         members = find_members(self.archives.open_all(), clip_ids)
         packed = sum(member.size for member in members.values())
         folder = self._cache.sources(self._shelf)
@@ -220,7 +221,7 @@ class _Fetch:
         return members
 
     def clip(self, clip_id: str, member: Member) -> None:
-        """Fetch, check and keep one clip's video, unless another process did meanwhile."""
+        """Fetches, checks and stores one clip's video, unless another process has done so meanwhile."""
         target = self._cache.downloaded(self._shelf, clip_id)
         with self._cache.lock(self._shelf, "sources", clip_id, stopped=lambda: self.stop):
             if target.is_file():
@@ -230,7 +231,7 @@ class _Fetch:
                 try:
                     self._fetch_and_unpack(part, target, clip_id, member)
                 except DamagedMember:
-                    # The beginning may have come from a server that was wrong then: once more from the start.
+                    # The part's beginning may be from an earlier, faulty download: try once more from the start.
                     part.unlink(missing_ok=True)
                     self._events.skipped(-member.size)
                     self._fetch_and_unpack(part, target, clip_id, member)
@@ -249,7 +250,7 @@ class _Fetch:
                 bytes=member.info.file_size,
                 sha256=sha256,
             )
-            # First the record, then the video: one that is there is always recorded.
+            # The record is written before the video, so that every video has one.
             with replacing(record_path(self._cache, self._shelf, clip_id)) as beside:
                 beside.write(record.model_dump_json(indent=1).encode())
 

@@ -1,11 +1,11 @@
 """A user's own folder of videos as a video set.
 
 The clips are the video files (mp4, avi, mov, mkv, webm) and the folders of frames (jpg, png) directly inside
-the folder. A clip's id is its file name, and sha256 of that name decides its split: about one in three is test.
-Other files are left alone.
+the folder. A clip's id is its file name, and the sha256 of that name decides its split; about one in three is in test.
+Other files are ignored.
 
-Every video is opened and hashed when the folder is first seen; what was found is remembered in the cache, so
-that opening the folder again costs a look at its names, sizes and times.
+Every video is opened and hashed when the folder is first used. The results are kept in the cache, so that opening the
+folder again only compares names, sizes and times.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from natural_mujoco.errors import VideoSetError
 
 
 def split_of(file_name: str) -> Literal["train", "test"]:
-    """The split of a clip by its file name alone, the same on every machine.
+    """The split of a clip, decided only by its file name, so that it is the same on every machine.
 
     >>> split_of("street.mp4"), split_of("bikes.mp4")
     ('train', 'test')
     """
-    name = unicodedata.normalize("NFC", file_name)  # macOS hands names back decomposed
+    name = unicodedata.normalize("NFC", file_name)  # macOS returns names in decomposed form
     return "test" if int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 3 == 0 else "train"
 
 
 class _Seen(BaseModel):
-    """A clip that was opened before: `stamp` tells whether it is still the same."""
+    """A clip that was opened before. If its `stamp` has changed, the file has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     stamp: str
@@ -58,8 +58,8 @@ class _Index(BaseModel):
 def folder_manifest(folder: Path, cache: Cache) -> Manifest:
     """The manifest of a folder of videos, named after it.
 
-    Raises `VideoSetError` if the folder cannot be read or holds no videos, naming the files that cannot be
-    decoded or have fewer than two frames, and if one video lies in both splits under two names.
+    Raises `VideoSetError` if the folder cannot be read or holds no videos, if files cannot be decoded or have fewer
+    than two frames (the message names them), and if the same video is in both splits under two names.
     """
     folder = folder.resolve()
     clips = _clips_in(folder)
@@ -172,7 +172,7 @@ def _read_index(path: Path) -> dict[str, _Seen]:
     try:
         return _Index.model_validate_json(path.read_bytes()).clips
     except (OSError, ValidationError):
-        return {}  # a cache of what can be found out again
+        return {}  # everything in it can be computed again
 
 
 def _write_index(path: Path, index: _Index, cache: Cache) -> None:
@@ -180,4 +180,4 @@ def _write_index(path: Path, index: _Index, cache: Cache) -> None:
         with cache.lock("folders", path.stem), replacing(path) as file:
             file.write(index.model_dump_json().encode())
     except VideoSetError:
-        return  # a cache that cannot be written makes opening slower; if frames must be written, that says why
+        return  # opening the folder is then slower; an error comes only if frames cannot be written

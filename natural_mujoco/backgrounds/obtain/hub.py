@@ -1,7 +1,7 @@
 """Files of a Hugging Face dataset as seekable files, read by range requests.
 
 - `HubArchives`: the zip files of a dataset at one resolved commit, opened with the user's own token.
-- `RangeReader`: a file-like view of bytes that are fetched when they are read.
+- `RangeReader`: a file-like object whose bytes are fetched when they are read.
 - `HubUnreachable`: the Hub cannot be reached or stopped answering; trying again later may help.
 """
 
@@ -37,21 +37,21 @@ Answer = TypeVar("Answer")
 LARGEST_READ = 64 * 2**20
 TRIES = 4
 LEAST_RATE = 1000
-"""Bytes a second; a server that is slower, after `PATIENCE_S` seconds, is taken for one that never ends."""
+"""Bytes per second. A download that is still slower after `PATIENCE_S` seconds is given up."""
 PATIENCE_S = 20.0
 SILENCE_S = 10.0
 AGAIN = "The same command goes on where it was."
 
 
 class HubUnreachable(VideoSetError):
-    """The Hub, or the way to it, failed. What was fetched so far is kept."""
+    """The Hub or the connection to it failed. Everything fetched so far is kept."""
 
 
 class RangeReader(io.RawIOBase):
-    """A read-only, seekable file of `size` bytes over `fetch(start, stop)`.
+    """A read-only, seekable file of `size` bytes, which `fetch(start, stop)` returns piece by piece.
 
-    The end, where a zip file keeps its directory, is fetched once in one piece; other reads fetch exactly what
-    they ask for. A read of more than 64 MiB is refused, for no zip directory is that large.
+    The end, where a zip file has its directory, is fetched once as a whole; other reads fetch exactly the bytes that
+    they ask for. Reads of more than 64 MiB raise `VideoSetError`, as no zip directory is that large.
     """
 
     TAIL_BYTES = 2**16
@@ -88,7 +88,7 @@ class RangeReader(io.RawIOBase):
         return data
 
     def fetch(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` up to `stop`, wherever the file's position is; safe from any thread."""
+        """The bytes from `start` up to `stop`, independent of the file's position; safe from any thread."""
         if start < self._tail_start:
             return self._fetch(start, stop)
         if self._tail is None:
@@ -97,15 +97,15 @@ class RangeReader(io.RawIOBase):
 
 
 class HubArchives:
-    """The zip files of a dataset on the Hub (or a mirror of it: `HF_ENDPOINT`) at the commit that its revision names.
+    """The zip files of a dataset on the Hub (or on a mirror, `HF_ENDPOINT`) at the commit that its revision names.
 
-    Each is read by ranges if the server answers those; else it is downloaded whole into the Hugging Face
-    cache, where it is also found when `HF_HUB_OFFLINE` is set. `token` None uses the token that `hf auth login` or
-    `HF_TOKEN` left. `hold_to` turns the commit that the revision names now into the one to use. `note` is told what
-    takes long. Use as a context manager; `read` may be called from any thread.
+    An archive is read by range requests if the server supports them; else it is downloaded whole into the Hugging Face
+    cache, where it is also found if `HF_HUB_OFFLINE` is set. If `token` is `None`, the token of `hf auth login` or
+    `HF_TOKEN` is used. `hold_to` maps the commit that the revision names now to the commit to use. `note` is called
+    with a sentence about anything that takes long. Use it as a context manager; `read` may be called from any thread.
 
-    Raises `VideoSetError` if there is no such dataset or revision, or the user may not read it, and
-    `HubUnreachable` if the Hub does not answer.
+    Raises `VideoSetError` if the dataset or revision does not exist or the user may not read it, and `HubUnreachable`
+    if the Hub does not answer.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class HubArchives:
         self.commit = source.revision
         self.fetched_bytes = 0
         self._source = source
-        # Whole archives are asked for by the revision's name: under it they are found again without a network.
+        # Whole archives are requested by the revision's name, under which they are found again without a network.
         self._asked = source.revision
         self._token = token
         self._note = note
@@ -144,7 +144,7 @@ class HubArchives:
             file.close()
 
     def open_all(self) -> Mapping[str, RangeReader]:
-        """All archives of the set, each as a seekable file. Raises `VideoSetError` if one is not in the dataset."""
+        """All archives of the set as seekable files, by name. Raises `VideoSetError` if the dataset lacks one."""
         for archive in self._source.archives:
             size = None if constants.HF_HUB_OFFLINE else patiently(partial(self._size_by_range, archive))
             if size is not None:
@@ -167,18 +167,18 @@ class HubArchives:
 
     @contextmanager
     def _asking(self, archive: str, start: int, stop: int) -> Iterator[Any]:
-        """The server's answer to a request for some bytes, its body not read yet."""
+        """The server's answer to a request for the bytes from `start` up to `stop`, before its body is read."""
         url = huggingface_hub.hf_hub_url(self.repo, archive, repo_type="dataset", revision=self.commit)
         headers = build_hf_headers(token=self._token)
         headers |= {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-        # Redirects to another host go without the token: the client sees to that.
+        # The client does not send the token along when it is redirected to another host.
         ask = get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=SILENCE_S)
         with self._errors(archive), ask as answer:
             hf_raise_for_status(answer)
             yield answer
 
     def _size_by_range(self, archive: str) -> int | None:
-        """The archive's size, if the server answers a request for its first byte with that alone."""
+        """The archive's size in bytes, if the server answers a request for its first byte with only that byte."""
         with self._asking(archive, 0, 1) as answer:
             told = re.fullmatch(r"bytes 0-0/(\d{1,18})", answer.headers.get("Content-Range", ""))
             return int(told[1]) if answer.status_code == 206 and told else None
@@ -198,7 +198,7 @@ class HubArchives:
         )
 
     def _body(self, answer: Any, start: int, size: int) -> bytes:
-        """The `size` bytes that were asked for, or fewer, and never more: whatever else comes is not read."""
+        """The `size` bytes that were asked for, or fewer if the answer ends early; never reads more."""
         as_they_are = answer.headers.get("Content-Encoding", "identity") == "identity"
         if answer.status_code != 206 or not as_they_are:
             raise HubUnreachable(
@@ -206,7 +206,7 @@ class HubArchives:
             )
         if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             raise HubUnreachable(f"The server of {self.repo} sends other bytes than were asked for. {AGAIN}")
-        # An answer as long as it should be is read to its end, so that the connection can be used again.
+        # An answer of the right length is read to its end, so that the connection can be reused.
         exact = answer.headers.get("Content-Length") == str(size)
         data = bytearray()
         began = time.monotonic()
@@ -252,7 +252,7 @@ class HubArchives:
 
 
 class _Bounded(tqdm):
-    """The client's progress bar, which ends a download that grows larger than it was announced."""
+    """Takes the place of the client's progress bar, to stop a download that gets larger than was announced."""
 
     seen = 0
 
@@ -265,7 +265,7 @@ class _Bounded(tqdm):
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:
-    """What `ask` returns, asked again a few times, ever later, while the Hub is unreachable."""
+    """The result of `ask()`, which is retried a few times, with growing delays, while the Hub is unreachable."""
     for attempt in range(TRIES - 1):
         try:
             return ask()
@@ -276,7 +276,7 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
 
 @contextmanager
 def translated_errors(repo: str, revision: str, file: str = "") -> Iterator[None]:
-    """Turn what the Hub's client raises into `VideoSetError` and `HubUnreachable` that say what to do."""
+    """Turns errors of the Hub's client into `VideoSetError` and `HubUnreachable` that say what to do."""
     page = f"{os.environ.get('HF_ENDPOINT', 'https://huggingface.co')}/datasets/{repo}"
     try:
         yield
@@ -334,7 +334,7 @@ def _offline(repo: str) -> str:
 
 
 def _transport_error() -> type[Exception]:
-    # The client's HTTP library has changed its name between releases (httpx, httpx2); its session knows which it is.
+    # The client's HTTP library differs between releases (httpx, httpx2); the session's class tells which it is.
     library = importlib.import_module(type(get_session()).__module__.partition(".")[0])
     error: type[Exception] = library.HTTPError
     return error

@@ -1,9 +1,9 @@
-"""Clips that are on the user's disk already: found by name in whatever tree, and linked, not copied.
+"""Imports clips that are already on the user's disk: finds them by name in any folder tree and links them.
 
 Known trees: ILSVRC (`Data/VID/**/<id>/*.JPEG`, `Data/VID/snippets/**/<id>.mp4`), a folder of VidVRD's mp4s, and
-DAVIS (`JPEGImages/480p/<name>/*.jpg`). Where a clip is there twice, a video file goes before a folder of frames
-(the Hub's copies are video files, so more machines then see the same bytes), `480p` before other resolutions,
-and what lies less deep before what lies deeper.
+DAVIS (`JPEGImages/480p/<name>/*.jpg`). If a clip is found more than once, a video file is preferred to a folder of
+frames (the Hub's copies are video files, so that more machines see the same bytes), `480p` to other resolutions, and a
+shallower path to a deeper one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from natural_mujoco.errors import InvalidArgument, VideoSetError
 
 @dataclass(frozen=True)
 class Import:
-    """What an import gives: the set to use from now on, and which clips are new, or missing from it."""
+    """The result of an import: the set to use from now on, the clips that were linked, and those that are missing."""
 
     manifest: Manifest
     linked: tuple[str, ...]
@@ -32,7 +32,7 @@ class Import:
 
 
 class ClipsMissing(VideoSetError):
-    """Some clips of the set do not lie under the folder: `clip_ids`, all of them."""
+    """Some clips of the set were not found under the folder; `clip_ids` lists all of them."""
 
     def __init__(self, message: str, clip_ids: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -40,12 +40,12 @@ class ClipsMissing(VideoSetError):
 
 
 def import_clips(manifest: Manifest, tree: Path, cache: Cache, allow_missing: bool = False) -> Import:
-    """Link the clips of a set that lie under `tree`; those downloaded or imported before count as well.
+    """Links the clips of a set that are found under `tree`; clips downloaded or imported before count as present.
 
-    If some are missing and `allow_missing` is set, the rest become a set of their own, with another name and
-    another content hash, which is written to the cache and found there by name.
+    If some are missing and `allow_missing` is set, the others become a new set with a name and a content hash of its
+    own, which is written to the cache and can be used by its name.
 
-    Raises `InvalidArgument` if `tree` is no folder or the set needs no import, `ClipsMissing` if clips are missing.
+    Raises `InvalidArgument` if `tree` is not a folder or the set needs no import, `ClipsMissing` if clips are missing.
     """
     if isinstance(manifest.source, (GeneratedSource, FolderSource)):
         raise InvalidArgument(f"{manifest.name} needs no import: it is used by its name or path as it is.")
@@ -75,7 +75,7 @@ def import_clips(manifest: Manifest, tree: Path, cache: Cache, allow_missing: bo
 
 
 def find_clips(tree: Path, clip_ids: Collection[str]) -> dict[str, Path]:
-    """Where under `tree` each clip lies, as a video file or a folder of frames; clips not found are left out."""
+    """The path under `tree` of each clip, a video file or a folder of frames; clips not found are left out."""
     ranked: dict[str, tuple[tuple[bool, bool, int, str], Path]] = {}
     pending = [tree.resolve()]
     while pending:
@@ -89,7 +89,7 @@ def find_clips(tree: Path, clip_ids: Collection[str]) -> dict[str, Path]:
                     _offer(ranked, clip_id, path, is_folder=True)
                 elif (
                     entry.name != "Annotations" and not entry.is_symlink()
-                ):  # DAVIS's masks are named as its clips
+                ):  # DAVIS's masks have the same names as its clips
                     pending.append(path)
             elif stem in clip_ids and suffix.lower() in VIDEO_SUFFIXES:
                 _offer(ranked, stem, path, is_folder=False)
@@ -115,7 +115,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
                     continue
                 frames += 1
                 if frames == 16 and not entries:
-                    return []  # a folder of frames: in a full ILSVRC tree, this skips a million names
+                    return []  # a folder of frames; in a full ILSVRC tree this skips a million names
     except OSError as error:
         raise VideoSetError(
             f"Cannot read {folder}: {error.strerror}. Make it readable and import again."

@@ -1,7 +1,7 @@
-"""Writing the lock file: what was fetched and prepared first is what everything later is held to.
+"""Writes the lock file, by which later downloads and preparations must agree with the first ones.
 
-- `hold_to_record`: a clip's hash against manifest and lock file, recorded if it is new.
-- `hold_to_commit`: the same for the commit that a dataset's revision names.
+- `hold_to_record`: compares a clip's hash with the manifest and the lock file, and records it if it is new.
+- `hold_to_commit`: does the same for the commit that a dataset's revision names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from natural_mujoco.backgrounds.pins import REVISIONS
 
 
 def hold_to_record(library: VideoLibrary, video: Video, size: int, sha256: str) -> str | None:
-    """The hash that the clip must have instead, or None if `sha256` is right or the first.
+    """Records `sha256` if the clip has no hash yet; returns the hash that it must have if that is another, else `None`.
 
     Raises `VideoSetError` if the lock file is damaged or cannot be written.
     """
@@ -31,7 +31,7 @@ def hold_to_record(library: VideoLibrary, video: Video, size: int, sha256: str) 
 
 
 def hold_to_commit(library: VideoLibrary, repo: str, revision: str, commit: str) -> str:
-    """The commit that `revision` of `repo` was first seen at on this machine: `commit`, if it is new.
+    """The commit to which `revision` of `repo` was first resolved on this machine; records `commit` if it is new.
 
     Raises `VideoSetError` if the lock file is damaged or cannot be written.
     """

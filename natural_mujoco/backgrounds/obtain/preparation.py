@@ -1,10 +1,10 @@
-"""From a clip's own video to its file of prepared frames, held to the hash the clip must have.
+"""Prepares clips: turns a clip's video into a file of frames and checks their hash.
 
-- `prepare_here`: one clip in this process, safe beside any number of others that do the same.
-- `prepare_apart`: the same in a process of its own, which a damaged video may take down.
-- `prepare`, `Preparers`: many clips, on all cores.
-- `obtain_frames`: a clip that is not prepared, or was never hashed, as frames that may be played.
-- `missing_clips_message`: what to tell a user whose machine lacks a clip.
+- `prepare_here`: prepares one clip in this process; other processes may do the same at the same time.
+- `prepare_apart`: does so in a separate process, so that a damaged video cannot crash this one.
+- `prepare`, `Preparers`: prepare many clips, on all cores.
+- `obtain_frames`: the frames of a clip that is not prepared yet or was never hashed.
+- `missing_clips_message`: the message for a user whose machine lacks clips.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from natural_mujoco.errors import VideoSetError
 from natural_mujoco.processes import usable_cores
 
 SHORTFALL = 2
-"""How many frames a clip may lack: copies of one video differ by a frame or two at the end."""
+"""How many frames may be missing from a clip, as copies of the same video differ by a frame or two at the end."""
 
 _GENERATED_BYTES = 128 * 2**20
 
@@ -48,17 +48,17 @@ def prepare_here(
     replace: bool = False,
     on_frames: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Prepare one clip unless it is prepared, or, with `replace`, although it is.
+    """Prepares one clip at `size` pixels, unless it is prepared already and `replace` is false.
 
-    `on_frames(count)` is called once the clip's lock is held and after every batch. Raises `VideoSetError` if the
-    clip's video is missing, cannot be decoded, is too short or is not the one recorded, or if the cache
-    cannot be written; the cache then stays as it was.
+    `on_frames(count)` is called when the clip's lock is held and after every batch, with the number of frames done.
+    Raises `VideoSetError` if the clip's video is missing, cannot be decoded, is too short or is not the recorded one,
+    or if the cache cannot be written; the cache then stays as it was.
     """
     video = library.video(clip_id)
     path = library.clip_path(video, size)
     with library.cache.lock(library.shelf.name, str(size), library.key(video)):
         on_frames(0)
-        if path.is_file() and not replace:  # another process was faster
+        if path.is_file() and not replace:  # another process may have been faster
             return
 
         def check(sha256: str, count: int) -> None:
@@ -70,7 +70,7 @@ def prepare_here(
 
 
 def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool = False) -> None:
-    """`prepare_here` in a process of its own, which ends afterwards. Clips that are generated need none."""
+    """Runs `prepare_here` in a separate process, which ends afterwards; in this process for generated clips."""
     if library.is_generated:
         prepare_here(library, clip_id, size, replace)
         return
@@ -82,7 +82,7 @@ def prepare_apart(library: VideoLibrary, clip_id: str, size: int, replace: bool 
 
 
 def prepare_ahead(library: VideoLibrary, clip_ids: Iterable[str], size: int) -> None:
-    """Prepare clips in the background, in this order, where cores are free and no others are on the way already."""
+    """Prepares clips in the background, in this order, if cores are free and the library is not preparing others."""
     if not is_wanted() or (library.preparing is not None and library.preparing.is_running):
         return
     waiting = [
@@ -98,9 +98,9 @@ def prepare_ahead(library: VideoLibrary, clip_ids: Iterable[str], size: int) -> 
 def obtain_frames(
     library: VideoLibrary, video: Video, size: int, coming: Iterable[str] = ()
 ) -> tuple[Frames, FileIdentity]:
-    """The frames of a clip, prepared now if they were not and hashed if they never were, and the file they lie in.
+    """The frames of a clip, which are prepared and hashed now if they were not, and the identity of their file.
 
-    If the clip had to be prepared, those that are `coming` are prepared in the background from now on. Raises as
+    If the clip had to be prepared, the clips in `coming` are prepared in the background from now on. Raises as
     `VideoLibrary.frames` does.
     """
     opened = library.open_prepared(video, size)
@@ -125,7 +125,7 @@ def obtain_frames(
 
 
 def prepare(library: VideoLibrary, clip_ids: Iterable[str], size: int, workers: int | None = None) -> None:
-    """Prepare some clips of a set at one size, on all cores. Raises as `prepare_here` does, after all were tried."""
+    """Prepares clips of a set at one size, on all cores. Tries all of them, then raises as `prepare_here` does."""
     with Preparers(library, workers) as preparers:
         futures = [preparers.submit(clip_id, size) for clip_id in clip_ids]
     for future in futures:
@@ -143,7 +143,7 @@ def _prepare_with(
 ) -> None:
     if library.is_prepared(clip_id, size) and not replace:
         return
-    # Processes that want the same clip take turns, so that one starts a decoder and the others find it done.
+    # Processes that need the same clip take turns, so that one decodes it and the others find it prepared.
     key = library.key(library.video(clip_id))
     with library.cache.lock("turns", library.shelf.name, str(size), key, stopped=stopped):
         if replace or not library.is_prepared(clip_id, size):
@@ -151,10 +151,10 @@ def _prepare_with(
 
 
 class Preparers:
-    """Processes that prepare the clips of one set, as many at once as there are cores.
+    """Processes that prepare clips of one set, by default one for each core.
 
-    Use as a context manager: leaving it waits for what was submitted, or, on an exception (Ctrl-C), stops at
-    once; half-written clips are discarded and nothing finished is lost.
+    Use it as a context manager. Leaving it waits for all clips that were submitted. On an exception (Ctrl-C) it stops
+    at once: half-written clips are discarded, finished ones are kept.
     """
 
     def __init__(self, library: VideoLibrary, workers: int | None = None) -> None:
@@ -191,7 +191,7 @@ class Preparers:
     def submit(
         self, clip_id: str, size: int, replace: bool = False, on_frames: Callable[[int], None] | None = None
     ) -> Future[None]:
-        """Prepare a clip when a process is free. The future raises what `prepare_here` raises."""
+        """Prepares a clip as soon as a process is free. The future raises as `prepare_here` does."""
         return self._threads.submit(self._prepare, clip_id, size, replace, on_frames)
 
     def _prepare(
@@ -205,12 +205,12 @@ class Preparers:
 
 
 def default_workers() -> int:
-    """One process for each core this process may use, at most 16."""
+    """Number of processes that prepare clips: one for each core this process may use, at most 16."""
     return min(usable_cores(), 16)
 
 
 def missing_clips_message(library: VideoLibrary, clip_ids: Sequence[str]) -> str:
-    """Which clips (up to three by name) are not on this machine, and how to get them."""
+    """The message that names clips (up to three) which are not on this machine, and says how to get them."""
     manifest, argument = library.manifest, shlex.quote(library.argument)
     named = ", ".join(clip_ids[:3]) + (f" and {len(clip_ids) - 3} more" if len(clip_ids) > 3 else "")
     if isinstance(manifest.source, HubSource):

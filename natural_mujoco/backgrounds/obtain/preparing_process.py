@@ -1,6 +1,6 @@
-"""A process of its own for decoding: a damaged video can take a decoder down, and must not take the user's work.
+"""A separate process for decoding, since a damaged video can crash a decoder but must not crash the user's program.
 
-- `PreparingProcess`: our end; what it asks for is done in a `_Decoder` over there.
+- `PreparingProcess`: the parent's side; the child's side is `_Decoder`.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from natural_mujoco.processes import (
 from natural_mujoco.processes.serving import PREPARED_FRAMES
 
 SILENCE_S = 120.0
-"""A decoder that says nothing for so long hangs."""
+"""Seconds without progress after which a decoder counts as hung."""
 
 MAX_RESIDENT_BYTES = 520 * 2**20
-"""A process that holds more when a frame is done gives the clip up: the next frames could take it to 600 MB."""
+"""A process that uses more memory after a frame gives up the clip, as the next frames could take it to 600 MB."""
 
 LARGE_RESIDENT_BYTES = 300 * 2**20
-"""A process that holds more when a clip is done is ended: what it freed, it does not give back."""
+"""A process that uses more memory after a clip is ended, as it does not return freed memory to the system."""
 
 _FRAMES, _LARGE = 0, 1
-"""Counters: frames done plus one, once the work has begun; whether the process has grown large."""
+"""Numbers of the counters: frames done plus one (0 until the work begins), and whether the process has grown large."""
 
 _ENVIRON = {
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(2**24),
-    # Frames are allocated and freed by the thousand; giving their pages back each time costs a tenth.
+    # Thousands of frames are allocated and freed; returning their memory to the system each time costs a tenth.
     "MALLOC_MMAP_THRESHOLD_": str(2**28),
     "MALLOC_TRIM_THRESHOLD_": str(2**29),
 }
 
 
 class PreparingProcess:
-    """One process that prepares clip after clip. Starts with the first job, and anew after a crash."""
+    """One process that prepares clip after clip. It starts with the first job, and again after a crash."""
 
     def __init__(self) -> None:
         self._child: ChildProcess | None = None
@@ -69,24 +69,24 @@ class PreparingProcess:
         replace: bool = False,
         on_frames: Callable[[int], None] | None = None,
     ) -> None:
-        """`preparation.prepare_here` over there. Raises `VideoSetError` as it does, and if the decoder dies."""
+        """Runs `preparation.prepare_here` in the process. Raises as that does, and `VideoSetError` if it dies."""
         manifest = library.manifest
         alone = manifest.model_copy(update={"videos": (library.video(clip_id),)})
         job = (library.cache.home, alone, clip_id, size, replace)
         self._do("prepare", job, f"{clip_id} of {manifest.name}", on_frames)
 
     def count_first_frames(self, path: Path) -> int:
-        """`decode.count_first_frames` over there. Raises `VideoSetError` as it does, and if the decoder dies."""
+        """Runs `decode.count_first_frames` in the process. Raises as that does, and `VideoSetError` if it dies."""
         return int(self._do("count_first_frames", (path,), str(path), None))
 
     def close(self) -> None:
-        """End the process, which has no job now."""
+        """Ends the process, which must not have a job now."""
         if self._child is not None:
             self._child.end()
             self._child = self._exchange = None
 
     def kill(self) -> None:
-        """End the process whatever it does, from any thread. What it was writing is discarded, the rest stays."""
+        """Ends the process even during a job, from any thread. A half-written clip is discarded, the others stay."""
         self._killed = True
         if self._child is not None:
             self._child.kill()
@@ -97,7 +97,7 @@ class PreparingProcess:
         if self._killed:
             raise VideoSetError("Preparing was stopped.")
         if self._child is None or self._exchange is None:
-            # Decoders chatter on stderr about every damaged block: quiet.
+            # Quiet, because decoders write to stderr about every damaged block.
             self._child = ChildProcess(_Decoder, name="decoder", quiet=True, environ=_ENVIRON)
             self._exchange = Exchange([self._child], waiting=self._progress)
         child = self._child
@@ -139,14 +139,14 @@ class PreparingProcess:
 
 
 class _Progress:
-    """Passes on how far the process is, and notices when that has not changed for too long."""
+    """Reports the process's progress, and notices if there has been none for too long."""
 
     def begin(self, on_frames: Callable[[int], None] | None) -> None:
-        """A new job."""
+        """Starts watching a new job."""
         self._on_frames, self._seen, self._watch = on_frames, 0, Stopwatch()
 
     def __call__(self, child: ChildProcess) -> None:
-        """Raises `ChildHung`."""
+        """Called at every look at the process. Raises `ChildHung` if there has been no progress for too long."""
         frames = child.mailbox.counters[_FRAMES]
         if frames != self._seen:
             self._seen = frames
@@ -154,13 +154,13 @@ class _Progress:
             report(PREPARED_FRAMES, frames - 1)
             if self._on_frames is not None:
                 self._on_frames(frames - 1)
-        # Until it holds the clip's lock, others may be preparing it.
+        # Before the first frame, it may be waiting for another process that prepares the same clip.
         elif self._watch.look() > (SILENCE_S if frames else LOCK_TIMEOUT_S + SILENCE_S):
             raise ChildHung(0, child)
 
 
 class _Decoder:
-    """What the process does."""
+    """The child's side: its public methods are the jobs."""
 
     def __init__(self) -> None:
         import cv2
@@ -203,4 +203,4 @@ def _resident_bytes() -> int:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
-        return 0  # known on Linux alone
+        return 0  # known only on Linux

@@ -1,4 +1,4 @@
-"""What is known of a clip's video: where it was downloaded from, where it was imported from, what it hashes to."""
+"""Records about a clip's video: where it was downloaded or imported from, and its hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from natural_mujoco.backgrounds.obtain.decode import frame_files
 
 
 class SourceRecord(BaseModel):
-    """Where a downloaded video came from, and what its bytes hash to."""
+    """Where a downloaded video came from, and the size and hash of its file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     repo: str
@@ -27,7 +27,7 @@ class SourceRecord(BaseModel):
 
 
 def record_path(cache: Cache, shelf: str, clip_id: str) -> Path:
-    """Where the `SourceRecord` of a downloaded video lies."""
+    """The file of a downloaded video's `SourceRecord`."""
     return cache.sources(shelf) / f"{clip_id}.json"
 
 
@@ -40,13 +40,13 @@ def read_record(cache: Cache, shelf: str, clip_id: str) -> SourceRecord | None:
 
 
 def link_source(cache: Cache, shelf: str, clip_id: str, source: Path) -> None:
-    """Remember that the clip's own video is `source`, outside the cache. Raises `VideoSetError` if it cannot."""
+    """Records that the clip's video is `source`, outside the cache. Raises `VideoSetError` if it cannot be written."""
     with cache.lock(shelf, "sources", clip_id), replacing(cache.link(shelf, clip_id)) as file:
         file.write(json.dumps({"path": os.fspath(source.resolve())}).encode())
 
 
 def file_sha256(source: Path) -> str:
-    """sha256 (hex) of a video file's bytes, or of a frame folder's names and bytes, read a piece at a time."""
+    """The sha256 (hex) of a video file's bytes, or of a frame folder's file names and bytes."""
     if source.is_file():
         digest = hashlib.sha256()
         with open(source, "rb") as file:

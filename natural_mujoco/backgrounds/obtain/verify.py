@@ -1,7 +1,7 @@
-"""Whether the cache still holds the frames that were recorded: everything is hashed again, damage is named and mended.
+"""Checks whether the cache still holds the recorded frames: hashes everything again, reports damage and repairs it.
 
-Opening a clip compares its size, time and inode with those of the bytes that were hashed before; this catches
-whatever rewrites a file, and not a disk that changes bytes behind the file system's back. `verify` does.
+Opening a clip only compares its size, time and inode with those of the file that was hashed. This notices files that
+were rewritten, but not bytes that changed on the disk without a write; `verify` notices both.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ State = Literal["good", "damaged", "mended", "lost"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What `verify` found: `what` is a size in pixels, or `"video"` for the downloaded video itself.
+    """One result of `verify`: `what` is a size in pixels, or `"video"` for the downloaded video itself.
 
-    `"damaged"` was only looked at, `"mended"` was made anew and is good, `"lost"` could not be.
+    `state`: `"damaged"`: not repaired, as `mend` was false; `"mended"`: prepared again and good; `"lost"`: could not be
+    repaired, or is a video that was removed and must be downloaded again.
     """
 
     clip_id: str
@@ -41,14 +42,15 @@ class Finding:
 def verify(
     library: VideoLibrary, mend: bool = True, on_finding: Callable[[Finding], None] = lambda finding: None
 ) -> list[Finding]:
-    """Hash every prepared clip and every downloaded video of a set again, at all sizes, on all cores.
+    """Hashes every prepared clip and every downloaded video of a set again, at all sizes, on all cores.
 
-    With `mend`, damaged frames are prepared anew and held to the recorded hash, and a damaged video is removed, so
-    that the next download fetches it. Clips that are not prepared are none of its business.
+    With `mend`, damaged frames are prepared again and must have the recorded hash, and a damaged video is removed, so
+    that the next download fetches it. Clips that are not prepared are skipped. Returns the findings, which
+    `on_finding` also gets one by one.
     """
     findings: list[Finding] = []
     with ThreadPoolExecutor(default_workers(), thread_name_prefix="verify") as threads:
-        # Videos before frames: frames must not be made anew from a damaged video.
+        # Videos come first, so that no frames are prepared from a damaged video.
         for finding in threads.map(lambda video: _check_video(library, video, mend), _videos(library)):
             findings.append(finding)
             on_finding(finding)
@@ -66,7 +68,7 @@ def count_files(library: VideoLibrary) -> int:
 
 
 def prepared_sizes(library: VideoLibrary) -> list[int]:
-    """The frame sizes at which clips of the set's shelf lie in the cache, ascending."""
+    """The frame sizes, ascending, at which the cache holds clips of the set's shelf."""
     folder = library.cache.home / "clips" / library.shelf.name
     if not folder.is_dir():
         return []
@@ -75,14 +77,14 @@ def prepared_sizes(library: VideoLibrary) -> list[int]:
 
 @dataclass(frozen=True)
 class DiskUse:
-    """How many of a set's clips are prepared, by size in pixels, and the bytes of all that belongs to the set."""
+    """How many of a set's clips are prepared, by size in pixels, and the bytes of all files of the set."""
 
     prepared: dict[int, int]
     bytes: int
 
 
 def disk_use(library: VideoLibrary) -> DiskUse:
-    """What a set takes up on this machine: its prepared frames and its downloaded videos."""
+    """The disk space of a set on this machine: its prepared frames and its downloaded videos."""
     total = 0
     prepared: dict[int, int] = {}
     for video, size in _prepared(library):
@@ -124,7 +126,7 @@ def _check_video(library: VideoLibrary, video: Video, mend: bool) -> Finding:
     if not mend:
         return Finding(video.id, "video", "damaged", fault())
     with cache.lock(shelf, "sources", video.id):
-        detail = fault()  # another process may have fetched it anew
+        detail = fault()  # another process may have fetched it again
         if not detail:
             return Finding(video.id, "video", "good")
         path.unlink(missing_ok=True)

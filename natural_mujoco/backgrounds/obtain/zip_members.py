@@ -1,10 +1,10 @@
-"""Clips as members of zip files that somebody else made.
+"""Clips as members of untrusted zip files.
 
-They are found by base name, bounded, checked, and never unpacked to a path of the archive's choosing.
+Members are found by base name and checked, their sizes are bounded, and paths in the archive are never used on disk.
 
-- `find_members`: which member is which clip.
-- `Member`: where its bytes lie in the archive.
-- `unpack`: a member's fetched bytes to the video they hold.
+- `find_members`: finds the member of each clip.
+- `Member`: the position of a member's bytes in the archive.
+- `unpack`: writes the video that a member's bytes hold.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _ENCRYPTED = 0x1
 
 
 class DamagedMember(VideoSetError):
-    """The fetched bytes of a member are not what the archive's directory says."""
+    """The fetched bytes of a member do not agree with the archive's directory."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A clip's member: bytes `start` to `stop` of `archive` hold its local header and its data."""
+    """A clip's member of an archive: bytes `start` to `stop` of `archive` are its local header and its data."""
 
     archive: str
     info: zipfile.ZipInfo
@@ -50,10 +50,10 @@ class Member:
 
 
 def find_members(archives: Mapping[str, io.RawIOBase], clip_ids: Collection[str]) -> dict[str, Member]:
-    """The members that hold the clips: `<id>.mp4` in whatever folder, by clip id. Clips not found are left out.
+    """The members that hold the clips (`<id>.mp4` in any folder), by clip id. Clips not found are left out.
 
-    Raises `VideoSetError` if a file is no zip file, if two members claim one clip, or if a clip's member is a
-    link, encrypted, packed in an unusual way, larger than 1 GiB or outside the archive.
+    Raises `VideoSetError` if a file is not a zip file, if two members have the name of the same clip, or if a clip's
+    member is a link, encrypted, compressed by an unusual method, larger than 1 GiB or outside the archive.
     """
     wanted = {f"{clip_id}.mp4": clip_id for clip_id in clip_ids}
     found: dict[str, Member] = {}
@@ -109,9 +109,9 @@ def _checked(archive: str, info: zipfile.ZipInfo, next_start: int) -> Member:
 
 
 def unpack(part: Path, member: Member, out: BinaryIO) -> str:
-    """Unpack the fetched bytes of a member into `out` and return the video's sha256 (hex).
+    """Unpacks the fetched bytes of a member into `out` and returns the video's sha256 (hex).
 
-    Raises `DamagedMember` if they are not what the archive's directory says: another name, size or checksum.
+    Raises `DamagedMember` if name, size or checksum differ from the archive's directory.
     """
     info = member.info
     digest = hashlib.sha256()
