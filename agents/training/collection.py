@@ -101,12 +101,20 @@ class Collector:
         replay: gets one row of each environment a step.
         seed: the run's.
         warp: `envs` are those of `natural_mujoco.batched`.
+        longest: agent steps after which a round ends, with episodes that are not over; 0 for none.
     """
 
     def __init__(
-        self, envs: gym.vector.VectorEnv, agent: Agent[Any], replay: Replay, seed: int, warp: bool = False
+        self,
+        envs: gym.vector.VectorEnv,
+        agent: Agent[Any],
+        replay: Replay,
+        seed: int,
+        warp: bool = False,
+        longest: int = 0,
     ) -> None:
         self.envs, self.agent, self.replay, self.seed, self.warp = envs, agent, replay, seed, warp
+        self.longest = longest
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 3]))
         self.memory = agent.begin(envs.num_envs)
         self.round = -1
@@ -126,11 +134,15 @@ class Collector:
         Returns:
             (agent steps taken, episodes that ended). A reset takes none.
         """
-        if self.row == 0 or (self.finished.all() and not self.warp):
+        if self.row == 0 or self._cut() or (self.finished.all() and not self.warp):
             self._begin_round()
             return 0, []
         actions = self._choose(randomly)
         return self._apply(actions, self.envs.step(actions))
+
+    def _cut(self) -> bool:
+        """Whether the round is as long as rounds may be; its first row takes no step."""
+        return 0 < self.longest < self.row
 
     def restart(self, envs: gym.vector.VectorEnv) -> None:
         """Go on with other environments in a new round; the running episodes end where they are."""
@@ -204,7 +216,8 @@ class Collector:
         self.lengths = np.where(first, 0, self.lengths + 1)
         self.ended = ended
         self.finished |= ended
-        episodes = [Episode(float(self.returns[i]), int(self.lengths[i])) for i in np.flatnonzero(ended)]
+        over = ended | self._cut()
+        episodes = [Episode(float(self.returns[i]), int(self.lengths[i])) for i in np.flatnonzero(over)]
         return int((~first).sum()), episodes
 
     def state(self) -> dict[str, Any]:

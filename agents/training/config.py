@@ -65,6 +65,9 @@ class TrainingConfig:
     batch_length: int = 50
     prefill: int = 5000
     """Control steps of random actions before the first update."""
+    episode_steps: int = 0
+    """Control steps after which training episodes end early, all at once; 0 for whole ones. Many short episodes hold
+    more goals, clips and first states than few long ones, whose clip gives away what is asked for."""
     updates_per_1000_steps: float = 100
     """Held whatever the number of environments; the steps of the prefill count for none."""
     train_every: int = 1000

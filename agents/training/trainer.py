@@ -121,7 +121,8 @@ class Trainer:
             self.device if warp and self.agent.on_policy else None,
         )
         keep_freed_memory()  # not before the replay has its own
-        self.collector = Collector(self.envs, self.agent, self.replay, config.seed, warp)
+        longest = -(-config.training.episode_steps // config.environment.action_repeat)
+        self.collector = Collector(self.envs, self.agent, self.replay, config.seed, warp, longest)
 
     def _resume(self, checkpoint: Checkpoint[RunState]) -> None:
         """The run as of `checkpoint`."""

@@ -19,10 +19,12 @@ from .fake_envs import FakeEnvs
 from .tiny import make, tiny_cvrl
 
 
-def make_collector(folder: Path, lengths: tuple[int, ...] = (10,), num_envs: int = 3) -> Collector:
+def make_collector(
+    folder: Path, lengths: tuple[int, ...] = (10,), num_envs: int = 3, longest: int = 0
+) -> Collector:
     envs = FakeEnvs(num_envs, lengths)
     replay = Replay(folder, num_envs, 600, (64, 64, 3), 2)
-    return Collector(envs, make(tiny_cvrl()), replay, seed=5)
+    return Collector(envs, make(tiny_cvrl()), replay, seed=5, longest=longest)
 
 
 def run(collector: Collector, steps: int, randomly: bool = False) -> list[Any]:
@@ -43,6 +45,20 @@ def test_a_round_is_a_seeded_reset_and_one_episode_of_each(tmp_path: Path) -> No
     assert all(e.length == 10 for _, episodes in results for e in episodes)
     assert collector.envs.seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
     assert rows(collector)[0, :, 1].tolist() == [*range(11), *range(11), 0]
+
+
+def test_a_round_ends_early_where_rounds_are_short(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path, longest=4)
+    results = run(collector, 11)
+    assert [steps for steps, _ in results] == [0, *[3] * 4, 0, *[3] * 4, 0]
+    assert [e.length for _, episodes in results for e in episodes] == [4] * 6
+    assert collector.envs.seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
+    assert rows(collector)[0, :, 1].tolist() == [*range(5), *range(5), 0]
+    # Each beginning is marked, so that no sequence of experience runs over it.
+    assert collector.replay.recent(11)[0].first[0].tolist() == [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    # Episodes that end by themselves before that do not end again.
+    short = make_collector(tmp_path / "short", lengths=(3,), longest=8)
+    assert [e.length for _, episodes in run(short, 6) for e in episodes] == [3] * 3
 
 
 def test_seeds_differ_between_rounds_environments_and_runs() -> None:
@@ -87,20 +103,21 @@ def test_the_agents_memory_starts_afresh_with_every_episode(tmp_path: Path) -> N
     assert same.tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize("longest", [0, 5])
 @pytest.mark.parametrize("steps", [1, 4, 11, 12, 20])
-def test_it_resumes_in_the_middle_of_an_episode(tmp_path: Path, steps: int) -> None:
+def test_it_resumes_in_the_middle_of_an_episode(tmp_path: Path, steps: int, longest: int) -> None:
     lengths = (4, 7, 9)
-    whole = make_collector(tmp_path / "whole", lengths)
+    whole = make_collector(tmp_path / "whole", lengths, longest=longest)
     run(whole, 30)
 
-    first = make_collector(tmp_path / "parts", lengths)
+    first = make_collector(tmp_path / "parts", lengths, longest=longest)
     run(first, steps)
     replay = first.replay.sync()
     state = CollectorState.model_validate(json.loads(json.dumps(first.state())))
     tensors = first.memory_tensors()
     noise = first.agent.acting_noise.get_state()
 
-    second = make_collector(tmp_path / "parts", lengths)
+    second = make_collector(tmp_path / "parts", lengths, longest=longest)
     second.replay.restore(replay, first.replay.tensors(), "it")
     second.agent.acting_noise.set_state(noise)
     second.restore(state, tensors, "it")
