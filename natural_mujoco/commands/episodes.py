@@ -33,8 +33,8 @@ def add_parser(subparsers: Any) -> None:
     action = actions.add_parser(
         "record",
         help="write episodes as a Minari dataset",
-        description="Plays a task and writes, for each step, observation, action, reward, physical state and matte, and "
-        "which frame of which video is behind it.",
+        description="Plays a task and writes, for each step, observation, action, reward, physical state and matte, "
+        "and which frame of which video is behind it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
