@@ -118,18 +118,18 @@ class DistilConfig(RunConfig):
     """Share of environments that the expert acts in: from 1 to the least within these control steps; 0: none."""
     exploration_noise: float = 0.1
     """Standard deviation of what is added to the student's actions in training."""
-    loss: Literal["categorical", "squared", "absolute"] = "categorical"
-    """Cross-entropy of `bins`, whose mean is the action; or the squared or absolute error of one number an action."""
+    loss: Literal["squared", "absolute", "categorical"] = "squared"
+    """The squared or absolute error of each action, or the cross-entropy of `bins` whose mean is the action. The latter
+    two are ahead after 100,000 steps, not in the end (docs/agents/distil.md)."""
     bins: int = 21
-    """Of each action, from -1 to 1."""
+    """Of each action, from -1 to 1, where the loss is categorical."""
     learning_rate: float = 1e-3
     anneal_steps: int = 0
     """Control steps in which the learning rate falls to a twentieth, in a line; 0 for `--steps`."""
     gradient_clip: float = 1.0
     random_shift: int = 0
     """Pixels by which training frames are shifted at random; 0 for none. A shifted pole asks for another action."""
-    frame_stack: int = 6
-    """Twice what the others see: what a student lacks most is how fast things move."""
+    frame_stack: int = 3
     channels: tuple[int, int, int, int] = (32, 64, 128, 128)
     """Of the four convolutions."""
     layers: int = 1
