@@ -47,8 +47,8 @@ def initialise_as_keras(module: nn.Module) -> None:
     """Initialises the weights of `module` as Keras does, which the paper's code used.
 
     Linear layers, convolutions and the input of a GRU get Glorot's uniform distribution, the recurrence of a GRU gets
-    an orthogonal matrix, and biases are 0. PyTorch's own weights of linear layers are some two and a half times smaller,
-    so that an actor's means hardly differ between states at the start. All layers of `MLP`, encoder, decoder and RSSM
+    an orthogonal matrix, and biases are 0. PyTorch's weights of linear layers are some two and a half times smaller, so
+    that an actor's means hardly differ between states at the start. All layers of `MLP`, encoder, decoder and RSSM
     are of these kinds.
     """
     for part in module.modules():
