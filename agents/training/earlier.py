@@ -20,8 +20,6 @@ def upgraded(config: dict[str, Any], agent: str, written: object) -> dict[str, A
         _section(config, "training").pop(name, None)
     if _section(config, "replay").get("storage") == "device":
         config["replay"]["storage"] = "mapped"  # the same files
-    if agent == "distil":
-        config.setdefault("loss", "squared")  # the only one, before it was named
     if (isinstance(written, int) and written >= FORMAT) or agent == "ppo":
         return config
     repeat = _section(config, "environment").get("action_repeat")

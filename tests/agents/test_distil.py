@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,24 +94,6 @@ def test_a_student_is_a_policy_that_needs_no_expert(
     assert actions.shape == (2, 2)
     source = find_policy(str(tmp_path))
     assert (source.privileged, source.agent) == ("state in training", "distil")
-
-
-def test_a_student_from_before_the_loss_had_a_name_learned_from_squared_errors(
-    tmp_path: Path, fake_simulator: list[FakeEnvs]
-) -> None:
-    trained(tmp_path, 30, loss="squared")
-    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-
-    def actions() -> Any:
-        policy = agents.load(tmp_path, device="cpu")
-        policy.reset(2)
-        return policy.act(frames)
-
-    now, path = actions(), tmp_path / "config.json"
-    written = json.loads(path.read_text())
-    del written["config"]["loss"], written["config"]["bins"]
-    path.write_text(json.dumps(written))
-    np.testing.assert_array_equal(actions(), now)
 
 
 @pytest.mark.parametrize("loss", ["categorical", "squared", "absolute"])
