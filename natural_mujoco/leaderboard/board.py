@@ -224,15 +224,21 @@ def _remarking(row: Row, entry: MeasuredEntry, usual: Mapping[str, str]) -> Row:
 
 
 def _colours(entries: Sequence[MeasuredEntry]) -> dict[str, int]:
-    """Colours by how well entries do where it matters most, so that an entry keeps its colour in all tabs."""
+    """Colours by how well entries do where it matters most, so that an entry keeps its colour in all tabs.
 
-    def merit(entry: MeasuredEntry) -> tuple[float, str]:
+    Entries that lack tasks come by how many they have, those from pixels alone before privileged ones, then by mean
+    return.
+    """
+
+    def merit(entry: MeasuredEntry) -> tuple[float, bool, float, str]:
         for condition in ("natural-test", "natural-train", "standard"):
             matrix = entry.scores.matrix(condition)
             if matrix is not None:
-                return -float(matrix[0].mean()), entry.name
-        tasks = {task for returns in entry.scores.returns.values() for task in returns}
-        return 1 / (1 + len(tasks)), entry.name
+                return -float(matrix[0].mean()), False, 0.0, entry.name
+        played = entry.scores.returns
+        tasks = {task for returns in played.values() for task in returns}
+        units = [u for returns in played.values() for by_unit in returns.values() for u in by_unit.values()]
+        return 1 / (1 + len(tasks)), entry.privileged is not None, -sum(units) / len(units), entry.name
 
     return {entry.slug: number for number, entry in enumerate(sorted(entries, key=merit)[:COLOURED])}
 
