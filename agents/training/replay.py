@@ -1,8 +1,8 @@
 """Replay: a contiguous store of uint8 frames, from which sequences are sampled without a Python loop.
 
 A row holds a frame and **what led to it**: row t has the frame o_t, the action a_{t−1} that was taken before it, and
-the reward and termination that came with it. A transition (s_t, a_t, r_t, s_{t+1}) therefore reads its action and reward
-from row t + 1. The first row of an episode has action and reward 0.
+the reward and termination that came with it. A transition (s_t, a_t, r_t, s_{t+1}) therefore reads its action and
+reward from row t + 1. The first row of an episode has action and reward 0.
 
 Rows are also in files of the run directory, so that a run resumes with its replay. The store is a ring buffer somewhat
 larger than the `capacity` that is sampled from, so that rows written after the last checkpoint never overwrite rows

@@ -65,9 +65,7 @@ def held(
     _require_ours(directory, config, video_set)
     what = f"Training {config.task} {config.variant} with {agent_name(config)}"
     with files.holding(directory / LOCK, what, wait_s, fault=write_failed):
-        _require_ours(
-            directory, config, video_set
-        )  # the process that held it before may have begun another run
+        _require_ours(directory, config, video_set)  # its last holder may have begun another run
         save_config(directory, config, video_set)
         yield
 
