@@ -1,7 +1,7 @@
-"""What the trainer asks of an agent, and what all three share.
+"""The interface between the trainer and an agent, and what all agents share.
 
-An agent is one `nn.Module` with its optimisers and two streams of random numbers. It sees uint8 frames, acts for any
-number of environments at once, and learns from batches that it draws itself from the replay.
+An agent is one `nn.Module` with its optimisers and two streams of random numbers. It gets uint8 frames, acts in any
+number of environments at once, and learns from batches that it draws from the replay.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Memory = dict[str, Tensor]  # what an agent carries from step to step, each [num
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; `"auto"` is a GPU where there is one. Raises InvalidArgument where it is absent."""
+    """The device called `name`; `"auto"` is a GPU if there is one. Raises InvalidArgument if the device is absent."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -46,12 +46,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """`"auto"` resolved: bfloat16 where the hardware multiplies it natively, else float32."""
+    """The precision called `name`; `"auto"` is bfloat16 if the hardware supports it natively, else float32."""
     if name != "auto":
         return name
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    # PyTorch's own probes, which are not in every version of it: where they are missing, float32 is always right.
+    # PyTorch's own checks, which not every version has; without them, float32 is used, which always works.
     probes = (
         getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     )
@@ -62,9 +62,9 @@ class Agent(nn.Module, Generic[BatchT]):
     """Base of every agent.
 
     Args:
-        config: the run's; the agent reads its own sections.
+        config: the run's settings.
         action_size: A.
-        device: where parameters live.
+        device: the device of the parameters.
     """
 
     def __init__(self, config: RunConfig, action_size: int, device: torch.device) -> None:
@@ -72,24 +72,24 @@ class Agent(nn.Module, Generic[BatchT]):
         self.device, self.action_size = device, action_size
         self.precision = choose_precision(config.training.precision, device)
         self.optimisers: dict[str, Optimiser] = {}
-        # Streams of their own: what is drawn for updates moves no action, and the other way round.
+        # Two streams, so that random numbers for updates do not affect those for actions, nor the other way round.
         seeds = np.random.SeedSequence([config.seed, 1]).generate_state(2)
         self.update_noise = torch.Generator(device).manual_seed(int(seeds[0]))
         self.acting_noise = torch.Generator(device).manual_seed(int(seeds[1]))
 
     def autocast(self):  # type: ignore[no-untyped-def]
-        """The context that forward passes run in."""
+        """The autocast context for forward passes."""
         return precision(self.precision, self.device)
 
     on_policy = False
-    """Whether it learns from what came since its last update and from nothing older, which then need not be kept."""
+    """Whether it learns only from experience since its last update, so that older rows need not be kept."""
 
     def experience_lost(self, rows: int) -> None:
-        """The replay begins anew at row `rows`: a run resumes whose replay was on the device."""
+        """Called when a run resumes whose replay was on the device: the replay begins again, empty, at row `rows`."""
 
     @property
     def state_size(self) -> int:
-        """How many numbers of the physical state the replay keeps beside a frame; 0 for those who see pixels alone."""
+        """Size of the physical state that the replay keeps beside each frame; 0 for agents that see only pixels."""
         return 0
 
     def overrule(
@@ -99,34 +99,35 @@ class Agent(nn.Module, Generic[BatchT]):
         rows: int,
         turns: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """What is done in training instead of this agent's own `actions` [N, A]; asked where there is a `state_size`.
+        """The actions taken in training instead of the agent's own; called only if `state_size` is not 0.
 
         Args:
-            states: the physical states [N, state_size] that the actions were chosen in.
-            rows: steps of each environment so far, resets too.
-            turns: [N] uniform in [0, 1), drawn anew every some steps.
+            actions: the agent's actions [N, A].
+            states: the physical states [N, state_size] in which the actions were chosen.
+            rows: steps of each environment so far, including resets.
+            turns: [N] uniform in [0, 1), drawn again after a fixed number of steps.
         """
         return actions
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers for an update."""
+        """Standard normal random numbers for an update, of the given shape."""
         return torch.randn(*shape, generator=self.update_noise, device=self.device)
 
     @abstractmethod
     def draw(self, replay: Replay, rng: np.random.Generator) -> BatchT:
-        """A batch to learn from, on the agent's device."""
+        """Draws a batch to learn from, on the agent's device."""
 
     @abstractmethod
     def update(self, batch: BatchT) -> Metrics:
         """One step of every optimiser; returns what to log, as scalars on the device."""
 
     def warm_up(self, batch: BatchT) -> Metrics:
-        """One step of what should be learned before there is a behaviour worth learning; by default all."""
+        """One step of what is learned in the warm-up, before behaviour is learned; by default a whole `update`."""
         return self.update(batch)
 
     @abstractmethod
     def begin(self, num_envs: int) -> Memory:
-        """The memory before any observation."""
+        """The memory of `num_envs` environments before their first observation."""
 
     @abstractmethod
     def act(
@@ -135,12 +136,12 @@ class Agent(nn.Module, Generic[BatchT]):
         """Actions for uint8 frames [N, height, width, C]: [N, A] in [−1, 1], and the memory for the next call."""
 
     def forget(self, memory: Memory, first: Tensor) -> Memory:
-        """Start afresh in the environments where `first` [N] is true."""
+        """Resets the memory of environments where `first` [N] is true, as a new episode begins there."""
         fresh = self.begin(len(first))
         return {k: torch.where(first.view(-1, *[1] * (v.dim() - 1)), fresh[k], v) for k, v in memory.items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs: parameters, optimisers, random streams."""
+        """Everything that resuming needs, as named tensors: parameters, optimisers, random streams."""
         result = {f"parameters.{k}": v for k, v in self.state_dict().items()}
         for name, optimiser in self.optimisers.items():
             result |= {f"optimiser.{name}.{k}": v for k, v in optimiser.state().items()}
@@ -149,9 +150,9 @@ class Agent(nn.Module, Generic[BatchT]):
         return result
 
     def load_parameters(self, tensors: dict[str, Tensor], source: str) -> None:
-        """Take the parameters alone, for acting.
+        """Loads only the parameters, for acting.
 
-        Raises NaturalMujocoError where they are not this agent's; it names the file `source` and the tensor.
+        Raises NaturalMujocoError, which names the file `source` and the tensor, if they do not fit this agent.
         """
         own = self.state_dict()
         for name, value in own.items():
@@ -161,7 +162,7 @@ class Agent(nn.Module, Generic[BatchT]):
         self.load_state_dict(found)
 
     def load_tensors(self, tensors: dict[str, Tensor], source: str) -> None:
-        """Take up what `tensors` gave. Raises as `load_parameters`."""
+        """Restores the state that `tensors` returned. Raises as `load_parameters` does."""
         self.load_parameters(tensors, source)
         for name, optimiser in self.optimisers.items():
             optimiser.load(tensors, f"optimiser.{name}.", source)

@@ -1,7 +1,7 @@
 """CVRL: the agent of the paper. Run with `python -m agents.cvrl`.
 
 A world model trained by contrast (eq. 6), a hybrid actor-critic (eqs. 7 and 8), and latent-guided MPC (A.3). Each
-ablation of table 2 takes one of these away; `OBSERVATION_MODEL` and three lines of `__init__` are all there is to them.
+ablation of table 2 removes one of these; they are implemented by `OBSERVATION_MODEL` and three lines of `__init__`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OBSERVATION_MODEL: dict[Ablation, ObservationModel] = {"generative": "generative
 
 
 class CVRL(LatentAgent):
-    """See LatentAgent; adds the soft critic of the hybrid actor-critic and the planner."""
+    """The CVRL agent: a `LatentAgent` with the soft critic of the hybrid actor-critic and the planner."""
 
     def __init__(self, config: CVRLConfig, action_size: int, device: torch.device) -> None:
         super().__init__(
@@ -58,7 +58,7 @@ class CVRL(LatentAgent):
             }
 
     def update(self, batch: Batch) -> Metrics:
-        """World model, actor, value, Qs and temperature on one batch. B T A S F H N: see networks.py."""
+        """Updates world model, actor, value, Qs and temperature on one batch. B T A S F H N: see networks.py."""
         b = self.behaviour
         with self.autocast():
             # Encode, infer, contrast, predict rewards: the CELBO (eq. 6).
@@ -100,9 +100,10 @@ class CVRL(LatentAgent):
     def _soft_actor_critic(
         self, critic: SoftCritic, batch: Batch, features: torch.Tensor, unit: torch.Tensor | float = 1.0
     ) -> tuple[torch.Tensor, Metrics]:
-        """L_SAC of eq. 8 on posterior latents [B, T, F] without their graph: (the actor's loss, metrics).
+        """L_SAC of eq. 8 on detached posterior latents [B, T, F]: (the actor's loss, metrics).
 
-        The gradients of Qs and temperature are taken here, the actor's by the caller. `unit` is that of its returns.
+        Differentiates the losses of Qs and temperature; the caller differentiates the actor's. `unit` is the scalar by
+        which the actor's returns are divided.
         """
         with self.autocast():
             t = transitions(features, batch.actions, batch.rewards, batch.terminals)  # N = B·(T − 1)

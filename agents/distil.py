@@ -1,10 +1,11 @@
-"""A student that sees what the state expert knows: DAgger from pixels. Run with `python -m agents.distil`.
+"""A student from pixels that imitates the state expert (DAgger). Run with `python -m agents.distil`.
 
-The student acts in front of training videos, the shipped expert of the task says what it would have done in the states
-the student came to, and the student learns to do that from its last frames alone. The expert reads the physics, in
-training only: such a run is *privileged in training*, and its return on held-out videos says what pixels allow.
+The student acts in front of training videos. The task's shipped expert gives the action that it would have taken in
+each state that the student visits, and the student learns this action from its last frames. The expert reads the
+physical state, but only in training: such a run is *privileged in training*. Its return on held-out videos shows what
+can be achieved from pixels.
 
-Rows of the replay keep the physical state beside the frame, so that a label is the expert's action in that very state.
+The replay keeps the physical state beside each frame, so that a label is the expert's action in exactly that state.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ from .training.replay import Replay
 
 
 class Lesson(NamedTuple):
-    """States that were visited, as the student sees them, and what the expert does there."""
+    """Frames of visited states, as the student sees them, and the expert's actions in these states."""
 
     frames: Tensor  # [B, stack, height, width, C] uint8, oldest first
     actions: Tensor  # [B, A], the expert's greedy ones
 
 
 class Distil(StackedAgent[Lesson]):
-    """See StackedAgent. While exploring it acts with noise of a fixed size."""
+    """The student, a `StackedAgent`. While exploring it acts with noise of fixed standard deviation."""
 
     updates_made: Tensor
 
@@ -56,7 +57,7 @@ class Distil(StackedAgent[Lesson]):
 
     @cached_property
     def expert(self) -> Expert:
-        """The teacher; a run that is only loaded to act has none."""
+        """The teacher, loaded when it is first needed: a run that is loaded only to act needs none."""
         return load_expert(self.config.task)
 
     @property
@@ -68,12 +69,12 @@ class Distil(StackedAgent[Lesson]):
         return action if noise is None else noisy_action(action, self.config.exploration_noise * noise)
 
     def answer(self, stacks: Tensor) -> Tensor:
-        """What the network says of stacks of frames: logits of bins [B, A, K], or actions before the tanh [B, A]."""
+        """The network's output for stacks of frames: logits of bins [B, A, K], or actions before the tanh [B, A]."""
         answer = self.mean(self.encoder(stacks)).float()
         return answer.unflatten(-1, (self.action_size, -1)) if self.config.loss == "categorical" else answer
 
     def action(self, answer: Tensor) -> Tensor:
-        """The greedy actions [B, A]."""
+        """The greedy actions [B, A] for the network's output."""
         return mean_action(answer) if self.config.loss == "categorical" else torch.tanh(answer)
 
     def overrule(
@@ -83,14 +84,14 @@ class Distil(StackedAgent[Lesson]):
         rows: int,
         turns: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """The expert acts in a share of the environments that falls from all to `least_guidance`."""
+        """Lets the expert act in a share of the environments, which falls from all to `least_guidance`."""
         c = self.config
         control_steps = rows * c.num_envs * c.environment.action_repeat
         share = max(c.least_guidance, 1 - control_steps / c.guidance_steps) if c.guidance_steps else 0.0
         return np.where((turns < share)[:, None], self.expert.act(states), actions)
 
     def draw(self, replay: Replay, rng: np.random.Generator) -> Lesson:
-        """B visited states, each with what the expert does in it."""
+        """Draws B visited states, each with the expert's action in it."""
         frames, states = replay.sample_states(self.config.training.batch_size, self.frame_stack, rng)
         actions = torch.from_numpy(self.expert.act(states.numpy()))
         return Lesson(frames.to(self.device, non_blocking=True), actions.to(self.device, non_blocking=True))
@@ -121,7 +122,7 @@ class Distil(StackedAgent[Lesson]):
         }
 
     def _anneal(self) -> float:
-        """Set the learning rate: from `learning_rate` in a line down to a twentieth of it at `anneal_steps`."""
+        """Sets the learning rate, which falls linearly from `learning_rate` to a twentieth of it at `anneal_steps`."""
         c = self.config
         behind = 1000 * int(self.updates_made) / max(c.training.updates_per_1000_steps, 1e-9) / c.anneal_steps
         rate = c.learning_rate * max(0.05, 1 - behind)

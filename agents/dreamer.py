@@ -1,6 +1,6 @@
 """Dreamer: the generative baseline of the paper. Run with `python -m agents.dreamer`.
 
-World model by reconstruction (eq. 2), behaviour by latent imagination (eq. 7); no SAC, no MPC.
+It learns a world model by reconstruction (eq. 2) and behaviour by latent imagination (eq. 7), without SAC or MPC.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .training.optimiser import step_together
 
 
 class Dreamer(LatentAgent):
-    """See LatentAgent; the observation model is a decoder."""
+    """The Dreamer agent: a `LatentAgent` whose observation model is a decoder."""
 
     observation_model: ObservationModel = "generative"
 
@@ -26,7 +26,7 @@ class Dreamer(LatentAgent):
         super().__init__(config, action_size, device, self.observation_model)
 
     def update(self, batch: Batch) -> Metrics:
-        """World model, actor and value on one batch. B T A S F H N: see networks.py."""
+        """Updates world model, actor and value on one batch. B T A S F H N: see networks.py."""
         b = self.behaviour
         with self.autocast():
             # Encode, infer, reconstruct, predict rewards (eq. 2).

@@ -1,7 +1,7 @@
-"""DrQ-v2 from pixels: the off-policy baseline that augments. Run with `python -m agents.drqv2`.
+"""DrQ-v2 from pixels: the off-policy baseline with augmentation. Run with `python -m agents.drqv2`.
 
-A deterministic policy whose exploration noise falls by a schedule, two Qs on n-step returns, and random shifts of
-everything that is learned from. The Q loss alone shapes the encoder, which has no slow copy.
+A deterministic policy with scheduled exploration noise, two Q networks on n-step returns, and random shifts of all
+frames in a batch. Only the Q loss trains the encoder, which has no target copy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .training.replay import Replay
 
 
 class StackedSteps(NamedTuple):
-    """Stacks of frames, oldest first, n steps apart, and what lies between them."""
+    """Stacks of frames (oldest first), stacks n steps later, and the actions and rewards between them."""
 
     frames: Tensor  # [B, stack, height, width, C] uint8
     later_frames: Tensor  # [B, stack, height, width, C] uint8
@@ -36,7 +36,7 @@ class StackedSteps(NamedTuple):
 
 
 class DrQv2(StackedAgent[StackedSteps]):
-    """See StackedAgent; actor and Qs read the same normalised projection of the encoder."""
+    """The DrQ-v2 agent: a `StackedAgent` whose actor and Qs read the same normalised projection of the encoder."""
 
     updates: Tensor
 
@@ -59,9 +59,9 @@ class DrQv2(StackedAgent[StackedSteps]):
         }
 
     def noise_std(self) -> float:
-        """The standard deviation of the exploration noise now: in a line from the first to the last, then the last."""
+        """The present standard deviation of exploration noise: falls linearly to its final value, then stays there."""
         c = self.config
-        # Updates tell how far the run is: acting leaves no trace in an agent.
+        # The agent does not count steps, so that its number of updates tells how far the run has come.
         behind = c.training.prefill + 1000 * int(self.updates) / max(c.training.updates_per_1000_steps, 1e-9)
         share = min(1.0, behind / c.noise_steps)
         return (1 - share) * c.initial_noise + share * c.final_noise
@@ -71,14 +71,14 @@ class DrQv2(StackedAgent[StackedSteps]):
         return mean if noise is None else noisy_action(mean, self.noise_std() * noise)
 
     def draw(self, replay: Replay, rng: np.random.Generator) -> StackedSteps:
-        """B pieces of n steps, each within one episode."""
+        """Draws B pieces of n steps, each within one episode."""
         c = self.config
         frames, later, way = replay.sample_stacked(c.training.batch_size, c.frame_stack, rng, c.n_step)
         batch = StackedSteps(frames, later, way.actions[:, 0], way.rewards, way.terminals)
         return StackedSteps(*(x.to(self.device, non_blocking=True) for x in batch))
 
     def update(self, batch: StackedSteps) -> Metrics:
-        """Qs with the encoder, then the actor, on one batch of B."""
+        """Updates the Qs with the encoder, then the actor, on one batch of size B."""
         c, std = self.config, self.noise_std()
         frames = random_shift(batch.frames, c.random_shift, self.update_noise)
         later_frames = random_shift(batch.later_frames, c.random_shift, self.update_noise)
@@ -95,7 +95,7 @@ class DrQv2(StackedAgent[StackedSteps]):
             q = self.q(features, batch.actions)  # [2, B]
             q_loss = (q - targets).square().mean(1).sum()
 
-            # The deterministic policy gradient, which reaches no encoder.
+            # The deterministic policy gradient, which does not reach the encoder.
             seen = features.detach()
             action = noisy_action(torch.tanh(self.actor(seen)), noise[1])
             actor_loss = -self.q(seen, action).amin(0).mean()

@@ -1,4 +1,4 @@
-"""What Dreamer, RePo and CVRL share: a world model, an actor and a value over its latents, and acting with them."""
+"""The base of Dreamer, RePo and CVRL: a world model, an actor and a value over its latents, and acting with them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .training.replay import Replay
 
 
 class LatentAgent(Agent[Batch]):
-    """A recurrent agent: it remembers its posterior latent and its last action.
+    """A recurrent agent, whose memory is its posterior latent and its last action.
 
     Args:
-        observation_model: see world_model.py.
-        contrastive: eq. 5's sizes, where it is contrastive.
-        planning: A.3's settings; None for an agent that never plans.
+        observation_model: the kind of observation model; see world_model.py.
+        contrastive: sizes for eq. 5, if the observation model is contrastive.
+        planning: settings of A.3; None for an agent that never plans.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class LatentAgent(Agent[Batch]):
     ) -> None:
         super().__init__(config, action_size, device)
         self.config, self.planning, fast = config, planning, config.training.fast
-        # From here on the discount is that of an agent step.
+        # The setting is per two control steps; the agent uses the discount per agent step.
         discount = config.environment.discount_per_step(config.behaviour.discount)
         self.behaviour = b = replace(config.behaviour, discount=discount)
         self.world_model = WorldModel(
@@ -67,22 +67,22 @@ class LatentAgent(Agent[Batch]):
         }
 
     def draw(self, replay: Replay, rng: np.random.Generator) -> Batch:
-        """B sequences of T steps, each within one episode."""
+        """Draws B sequences of T steps, each within one episode."""
         t, r = self.config.training, self.config.replay
         batch = replay.sample(t.batch_size, t.batch_length, rng, r.edge_windows, r.windows_per_episode)
         return batch.to(self.device)
 
     def model_loss(self, batch: Batch) -> ModelLoss:
-        """The world model's loss with fresh noise."""
+        """The world model's loss on a batch, with newly drawn noise."""
         noise = self.normal(*batch.rewards.shape, self.world_model.rssm.stochastic_size)
         return self.world_model.loss(batch, noise, self.seen(batch))
 
     def seen(self, batch: Batch) -> Tensor:
-        """The frames as the encoder is to see them in training: [B, T, height, width, C]."""
+        """The batch's frames with augmentation, as the encoder gets them in training: [B, T, height, width, C]."""
         return augmented(batch.frames, self.config.augmentation, self.update_noise)
 
     def warm_up(self, batch: Batch) -> Metrics:
-        """A step of the world model alone."""
+        """Updates only the world model."""
         with self.autocast():
             model = self.model_loss(batch)
         norm = self.optimisers["model"].differentiate(model.loss)
@@ -108,13 +108,13 @@ class LatentAgent(Agent[Batch]):
         )
 
     def return_unit(self, returns: Tensor) -> Tensor:
-        """What the actor's returns are divided by, after these [H, N]: 1 where they are not normalised. A scalar."""
+        """The scalar by which the actor's returns are divided, updated by `returns` [H, N]; 1 without normalisation."""
         if self.return_range is None:
             return torch.ones((), device=self.device)
         return self.return_range.follow(returns)
 
     def behaviour_metrics(self, imagined: Imagination, returns: Tensor, values: Tensor) -> Metrics:
-        """How the imagination looks: its returns, and whether the actor still moves."""
+        """Metrics of the imagination: its returns and values, and how saturated the actor's actions are."""
         actions = imagined.actions.detach()
         return {
             "behaviour/imagined_return": returns.detach().mean(),
@@ -131,9 +131,10 @@ class LatentAgent(Agent[Batch]):
     def act(
         self, frames: Tensor, memory: Memory, generators: Generators, exploring: bool
     ) -> tuple[Tensor, Memory]:
-        """Infer the posterior, then act on it: with the planner where configured, else with the actor.
+        """Infers the posterior, then acts with the planner if configured, else with the actor.
 
-        While exploring the actor's samples are taken and N(0, `exploration_noise`²) is added; in evaluation its modes.
+        While exploring, actions are samples of the policy plus noise N(0, `exploration_noise`²); in evaluation they are
+        the policy's modes, or samples if `evaluate_with` says so.
         """
         sampled = exploring or self.behaviour.evaluate_with == "samples"
         previous = Latent(*(memory[k] for k in Latent._fields))

@@ -1,8 +1,8 @@
 """PPO from pixels: the on-policy baseline. Run with `python -m agents.ppo`.
 
-Every frame is learned from within seconds of being rendered, and never again: there is nothing to memorise a background
-with. The replay holds the last rollout and little else; log-densities of its actions are taken again, with the
-parameters that chose them, before the first step.
+Every frame is used within seconds of being rendered and then never again, so that backgrounds cannot be memorised. The
+replay holds little more than the last rollout. Log-densities of its actions are computed before the first gradient
+step, with the parameters that chose the actions.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ BOUND = 1 - 1e-6  # actions are taken back through the tanh, which is infinite a
 
 
 class Rollout(NamedTuple):
-    """N environments side by side, T + 1 states each; K ≥ T + 1 frames, since stacks reach back."""
+    """Experience of N environments with T + 1 states each, and their K ≥ T + 1 frames, as stacks reach further back."""
 
     frames: Tensor  # [N, K, height, width, C] uint8
     stacks: Tensor  # [N, T + 1, stack], which of all N·K frames a state sees, oldest first
     actions: Tensor  # [N, T, A], from state t to state t + 1
     rewards: Tensor  # [N, T], of that step
-    terminals: Tensor  # [N, T], 1 where nothing follows state t + 1
+    terminals: Tensor  # [N, T], 1 where state t + 1 is terminal
     cut: Tensor  # [N, T], 1 where state t + 1 begins another episode: no step was taken
 
 
 class PPO(StackedAgent[Rollout]):
-    """See StackedAgent; policy and value are linear in the same features."""
+    """The PPO agent: a `StackedAgent` whose policy and value are linear in the same features."""
 
     on_policy = True
     return_mean: Tensor
@@ -61,14 +61,14 @@ class PPO(StackedAgent[Rollout]):
         # with mean 0 and standard deviation 1.
         self.register_buffer("return_mean", torch.zeros(()))
         self.register_buffer("return_std", torch.ones(()))
-        # Which part of the run is behind it: rows of the replay it has learned from, and rollouts.
+        # How far training has come: rows of the replay that it has learned from, and rollouts.
         self.register_buffer("rows_learned", torch.zeros((), dtype=torch.int64))
         self.register_buffer("rollouts", torch.zeros((), dtype=torch.int64))
         self.to(device)
         self.optimisers = {"ppo": Optimiser("ppo", self.parameters(), c.learning_rate, c.gradient_clip)}
 
     def _initialise(self) -> None:
-        """Orthogonal weights and no bias; the policy starts at its middle everywhere."""
+        """Orthogonal weights and zero biases; the policy's mean starts near 0 in all states."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 orthogonal_(module.weight, gain=2**0.5)
@@ -84,13 +84,13 @@ class PPO(StackedAgent[Rollout]):
         return self._judge(beside(stacks))[0].action(noise)
 
     def _judge(self, stacks: Tensor) -> tuple[Policy, Tensor]:
-        """What to do at stacks [B, height, width, stack·C], and what they are worth in normalised returns [B]."""
+        """The policy at stacks [B, height, width, stack·C], and their values in normalised returns [B]."""
         features = self.encoder.read(stacks)
         mean = self.mean(features)
         return Policy(mean, self.log_std.exp().expand_as(mean)), self.value(features).squeeze(-1)
 
     def draw(self, replay: Replay, rng: np.random.Generator) -> Rollout:
-        """Everything since the last update; its last state is the first of the next."""
+        """All experience since the last update; its last state will be the first of the next rollout."""
         states = replay.rows - int(self.rows_learned)
         batch, began = replay.recent(states + self.frame_stack - 1)
         n, k = began.shape
@@ -111,7 +111,7 @@ class PPO(StackedAgent[Rollout]):
         return Rollout(*(x.to(self.device, non_blocking=True) for x in rollout))
 
     def update(self, batch: Rollout) -> Metrics:
-        """Some epochs over one rollout. N environments, T steps, B of them in a minibatch."""
+        """Several epochs over one rollout of N environments with T steps, in minibatches of B steps."""
         c = self.config
         # Every stack is read once an epoch, and once before.
         stacks = self._lay_out(batch)  # [N, T + 1, height, width, stack·C]
@@ -186,13 +186,13 @@ class PPO(StackedAgent[Rollout]):
         return Policy(mean, std), torch.cat(values).unflatten(0, stacks.shape[:2])
 
     def _follow_returns(self, returns: Tensor) -> None:
-        """Let mean and standard deviation of the value's unit follow those of the returns [B] seen."""
+        """Updates the running mean and standard deviation by which returns are normalised, from `returns` [B]."""
         rate = 1.0 if int(self.rollouts) == 1 else self.config.return_rate
         self.return_mean.lerp_(returns.mean(), rate)
         self.return_std.lerp_(returns.std().clamp(min=0.1), rate)
 
     def _anneal(self) -> float:
-        """Set the learning rate: from `learning_rate` in a line down to a tenth of it at `anneal_steps`."""
+        """Sets the learning rate, which falls linearly from `learning_rate` to a tenth of it at `anneal_steps`."""
         c = self.config
         behind = int(self.rollouts) * c.training.train_every / c.anneal_steps
         rate = c.learning_rate * max(0.1, 1 - 0.9 * behind)

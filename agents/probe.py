@@ -1,4 +1,4 @@
-"""What a world model knows: `python -m agents.probe`; the work is in studies/probe.py."""
+"""Probes of what a world model represents: `python -m agents.probe`; the code is in studies/probe.py."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""RePo: a latent that keeps what predicts the reward and nothing else. Run with `python -m agents.repo`.
+"""RePo: a latent that keeps only what predicts the reward. Run with `python -m agents.repo`.
 
-Dreamer without a decoder. What the latent may take from the observation beyond what the dynamics predict is bounded,
-and the bound's multiplier is learned: maximise log p(r | s) subject to KL[posterior ‖ prior] ≤ `target` (Zhu and others
-2023).
+Dreamer without a decoder. The information that the latent takes from observations, beyond what the dynamics predict, is
+bounded: maximise log p(r | s) subject to KL[posterior ‖ prior] ≤ `target`, with a learned Lagrange multiplier (Zhu and
+others 2023).
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from .training.optimiser import Optimiser, step_together
 
 
 class Multiplier(nn.Module):
-    """β of the Lagrangian −log p(r | s) + β·(KL − target), moved by gradient ascent on its logarithm."""
+    """β of the Lagrangian −log p(r | s) + β·(KL − target), learned by gradient ascent on its logarithm."""
 
     def __init__(self, initial: float) -> None:
         super().__init__()
         self.log = nn.Parameter(torch.tensor(math.log(initial)))
 
     def forward(self) -> Tensor:
-        """β, a scalar without a graph: the model does not move it."""
+        """β, a scalar without gradient, since the model's loss must not change it."""
         return self.log.detach().exp()
 
     def dual_loss(self, kl: Tensor, target: float) -> Tensor:
-        """Raises log β while the KL, a scalar in nats, is above `target`: a scalar."""
+        """The loss, a scalar, whose descent raises log β while the KL (a scalar in nats) is above `target`."""
         return -self.log * (kl.detach() - target)
 
 
 class RePo(Dreamer):
-    """See Dreamer; there is no observation model."""
+    """The RePo agent: `Dreamer` without an observation model, with a learned bound on the KL."""
 
     observation_model = "none"
 
@@ -52,7 +52,7 @@ class RePo(Dreamer):
         )
 
     def model_loss(self, batch: Batch) -> ModelLoss:
-        """The Lagrangian for a given β, with fresh noise."""
+        """The Lagrangian for the present β, with newly drawn noise."""
         model = self.world_model
         noise = self.normal(*batch.rewards.shape, model.rssm.stochastic_size)
         posterior, prior, embeddings = model.infer(batch, noise, self.seen(batch))

@@ -1,7 +1,7 @@
 """SAC from pixels: the model-free baseline of the paper. Run with `python -m agents.sac`.
 
-The encoder of the other agents over a stack of frames, trained by the Q loss alone; actor and Q networks read a
-normalised projection of it. Their sizes and the update are those of the hybrid actor-critic.
+The encoder of the other agents reads a stack of frames and is trained only by the Q loss; actor and Q networks read a
+normalised projection of its output. Their sizes and the update are those of the hybrid actor-critic.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class StackedBatch(NamedTuple):
 
 
 class PixelSAC(StackedAgent[StackedBatch]):
-    """See StackedAgent."""
+    """The SAC agent, a `StackedAgent`."""
 
     def __init__(self, config: PixelSACConfig, action_size: int, device: torch.device) -> None:
         super().__init__(config, action_size, device, config.frame_stack)
         self.config, c = config, config
         channels = (c.encoder_depth, 2 * c.encoder_depth, 4 * c.encoder_depth, 8 * c.encoder_depth)
         self.encoder = PixelEncoder(c.environment.size, c.frame_stack, channels, c.latent)
-        # A policy that is not saturated at the start: without a model no gradient reaches through the tanh.
+        # The policy must not be saturated at the start: there the tanh passes no gradient, and no model helps out.
         self.actor = Actor(c.latent, action_size, c.units, c.actor_layers, initial_std=1.0)
         self.critic = SoftCritic(
             c.latent,
@@ -67,7 +67,7 @@ class PixelSAC(StackedAgent[StackedBatch]):
         }
 
     def draw(self, replay: Replay, rng: np.random.Generator) -> StackedBatch:
-        """B transitions with stacked frames."""
+        """Draws B transitions with stacked frames."""
         frames, following, row = replay.sample_stacked(
             self.config.training.batch_size, self.config.frame_stack, rng
         )
@@ -75,7 +75,7 @@ class PixelSAC(StackedAgent[StackedBatch]):
         return StackedBatch(*(x.to(self.device, non_blocking=True) for x in batch))
 
     def update(self, batch: StackedBatch) -> Metrics:
-        """Qs with the encoder, actor and temperature on one batch; N = B."""
+        """Updates Qs with the encoder, actor and temperature on one batch; N = B."""
         frames, following = batch.frames, batch.next_frames
         if self.config.random_shift:
             frames = random_shift(frames, self.config.random_shift, self.update_noise)
@@ -89,7 +89,7 @@ class PixelSAC(StackedAgent[StackedBatch]):
             t = Transitions(features, batch.actions, batch.rewards, batch.terminals, target_features)
             targets = self.critic.targets(t, next_policy, noise[0])
             q = self.critic.q_loss(t, targets)
-            # The Q loss alone shapes the encoder.
+            # Only the Q loss trains the encoder.
             actor, log_prob = self.critic.actor_loss(
                 features.detach(), self.actor(features.detach()), noise[1]
             )

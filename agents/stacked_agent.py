@@ -1,4 +1,4 @@
-"""What the agents without a model have in common: they see the last frames at once, and remember nothing else."""
+"""The base of the agents without a world model, whose only memory is the last few frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .training.config import RunConfig
 
 
 class StackedAgent(Agent[BatchT]):
-    """See Agent; the memory is the last `frame_stack` frames, an episode's first one repeated before its beginning."""
+    """An `Agent` whose memory is the last `frame_stack` frames; an episode's first frame fills the stack."""
 
     def __init__(self, config: RunConfig, action_size: int, device: torch.device, frame_stack: int) -> None:
         super().__init__(config, action_size, device)
@@ -21,9 +21,9 @@ class StackedAgent(Agent[BatchT]):
 
     @abstractmethod
     def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions [N, A] after stacks of frames uint8 [N, stack, height, width, C]; called under `autocast`.
+        """Actions [N, A] for stacks of frames uint8 [N, stack, height, width, C]; called under `autocast`.
 
-        Those to evaluate with where there is no `noise`, else with this much of it, [N, A] from N(0, I), to explore.
+        Without `noise` the greedy actions, for evaluation; else actions that explore, with `noise` [N, A] from N(0, I).
         """
 
     def begin(self, num_envs: int) -> Memory:

@@ -1,7 +1,7 @@
-"""Every agent by its name: its class, its settings and its presets. A new agent is one entry here.
+"""The table of agents: class, settings and presets by name. A new agent needs one entry here.
 
 - `AGENTS`: the table.
-- `preset_config`, `agent_name`, `make_agent`: what it is looked up for.
+- `preset_config`, `agent_name`, `make_agent`: look up presets, names and classes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .training.presets import (
 
 
 class Entry(NamedTuple):
-    """One agent."""
+    """An agent's settings, constructor and presets."""
 
     config: type[RunConfig]
     make: Callable[
@@ -57,12 +57,12 @@ AGENTS: dict[str, Entry] = {
 
 
 def agent_name(config: RunConfig) -> str:
-    """Which agent `config` is of."""
+    """The name of the agent that `config` belongs to."""
     return next(name for name, entry in AGENTS.items() if type(config) is entry.config)
 
 
 def preset_config(agent: str, preset: str) -> RunConfig:
-    """The configuration that `preset` stands for. Raises InvalidArgument for one that the agent does not have."""
+    """The configuration of an agent's preset. Raises InvalidArgument if the agent has no such preset."""
     presets = AGENTS[agent].presets
     if preset not in presets:
         raise InvalidArgument(f"Unknown preset {preset!r} of {agent}. Valid: {', '.join(presets)}.")

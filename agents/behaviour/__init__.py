@@ -1,1 +1,1 @@
-"""What is done with it: actors and critics, in imagination and on replay, and planning."""
+"""Behaviour: actors and critics, learned in imagination and from replay, and planning."""

@@ -4,7 +4,7 @@
 - `imagine`: trajectories under the actor, differentiable from rewards to actions.
 - `lambda_returns`: Ṽ_λ.
 - `actor_loss`, `value_loss`: the two halves of eq. 7.
-- `ReturnRange`: the unit of returns in which an entropy bonus means the same in every task.
+- `ReturnRange`: a scale of returns, by which an entropy bonus has the same weight in every task.
 
 Letters of shapes: see networks.py. Imagined quantities are time-major, [H, N, ·].
 """
@@ -143,17 +143,17 @@ def lambda_returns(rewards: Tensor, values: Tensor, discount: float, lambda_: fl
 
 
 def discounts(returns: Tensor, discount: float, weighted: bool) -> Tensor:
-    """The weight of each imagined step in both losses, [H, 1]: 1, or discount^k as the released code has it."""
+    """The weight of each imagined step in both losses, [H, 1]: 1, or discount^k as in the released code."""
     steps = torch.arange(len(returns), device=returns.device, dtype=returns.dtype)
     return (discount**steps if weighted else torch.ones_like(steps))[:, None]
 
 
 class ReturnRange(nn.Module):
-    """How far apart returns lie, from their 5th to their 95th percentile: a running estimate, at least 1.
+    """The range of returns from their 5th to their 95th percentile: a running estimate, at least 1.
 
-    Returns of these tasks grow from 1 to some 200 in the course of a run. Divided by their range they weigh against an
-    entropy in nats as much at the end as at the beginning (DreamerV3, Hafner and others 2023, eq. 12); the floor keeps
-    the noise of a task without rewards from being blown up.
+    Returns of these tasks grow from 1 to some 200 in the course of a run. Divided by their range, they keep the same
+    weight against an entropy in nats (DreamerV3, Hafner and others 2023, eq. 12). The floor of 1 keeps noise from being
+    amplified while a task gives no rewards.
     """
 
     low: Tensor
@@ -168,7 +168,7 @@ class ReturnRange(nn.Module):
 
     @torch.no_grad()
     def follow(self, returns: Tensor) -> Tensor:
-        """Take `returns` into account, and give the range: a scalar. The first ones are taken as they are."""
+        """Updates the estimate with `returns` and returns the range, a scalar. The first returns initialise it."""
         low, high = torch.quantile(returns.float().flatten(), returns.new_tensor([0.05, 0.95]).float())
         rate = torch.where(self.seen == 0, 1.0, self.rate)
         self.low.lerp_(low, rate)
@@ -177,7 +177,7 @@ class ReturnRange(nn.Module):
         return self.unit()
 
     def unit(self) -> Tensor:
-        """The range as it is known now: a scalar, at least 1."""
+        """The present estimate of the range: a scalar, at least 1."""
         return (self.high - self.low).clamp(min=1)
 
 

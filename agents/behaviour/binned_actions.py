@@ -1,8 +1,8 @@
-"""Actions told as probabilities of bins: learned as a classification, taken as their mean.
+"""Actions represented as probabilities over bins: learned by classification; the action is the mean.
 
-The squared error pulls little where an action is nearly right, its gradient dies where tanh is flat, and experts live
-at the bounds; the cross-entropy of bins has neither fault (two-hot targets: Schrittwieser et al. 2020, appendix F;
-classification in place of regression: Farebrother et al. 2024).
+With the squared error, gradients are small if an action is nearly right, and vanish where tanh is flat, at the bounds,
+where experts often act. The cross-entropy over bins has neither fault (two-hot targets: Schrittwieser et al. 2020,
+appendix F; classification in place of regression: Farebrother et al. 2024).
 
 Letters of shapes: see networks.py; K bins lie at equal distances from −1 to 1.
 """
@@ -14,13 +14,13 @@ from torch import Tensor
 
 
 def mean_action(logits: Tensor) -> Tensor:
-    """The mean of the bins' places: [..., A, K] → [..., A]."""
+    """The mean of the bins' positions under their probabilities: [..., A, K] → [..., A]."""
     places = torch.linspace(-1, 1, logits.shape[-1], device=logits.device)
     return (logits.softmax(-1) * places).sum(-1)  # a product of matrices would be rounded to bfloat16
 
 
 def cross_entropy(logits: Tensor, actions: Tensor) -> Tensor:
-    """In nats, of each action's two neighbouring bins, weighted so that their mean is the action: [..., A].
+    """Cross-entropy in nats, [..., A], to a target on the two bins next to the action, weighted to have it as mean.
 
     Args:
         logits: [..., A, K].

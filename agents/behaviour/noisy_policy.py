@@ -1,4 +1,4 @@
-"""A deterministic policy with noise, learned from n-step returns: DDPG as DrQ-v2 has it.
+"""A deterministic policy with noise, learned from n-step returns: DDPG as in DrQ-v2.
 
 Letters of shapes: see networks.py.
 """
@@ -9,20 +9,20 @@ from torch import Tensor
 
 
 def noisy_action(mean: Tensor, noise: Tensor) -> Tensor:
-    """`mean` + `noise`, kept in [−1, 1], all [..., A]; gradients pass as if nothing had been cut off.
+    """`mean` + `noise`, clipped to [−1, 1], all [..., A]; gradients pass as if there were no clipping.
 
-    With the gradient of a plain clamp, an action beyond the bound could never come back.
+    The gradient of a plain clamp is zero beyond the bound, so that such an action could never come back.
     """
     noisy = mean + noise
     return noisy + (noisy.clamp(-1, 1) - noisy).detach()
 
 
 def step_returns(rewards: Tensor, terminals: Tensor, value: Tensor, discount: float) -> Tensor:
-    """Σ γ^k r_k + γ^n v, cut off where an episode ends for good: [B].
+    """The n-step return Σ γ^k r_k + γ^n v, truncated at terminal states: [B].
 
     Args:
         rewards: of the n steps, [B, n].
-        terminals: 1 where nothing follows a step, [B, n].
+        terminals: 1 for steps into a terminal state, [B, n].
         value: v of the state after the last step, [B].
     """
     result = value

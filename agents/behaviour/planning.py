@@ -17,11 +17,11 @@ from .actor_critic import Actor, follow, lambda_returns
 
 
 class Planner:
-    """Gradient ascent on whole action sequences, started from what the actor would do.
+    """Gradient ascent on whole action sequences, starting from the actor's.
 
-    For each environment: from the current posterior roll the actor out for H steps; then, `iterations` times,
-    ã'_τ = ã_τ + η·∇_{ã_τ} Ṽ_λ(s_t) for every τ, the sequence kept in [−1, 1]; act with the first action.
-    The noise of the imagined dynamics is drawn once, so that the ascent climbs one fixed function.
+    For each environment: roll the actor out for H steps from the current posterior; then repeat `iterations` times
+    ã'_τ = ã_τ + η·∇_{ã_τ} Ṽ_λ(s_t) for every τ, clipped to [−1, 1]; act with the first action. The noise of the
+    imagined dynamics is drawn only once, so that the objective does not change during the ascent.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Planner:
 
     @torch.no_grad()
     def guide(self, start: Latent, state_noise: Tensor, action_noise: Tensor | None) -> Tensor:
-        """The actor's own sequence from `start`, sampled with `action_noise` or, without it, its modes: [H, N, A]."""
+        """The actor's sequence from `start`, sampled with `action_noise`, or the modes without it: [H, N, A]."""
         latent, actions = start, []
         for step, noise in enumerate(state_noise):
             policy = self.actor(latent.features)
@@ -69,7 +69,7 @@ class Planner:
         return actions
 
     def __call__(self, start: Latent, generators: Generators, sampled: bool) -> Tensor:
-        """The action of each environment now: start [N, ·] → [N, A]."""
+        """The planned action of each environment: start [N, ·] → [N, A]."""
         n, horizon = len(start.stochastic), self.behaviour.horizon
         state_noise = standard_normal(generators, n, horizon, start.stochastic.shape[-1]).transpose(0, 1)
         action_noise = None

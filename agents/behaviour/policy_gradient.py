@@ -12,13 +12,13 @@ from torch import Tensor
 def generalised_advantages(
     rewards: Tensor, terminals: Tensor, cut: Tensor, values: Tensor, discount: float, lambda_: float
 ) -> Tensor:
-    """GAE(λ) (Schulman and others 2016, eq. 16): [N, T], 0 at steps that were none.
+    """GAE(λ) (Schulman and others 2016, eq. 16): [N, T], 0 where `cut` is 1.
 
     Args:
         rewards: of the step from state t to state t + 1, [N, T].
-        terminals: 1 where nothing follows state t + 1, [N, T].
+        terminals: 1 where state t + 1 is terminal, [N, T].
         cut: 1 where state t + 1 begins another episode, so that there was no step, [N, T]. The episode before it was
-            cut off at state t, whose value stands for what would have followed.
+            truncated at state t, whose value stands for the rewards that would have followed.
         values: of the states, [N, T + 1].
     """
     follows = discount * (1 - terminals)
@@ -34,7 +34,7 @@ def clipped_objective(ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
     """PPO's L^CLIP (Schulman and others 2017, eq. 7), to be maximised: a scalar.
 
     Args:
-        ratio: π(a | s) ÷ what it was when the action was taken, [N].
+        ratio: π(a | s) divided by its value when the action was taken, [N].
         advantages: [N].
     """
     held = ratio.clamp(1 - clip, 1 + clip)

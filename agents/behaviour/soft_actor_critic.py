@@ -1,6 +1,6 @@
-"""Soft actor-critic on given features: the model-free half of eq. 8, and the whole of the pixel agent.
+"""Soft actor-critic on given features: the model-free half of eq. 8, and the losses of the pixel agent.
 
-Letters of shapes: see networks.py. Nothing here knows where features come from or whether they carry a graph.
+Letters of shapes: see networks.py. Features may come from any encoder, with or without gradients.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .actor_critic import Policy
 
 
 class Transitions(NamedTuple):
-    """(s, a, r, s') with what followed, flat over sequences."""
+    """Transitions (s, a, r, s') and whether s' is terminal, flattened over sequences."""
 
     features: Tensor  # [N, F]
     actions: Tensor  # [N, A], taken at `features`
     rewards: Tensor  # [N], of arriving at `next_features`
-    terminals: Tensor  # [N], 1 where nothing follows `next_features`
+    terminals: Tensor  # [N], 1 where `next_features` are those of a terminal state
     next_features: Tensor  # [N, F]
 
 
@@ -53,9 +53,9 @@ class TwinQ(nn.Module):
 
 
 class SoftCritic(nn.Module):
-    """Two Qs, their slow targets and the learned temperature α.
+    """Two Q networks, their slowly moving targets, and the learned temperature α.
 
-    The Qs are in returns, α in returns ÷ `unit` a nat; `unit` is a scalar, 1 where returns are not normalised.
+    Q values are returns; α is in returns ÷ `unit` per nat. `unit` is a scalar, 1 if returns are not normalised.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class SoftCritic(nn.Module):
         return (self.temperature.detach() * log_prob - q / unit).mean(), log_prob.mean()
 
     def temperature_loss(self, log_prob: Tensor) -> Tensor:
-        """Raises α while the entropy, −log π, is below the target of −A nats: a scalar."""
+        """The loss, a scalar, whose descent raises α while the entropy, −log π, is below the target of −A nats."""
         return -self.log_temperature * (log_prob.detach() + self.target_entropy)
 
     @torch.no_grad()

@@ -1,1 +1,1 @@
-"""What is only speed: memory kept between updates, faster convolutions."""
+"""Code that only makes agents faster: memory kept between updates, faster convolutions."""

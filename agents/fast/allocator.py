@@ -1,8 +1,8 @@
-"""Keeping freed memory for the next update, on Linux with glibc.
+"""Keeps freed memory for the next update, on Linux with glibc.
 
-An update allocates and frees the same gigabytes every time. As glibc is set, each large tensor is mapped from the
-kernel and given back when it is freed, so that the next update pays for every page anew: a seventh of its time at
-16×16 on a CPU, a quarter at 50×50.
+Every update allocates and frees the same gigabytes. By default, glibc gets the memory of each large tensor from the
+kernel and returns it when it is freed, so that the next update must get every page again. On a CPU this takes a seventh
+of an update's time for batches of 16×16, and a quarter for 50×50.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # mallopt's names for what it
 
 
 def keep_freed_memory(keep: bool = True) -> bool:
-    """Let this process keep what it frees, up to the most it ever had; `False` undoes it.
+    """Makes this process keep the memory that it frees; `False` restores the default.
 
-    Memory that is allocated before stays as it is. Returns whether the C library can do this.
+    Memory that was allocated before is not affected. Returns whether the C library supports this.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

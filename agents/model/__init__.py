@@ -1,1 +1,1 @@
-"""What is learned of the world: encoder, RSSM, heads and observation models."""
+"""The parts of a world model: encoder, RSSM, heads and observation models."""

@@ -1,4 +1,4 @@
-"""What may be done to sequences of frames before an encoder reads them, alike over a whole sequence.
+"""Augmentation of sequences of frames before the encoder reads them, the same for all frames of a sequence.
 
 Letters of shapes: see networks.py.
 """
@@ -13,10 +13,10 @@ from .pixels import random_shift
 
 
 def augmented(frames: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
-    """Frames as the encoder is to see them in training: uint8 [B, T, height, width, C] → the same.
+    """Augments frames for the encoder: uint8 [B, T, height, width, C] → the same shape.
 
-    One shift for all frames of a sequence: shifts of single frames would look like motion. Where all is off, `frames`
-    itself, and no random number is drawn.
+    All frames of a sequence are shifted alike, since shifts of single frames would look like motion. If all
+    augmentation is off, returns `frames` itself and draws no random number.
     """
     if config.random_shift:
         frames = random_shift(frames, config.random_shift, generator)
@@ -26,10 +26,10 @@ def augmented(frames: Tensor, config: AugmentationConfig, generator: torch.Gener
 
 
 def overlay(frames: Tensor, probability: float, most: float, generator: torch.Generator) -> Tensor:
-    """Some sequences under one frame of another sequence, which stands still: uint8 [B, T, height, width, C].
+    """Overlays some sequences with one still frame of another sequence: uint8 [B, T, height, width, C].
 
     Args:
-        probability: of each sequence.
+        probability: that a sequence is overlaid.
         most: the other frame's weight is uniform in [0, most].
     """
     (b, t), device = frames.shape[:2], frames.device

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 
 class Contrast(NamedTuple):
-    """How well states find their observations among all of the batch."""
+    """How well states identify their own observations among all observations of the batch."""
 
-    loss: Tensor  # InfoNCE in nats, scalar: log N where nothing is told apart, 0 where everything is
+    loss: Tensor  # InfoNCE in nats, scalar: log N by chance, 0 if all observations are told apart
     accuracy: Tensor  # share of states whose own observation scores highest among all N
     accuracy_within: Tensor  # the same among the T observations of their own sequence: tells motion apart
     accuracy_across: (
@@ -51,7 +51,7 @@ def info_nce(scores: Tensor, length: int) -> Contrast:
 
 
 class _Branch(nn.Module):
-    """Fully connected layers, ELU between them and, where asked, after the last: [N, inputs] → [N, units[-1]]."""
+    """Fully connected layers with ELU between them, and after the last if asked: [N, inputs] → [N, units[-1]]."""
 
     def __init__(self, inputs: int, units: tuple[int, ...], activate_last: bool) -> None:
         super().__init__()
@@ -73,9 +73,9 @@ class Contrastive(nn.Module):
 
     Args:
         features, embedding: F and E, the sizes of what the two branches read.
-        state_units, observation_units: sizes of the layers of the branches; both end in the same size.
-        bilinear: whether there is a W; without it the score is the dot product (the released code).
-        activate_last: ELU after the last layer too (the released code).
+        state_units, observation_units: sizes of the layers of the branches; without W both must end in the same size.
+        bilinear: whether there is a W; without it the score is the dot product (as in the released code).
+        activate_last: whether there is an ELU after the last layer too (as in the released code).
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class Contrastive(nn.Module):
     def scores(self, features: Tensor, embeddings: Tensor) -> Tensor:
         """log f of every state with every observation: [N, F], [N, E] → [N, N].
 
-        In the parameters' own precision, never autocast. Frames that hardly differ give each of the N observations the
-        probability 1/N, and bfloat16 rounds all of these the same way: the gradients of a row no longer sum to zero,
-        and what all scores share grows without bound. On a standard background the loss went from 6 nats to 10⁹ within
-        200 updates.
+        Computed in the parameters' own precision, never under autocast. If frames hardly differ, all N observations get
+        a probability of about 1/N, which bfloat16 rounds the same way for all. The gradients of a row then do not sum
+        to zero, and an offset common to all scores grows without bound: on a standard background the loss went from
+        6 nats to 10⁹ within 200 updates.
         """
         with torch.autocast(features.device.type, enabled=False):
             dtype = next(self.parameters()).dtype

@@ -1,9 +1,9 @@
 """The two distributions of the paper as plain functions of their parameters.
 
-`torch.distributions` would do the same, at several times the cost per call: these run some hundred times an update.
+`torch.distributions` does the same at several times the cost per call, and an update calls these some hundred times.
 
 - `normal_log_prob`, `normal_entropy`, `normal_kl`: diagonal Gaussians (latents, reward).
-- `Generators`, `standard_normal`: noise from one stream of random numbers, or from one for each row.
+- `Generators`, `standard_normal`: noise from one stream of random numbers, or from one stream for each row.
 - `tanh_normal_sample`, `tanh_normal_log_prob`: the squashed Gaussian of the actor (section 3.2).
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-# One stream for all rows, or one for each: then what a row gets does not depend on which others are beside it.
+# One stream for all rows, or one for each row, so that a row's numbers do not depend on the other rows.
 Generators = torch.Generator | Sequence[torch.Generator]
 
 
@@ -58,8 +58,8 @@ def tanh_normal_sample(mean: Tensor, std: Tensor, noise: Tensor) -> tuple[Tensor
 def tanh_normal_log_prob(raw: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Log-density of `tanh(raw)`, summed over the last axis: [..., A] → [...], in nats.
 
-    Takes the value before the tanh: at the saturated actions this actor starts with, `atanh(a)` has
-    lost every digit. `log(1 − tanh²u) = 2(log 2 − u − softplus(−2u))` is exact there too.
+    It takes the value before the tanh, because at the saturated actions with which this actor starts, `atanh(a)` has no
+    correct digit. `log(1 − tanh²u) = 2(log 2 − u − softplus(−2u))` is accurate there too.
     """
     log_slope = 2 * (math.log(2) - raw - F.softplus(-2 * raw))
     return (normal_log_prob(raw, mean, std) - log_slope).sum(-1)

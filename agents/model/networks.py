@@ -1,11 +1,11 @@
-"""The networks every agent shares, and the one place where pixels become network input.
+"""The networks that all agents share, and the conversion of pixels to network input.
 
-- `preprocess`: uint8 frames → centred floats; acting and training both come through here.
+- `preprocess`: uint8 frames → centred floats, in acting and in training.
 - `MLP`: fully connected layers with ELU between them.
 - `Encoder`: four convolutions (appendix B).
 - `Decoder`: the transposed convolutions of the generative model.
-- `initialise_as_keras`, `orthogonal_`: what weights start from.
-- `precision`: the autocast context an agent computes in.
+- `initialise_as_keras`, `orthogonal_`: initialisation of weights.
+- `precision`: the autocast context for an agent's computations.
 
 Shapes, here and in every module of this package:
 
@@ -37,18 +37,19 @@ def preprocess(frames: Tensor) -> Tensor:
 
 
 def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """The context to compute in: `"bfloat16"` autocasts matrix products and convolutions, `"float32"` does nothing."""
+    """The autocast context: `"bfloat16"` for matrix products and convolutions, or none for `"float32"`."""
     if name == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
 
 
 def initialise_as_keras(module: nn.Module) -> None:
-    """Draw the weights of `module` anew as Keras does, with which the paper's code ran.
+    """Initialises the weights of `module` as Keras does, which the paper's code used.
 
-    Glorot's uniform distribution for linear layers, convolutions and the input of a GRU, an orthogonal matrix for its
-    recurrence, and no bias. PyTorch's own linear layers are some two and a half times smaller, so that an actor's means
-    hardly differ between states at the start. Layers of `MLP`, encoder, decoder and RSSM are all of these kinds.
+    Linear layers, convolutions and the input of a GRU get Glorot's uniform distribution, the recurrence of a GRU gets
+    an orthogonal matrix, and biases are 0. PyTorch's weights of linear layers are some two and a half times smaller, so
+    that an actor's means hardly differ between states at the start. All layers of `MLP`, encoder, decoder and RSSM
+    are of these kinds.
     """
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -64,14 +65,14 @@ def initialise_as_keras(module: nn.Module) -> None:
 
 @torch.no_grad()
 def orthogonal_(weight: Tensor, gain: float = 1.0) -> None:
-    """Make `weight`, [out, …] in any memory layout, orthogonal over what goes into each output."""
+    """Fills `weight` [out, …], in any memory layout, with an orthogonal matrix [out, inputs] times `gain`."""
     weight.copy_(nn.init.orthogonal_(torch.empty(weight.shape), gain))
 
 
 class MLP(nn.Module):
     """`layers` hidden layers of `units` with ELU, then a linear layer: [..., inputs] → [..., outputs].
 
-    The linear layer is never autocast: a value of 300 in bfloat16 is known to ±1, and states differ by less.
+    The last layer never runs under autocast: bfloat16 rounds a value of 300 to ±1, and states differ by less.
     """
 
     def __init__(self, inputs: int, units: int, layers: int, outputs: int) -> None:
@@ -92,8 +93,8 @@ class Encoder(nn.Module):
 
     Channels are depth·(1, 2, 4, 8), unless `widths` names all four; the paper's "32, 65, 128, 256" is read as depth 32.
     Frames of 64×64 give E = 32·depth. With `output="relu"` the last layer is a ReLU as in Dreamer; `"layer-norm"` ends
-    in a linear convolution and a LayerNorm, which cannot die (see agents/README.md). With `fast` a CPU takes the
-    routes of convolutions.py.
+    in a linear convolution and a LayerNorm, which cannot die (see agents/README.md). With `fast`, a CPU uses the faster
+    algorithms of convolutions.py.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Encoder(nn.Module):
             )
         self.size = size * size * widths[-1]
         self.norm = nn.LayerNorm(self.size) if output == "layer-norm" else None
-        # Frames arrive as [height, width, C], which is exactly the layout the fast kernels want.
+        # Frames arrive as [height, width, C], the layout that the fast kernels need.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -140,8 +141,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Dreamer's transposed convolutions: features [..., F] → centred frames [..., 64, 64, C].
 
-    The mean of a Gaussian of standard deviation 1 over the values that `preprocess` gives. With `fast` a CPU takes the
-    routes of convolutions.py.
+    The output is the mean of a Gaussian of standard deviation 1 over the values that `preprocess` gives. With `fast`, a
+    CPU uses the faster algorithms of convolutions.py.
     """
 
     def __init__(self, features: int, channels: int = 3, depth: int = 32, fast: bool = True) -> None:

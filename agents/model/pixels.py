@@ -1,7 +1,7 @@
-"""Stacks of frames for agents without a memory of their own: encoding them, and shifting them at random.
+"""Stacks of frames for agents without recurrent memory: encoding them, and shifting them at random.
 
 - `PixelEncoder`: the shared convolutions over a stack, projected and normalised.
-- `beside`: a stack as one picture of many channels, which is what it reads.
+- `beside`: lays out a stack as one picture of many channels, the encoder's input.
 - `random_shift`: DrQ's augmentation.
 """
 
@@ -29,7 +29,7 @@ class PixelEncoder(nn.Module):
         return self.read(beside(frames))
 
     def read(self, stacks: Tensor) -> Tensor:
-        """`forward` for what `beside` gave: whoever sees a stack several times lays it out once."""
+        """`forward` for stacks that `beside` has laid out, to do that only once for stacks that are read repeatedly."""
         return torch.tanh(self.norm(self.projection(self.convolutions(stacks)).float()))
 
 
@@ -39,7 +39,7 @@ def beside(frames: Tensor) -> Tensor:
 
 
 def random_shift(frames: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
-    """Every stack [N, stack, height, width, C] moved by up to `pixels` either way, the edge repeated outside."""
+    """Shifts each stack [N, stack, height, width, C] by up to `pixels` in each direction, repeating edge pixels."""
     n, stack, height, width, _ = frames.shape
     offset = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator, device=frames.device) - pixels
     rows = (offset[0] + torch.arange(height, device=frames.device)).clamp(0, height - 1)  # N height

@@ -1,4 +1,4 @@
-"""Redundancy reduction in place of a decoder: Barlow Twins between latent state and embedding, as in R2-Dreamer.
+"""Redundancy reduction instead of a decoder: Barlow Twins between latent state and embedding, as in R2-Dreamer.
 
 Letters of shapes: see networks.py.
 """
@@ -10,12 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# R2-Dreamer's: the weight of the whole term, and within it that of what different dimensions share.
+# R2-Dreamer's weights: of the whole term, and within it of the off-diagonal part.
 WEIGHT, OFF_DIAGONAL = 0.05, 5e-4
 
 
 class Redundancy(NamedTuple):
-    """How far states are from saying what their observations' embeddings say, each dimension something of its own."""
+    """How well states predict their observations' embeddings, without redundancy between dimensions."""
 
     loss: Tensor  # scalar, to be minimised
     agreement: (
@@ -32,8 +32,8 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 class RedundancyReduction(nn.Module):
     """Σ (1 − C_ii)² + λ Σ C_ij², with C the correlations of a linear projection of the states with the embeddings.
 
-    The embeddings are a target: the encoder learns by what the posterior makes of them. No observation is told from
-    another, so that a clip that gives its sequence away earns nothing by that.
+    Embeddings are targets without gradients; the encoder learns only through the posterior. Observations are not
+    compared with each other, so that recognising a sequence by its clip does not lower the loss.
     """
 
     def __init__(self, features: int, embedding: int) -> None:
@@ -41,7 +41,7 @@ class RedundancyReduction(nn.Module):
         self.projection = nn.Linear(features, embedding)
 
     def forward(self, features: Tensor, embeddings: Tensor) -> Redundancy:
-        """For sequences: features [B, T, F], embeddings [B, T, E]. In float32, never autocast."""
+        """The loss for features [B, T, F] and embeddings [B, T, E], in float32, never under autocast."""
         with torch.autocast(features.device.type, enabled=False):
             projected = self.projection(features.flatten(0, 1).float())
             c = correlation(projected, embeddings.detach().flatten(0, 1).float())

@@ -40,7 +40,7 @@ class Latent(NamedTuple):
 class RSSM(nn.Module):
     """h_t = GRU(h_{t−1}, s_{t−1}, a_{t−1}); prior p(s_t | h_t), posterior q(s_t | h_t, o_t), both diagonal Gaussians.
 
-    Actions are stored with the observation they led to (replay.py), so that step t takes `actions[:, t]`.
+    Actions are stored with the observation that they led to (replay.py), so that step t uses `actions[:, t]`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class RSSM(nn.Module):
     def observe_step(
         self, previous: Latent, action: Tensor, embedding: Tensor, noise: Tensor
     ) -> tuple[Latent, Latent]:
-        """(posterior, prior) after `action` [B, A] led to the observation embedded in `embedding` [B, E]."""
+        """(posterior, prior) after `action` [B, A] and the observation whose embedding is `embedding` [B, E]."""
         prior = self.imagine_step(previous, action, noise)
         x = F.elu(self.posterior_hidden(torch.cat([prior.deterministic, embedding], -1)))
         mean, std = self._gaussian(self.posterior_statistics(x))
@@ -110,10 +110,10 @@ class RSSM(nn.Module):
     def observe(
         self, embeddings: Tensor, actions: Tensor, noise: Tensor, start: Latent | None = None
     ) -> tuple[Latent, Latent]:
-        """`observe_plain` made fast: embeddings [B, T, E], actions [B, T, A], noise [B, T, S] → two Latents [B, T, ·].
+        """A faster `observe_plain`: embeddings [B, T, E], actions [B, T, A], noise [B, T, S] → two Latents [B, T, ·].
 
-        Actions and embeddings enter through linear maps, which for all steps are one product each; the
-        prior is needed by nobody inside the loop, so that it is computed from all h at the end.
+        The linear maps of actions and embeddings are computed for all steps at once. The prior is not needed inside the
+        loop, so that it is computed from all h at the end.
         """
         batch, length = embeddings.shape[:2]
         latent = start or self.initial(batch)
@@ -141,8 +141,8 @@ class RSSM(nn.Module):
 def kl_loss(posterior: Latent, prior: Latent, free_nats: float) -> tuple[Tensor, Tensor]:
     """The dynamics term of eqs. 2 and 6: (the loss, the KL itself), scalars in nats.
 
-    The KL of each state is averaged over the batch first and then held at `free_nats` from below, so that below it
-    there is no gradient at all: that is Dreamer's rule, which the released code keeps.
+    The KL is first averaged over the batch and then bounded below by `free_nats`; below the bound there is no gradient.
+    This is Dreamer's rule, which the released code follows.
     """
     kl = normal_kl(posterior.mean, posterior.std, prior.mean, prior.std).mean()
     return kl.clamp(min=free_nats), kl
@@ -151,7 +151,7 @@ def kl_loss(posterior: Latent, prior: Latent, free_nats: float) -> tuple[Tensor,
 def balanced_kl(posterior: Latent, prior: Latent, prior_share: float) -> tuple[Tensor, Tensor]:
     """The KL with its gradient divided (DreamerV2, Hafner and others 2021, algorithm 2): (loss, KL), scalars in nats.
 
-    The prior gets `prior_share` of the gradient, to catch up with the posterior, and the posterior the rest.
+    The prior gets `prior_share` of the gradient, so that it follows the posterior faster, and the posterior the rest.
     """
     to_prior = normal_kl(posterior.mean.detach(), posterior.std.detach(), prior.mean, prior.std).mean()
     to_posterior = normal_kl(posterior.mean, posterior.std, prior.mean.detach(), prior.std.detach()).mean()

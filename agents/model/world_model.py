@@ -20,7 +20,7 @@ from .rssm import RSSM, Latent, kl_loss
 
 
 class ModelLoss(NamedTuple):
-    """What one batch says about the world model."""
+    """The world model's loss on one batch, and what was computed for it."""
 
     loss: Tensor  # scalar, to be minimised
     posterior: Latent  # [B, T, ·], with its graph
@@ -29,12 +29,12 @@ class ModelLoss(NamedTuple):
 
 
 class WorldModel(nn.Module):
-    """p(s_t | s_{t−1}, a_{t−1}), q(s_t | h_t, o_t), p(r_t | s_t) and, for the observations, by `observation_model`:
+    """p(s_t | s_{t−1}, a_{t−1}), q(s_t | h_t, o_t), p(r_t | s_t), and one of these observation models:
 
     - `"contrastive"`: the bilinear f(s, o) of eq. 5, so that `loss` is the negative CELBO (eq. 6);
-    - `"redundancy-reduction"`: R2-Dreamer's term in the place of eq. 5;
+    - `"redundancy-reduction"`: R2-Dreamer's term instead of eq. 5;
     - `"generative"`: a decoder, p(o | s) = N(decoder(s), I), so that `loss` is the negative ELBO (eq. 2);
-    - `"none"`: nothing; reward and dynamics alone (CVRL-reward-only of table 2).
+    - `"none"`: only reward and dynamics (CVRL-reward-only of table 2).
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class WorldModel(nn.Module):
     def reward_log_prob(self, batch: Batch, features: Tensor) -> Tensor:
         """Mean log p(r | s) at features [B, T, F], in nats, a scalar.
 
-        A first frame came with no reward: the 0 in its row is no target.
+        First frames of episodes are left out, since they have no reward.
         """
         rewarded = 1 - batch.first
         log_prob = normal_log_prob(batch.rewards, self.predicted_reward(features))
@@ -87,7 +87,7 @@ class WorldModel(nn.Module):
     def infer(self, batch: Batch, noise: Tensor, seen: Tensor | None = None) -> tuple[Latent, Latent, Tensor]:
         """(posterior, prior, embeddings) of whole sequences, noise [B, T, S] from N(0, I).
 
-        `seen` is what the encoder reads in place of the batch's frames, [B, T, height, width, C].
+        The encoder reads `seen` [B, T, height, width, C] instead of the batch's frames, if it is given.
         """
         embeddings = self.encoder(batch.frames if seen is None else seen)
         observe = self.rssm.observe if self.fast else self.rssm.observe_plain
@@ -97,8 +97,8 @@ class WorldModel(nn.Module):
     def loss(self, batch: Batch, noise: Tensor, seen: Tensor | None = None) -> ModelLoss:
         """The negative of eq. 6 (contrastive), of eq. 2 (generative), or of either without its observation term.
 
-        Every term is the mean over the B·T states, that of rewards over those that came with one, in nats a step.
-        noise is [B, T, S]; for `seen` see `infer`.
+        Every term is in nats per step, averaged over the B·T states (the reward term over those with a reward). `noise`
+        is [B, T, S]; for `seen` see `infer`.
         """
         posterior, prior, embeddings = self.infer(batch, noise, seen)
         features = posterior.features
@@ -116,7 +116,7 @@ class WorldModel(nn.Module):
     def _observation_term(
         self, batch: Batch, features: Tensor, embeddings: Tensor
     ) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """The first term of eq. 6 or eq. 2, or what stands for it: a scalar in nats, higher is better."""
+        """The first term of eq. 6 or eq. 2, or its replacement: a scalar in nats, higher is better."""
         if self.contrastive is not None:
             contrast = self.contrastive(features, embeddings)
             return -contrast.loss, {
@@ -140,7 +140,10 @@ class WorldModel(nn.Module):
 
 
 def reconstruct(model: WorldModel, features: Tensor) -> Tensor:
-    """The decoder's mean as uint8 frames: [..., F] → [..., height, width, C]; a generative model's alone."""
+    """The decoder's mean as uint8 frames: [..., F] → [..., height, width, C].
+
+    Raises ValueError for a world model without a decoder.
+    """
     if model.decoder is None:
         raise ValueError(f"A {model.observation_model} world model has no decoder.")
     return ((model.decoder(features).float() + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)

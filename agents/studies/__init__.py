@@ -1,1 +1,1 @@
-"""What is asked of trained agents: probes, learning curves, sweeps, open-loop predictions."""
+"""Studies of agents: probes, learning curves, sweeps, plans of many runs, open-loop predictions."""

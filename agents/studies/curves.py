@@ -43,22 +43,23 @@ class _Evaluation(BaseModel):
 
 
 class _Metrics(BaseModel):
-    """A line of metrics.jsonl, as far as it says when it was."""
+    """The fields of a line of metrics.jsonl that tell the time."""
 
     control_steps: Steps
     seconds: Annotated[float | None, Field(alias="train/seconds", ge=0)] = None
     updates: Annotated[Steps | None, Field(alias="train/updates")] = None
 
 
-# What a diverging loss leaves in metrics.jsonl; no JSON, and nothing that is read here.
+# Values of a diverging loss in metrics.jsonl: not valid JSON, and not needed here.
 _NOT_FINITE = re.compile(rb"NaN|-?Infinity")
 LineT = TypeVar("LineT", bound=BaseModel)
 
 
 def read_lines(path: Path, kind: type[LineT]) -> list[LineT]:
-    """The records of a .jsonl file. The last line of a run that is being written may be half there and is left out.
+    """The records of a .jsonl file. The last line is left out if it is incomplete, as in a run that is being written.
 
-    Raises NaturalMujocoError naming the file, line and field that are not what a run writes; `FileNotFoundError`.
+    Raises NaturalMujocoError, which names the file, line and field, for anything that a run does not write, and
+    `FileNotFoundError`.
     """
     *whole, _ = files.read_bytes(path, 2**30).split(b"\n")
     records = []
@@ -75,9 +76,9 @@ def read_lines(path: Path, kind: type[LineT]) -> list[LineT]:
 
 
 def read_curve(run: Path, config: RunConfig) -> dict[str, Any]:
-    """One run's evaluations: control steps, minutes of training until then, and the returns of every episode.
+    """One run's evaluations: control steps, minutes of training up to them, and the returns of every episode.
 
-    Raises NaturalMujocoError for a run without evaluations, or whose evaluations were played in more than one way.
+    Raises NaturalMujocoError for a run without evaluations, or with evaluations in different settings.
     """
     try:
         evaluations = read_lines(run / "evaluations.jsonl", _Evaluation)
@@ -134,10 +135,10 @@ def references(config: RunConfig, episodes: int) -> dict[str, list[float]]:
 
 
 def collect(runs: Sequence[Path], episodes: int) -> dict[str, Any]:
-    """What NAME.json holds. Raises InvalidArgument for runs that cannot share one picture."""
+    """The content of NAME.json. Raises InvalidArgument for runs that cannot be shown in one picture."""
     configs = [read_config(run) for run in runs]
     curves = [read_curve(run, config) for run, config in zip(runs, configs, strict=True)]
-    # Where a run of an earlier version did not write down how it was evaluated, its settings say so.
+    # Runs of earlier versions did not record how they were evaluated; their settings tell it.
     kinds = {(c.task, c.variant, c.videos if _natural(c) else None, c.environment) for c in configs}
     here = evaluation_setting(configs[0])
     settings = {json.dumps(curve["setting"]) for curve in curves if curve["setting"]}
@@ -199,7 +200,7 @@ def plot(data: dict[str, Any], path: Path) -> None:
 
 
 def _require_curves(path: Path) -> None:
-    """Raises InvalidArgument where a file is in the way that no such command wrote."""
+    """Raises InvalidArgument if a file at `path` was not written by this command."""
     try:
         found = files.read_json(path)
     except FileNotFoundError:
@@ -217,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="NAME", help="writes NAME.json and NAME.png"
     )
-    parser.add_argument("--episodes", type=int, default=10, help="of the zero and random policies")
+    parser.add_argument("--episodes", type=int, default=10, help="episodes of the zero and random policies")
     options = parser.parse_args(arguments)
     return exit_status("agents.curves", lambda: _run(options))
 

@@ -19,13 +19,13 @@ from ..training.state import PolicyState, ReplayState
 
 
 class _ReplayState(PolicyState):
-    """What of a checkpoint is needed here."""
+    """The fields of a checkpoint's state that are needed here."""
 
     replay: ReplayState
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write figure 3 for a run directory; returns the exit status."""
+    """Writes figure 3 for a run directory; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m agents.open_loop", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="a run with a generative world model")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, … (default: auto)")

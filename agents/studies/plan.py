@@ -1,13 +1,12 @@
-"""The runs that a results page stands on, from a plan file: `python -m agents.plan results/plan.toml`.
+"""Trains and evaluates the runs of a plan file: `python -m agents.plan results/plan.toml`.
 
-A plan names groups of runs in the order in which they are wanted. Each is trained, evaluated by the protocol, and
-written down beside the plan when it ends:
+A plan lists groups of runs in order of priority. Each run is trained and evaluated by the protocol, and its results are
+written beside the plan when it ends:
 
 - `ENTRY.json`: the records and curves of all finished runs of an entry, as `natural-mujoco evaluate` writes them;
 - `runs/ENTRY-TASK-SEED.json`: that run's command, commit, hours and evaluations.
 
-Runs are made from the code of a commit, the one they began with, whatever happens to the checkout meanwhile. The same
-command goes on where it was stopped.
+A run always uses the code of the commit with which it began, even if the checkout changes. Rerun the command to resume.
 """
 
 from __future__ import annotations
@@ -42,24 +41,24 @@ _KEPT_REPLAY = 500_000_000  # bytes
 
 
 class Group(BaseModel):
-    """Runs that differ in task and seed alone."""
+    """Runs that differ only in task and seed."""
 
     model_config = ConfigDict(extra="forbid")
     name: str
     entry: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    """What records call it, and the results file."""
+    """Name of the entry in records, and of its results file."""
     agent: str
     ablation: Ablation = "none"
     variant: Variant = "natural"
     tasks: list[str]
     seeds: list[int] = [0]
     steps: int = Field(gt=0)
-    """Control steps."""
+    """Control steps of each run."""
     evaluations: int = Field(default=20, gt=0)
-    """On held-out videos in the course of training."""
+    """Number of evaluations on held-out videos during training."""
     flags: list[str] = []
     series: str | None = None
-    """Of the entry: entries of one series differ in the number of their training videos alone, and make one curve."""
+    """Series of the entry; entries of one series differ only in the number of training videos, and form one curve."""
 
 
 class Plan(BaseModel):
@@ -68,13 +67,13 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="forbid")
     videos: str = "embedded"
     episodes: int = Field(default=10, gt=0)
-    """Per condition, of the evaluation at the end."""
+    """Episodes per condition in the evaluation at the end."""
     parallel: int = Field(default=2, gt=0)
     groups: list[Group]
 
 
 class _Metrics(BaseModel):
-    """What is read of a line of metrics.jsonl."""
+    """The fields of a line of metrics.jsonl that are needed here."""
 
     control_steps: int
 
@@ -92,7 +91,7 @@ class PlannedRun:
         return f"{self.group.entry}-{self.task}-{self.seed}"
 
     def flags(self, plan: Plan) -> list[str]:
-        """What follows `python -m agents.AGENT`, but for the logdir."""
+        """The arguments of `python -m agents.AGENT`, without the logdir."""
         g = self.group
         flags = ["--task", self.task, "--variant", g.variant, "--seed", str(self.seed), *g.flags]
         flags += ["--steps", str(g.steps), "--threads", "1", "--device", "cpu"]
@@ -103,7 +102,7 @@ class PlannedRun:
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in a file, every group of it tried on its agent's command line. Raises InvalidArgument."""
+    """Reads a plan file and checks each group with its agent's command line. Raises InvalidArgument."""
     try:
         plan = Plan.model_validate(tomllib.loads(path.read_text()))
     except OSError as error:
@@ -140,17 +139,17 @@ def _runs_of(group: Group) -> Iterator[PlannedRun]:
 
 
 def planned_runs(plan: Plan) -> list[PlannedRun]:
-    """All runs in the order in which they are wanted."""
+    """All runs of a plan, in order of priority."""
     return [run for group in plan.groups for run in _runs_of(group)]
 
 
 class Book:
-    """What of a plan is done, and how the rest is done.
+    """The state of a plan: which runs are done, and how the others are done.
 
     Args:
-        path: of the plan; results are written beside it.
-        checkout: of the repository.
-        runs: where run directories and the code they are made from go.
+        path: the plan file; results are written beside it.
+        checkout: a checkout of the repository.
+        runs: the folder for run directories and for the code of their commits.
     """
 
     def __init__(self, path: Path, checkout: Path, runs: Path) -> None:
@@ -166,7 +165,7 @@ class Book:
         return "begun" if (self.runs / run.name / "config.json").exists() else "missing"
 
     def line(self, run: PlannedRun) -> str:
-        """How far a run is, for people."""
+        """A line for people that says how far a run has come."""
         state = self.state(run)
         if state == "done":
             curve = json.loads(self.card(run).read_text())["curve"]
@@ -180,9 +179,9 @@ class Book:
         return f"{state:8} {run.name:45} {progress}"
 
     def work(self, run: PlannedRun, commit: str) -> Work:
-        """Train `run`, evaluate it, and write it down. `commit` is where it begins, unless it has begun before."""
+        """Trains, evaluates and records `run`, with the code of `commit` unless it has begun with another."""
         folder = self.runs / run.name
-        # Beside the run, which takes no folder in which another wrote before it; that is where it lay before.
+        # Beside the run's folder, since a run refuses a folder with other files; older versions wrote it inside.
         note, before = self.runs / f"{run.name}.commit", folder / "commit"
         found = next((path for path in (note, before) if path.exists()), None)
         if found is not None:
@@ -205,7 +204,7 @@ class Book:
         )
 
     def write_down(self, run: PlannedRun, commit: str, command: str) -> None:
-        """A finished run's card."""
+        """Writes the card of a finished run."""
         folder = self.runs / run.name
         curve = read_curve(folder, read_config(folder))
         card: dict[str, Any] = {
@@ -223,24 +222,26 @@ class Book:
         path = self.card(run)
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(path, card, indent=1)
-        # Six gigabytes that nobody needs any more; there are a hundred runs. PPO's small one stays, with which the run
-        # goes on where it is given more steps.
+        # A replay of six gigabytes is not needed any more, and there are a hundred runs. PPO's small replay is kept, so
+        # that the run can be continued with more steps.
         replay = folder / "replay"
         if sum(file.stat().st_size for file in replay.glob("*")) > _KEPT_REPLAY:
             shutil.rmtree(replay, ignore_errors=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 1 where a run failed."""
+    """The command line; returns the exit status: 1 if a run failed."""
     parser = argparse.ArgumentParser(
         prog="python -m agents.plan",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("plan", type=Path, help="the plan file; results are written beside it")
-    parser.add_argument("--runs", type=Path, default=Path("runs/plan"), help="where run directories go")
-    parser.add_argument("--groups", nargs="+", metavar="NAME", help="these groups alone")
-    parser.add_argument("--status", action="store_true", help="say what is done and what is missing, and end")
+    parser.add_argument("--runs", type=Path, default=Path("runs/plan"), help="folder for the run directories")
+    parser.add_argument("--groups", nargs="+", metavar="NAME", help="only these groups")
+    parser.add_argument(
+        "--status", action="store_true", help="print what is done and what is missing, and exit"
+    )
     parser.add_argument("--minutes", type=float, help="save and stop after this time")
     parser.add_argument("--parallel", type=int, metavar="N", help="runs at a time, instead of the plan's")
     options = parser.parse_args(arguments)
@@ -268,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _go_on(book: Book, missing: Sequence[PlannedRun], parallel: int, minutes: float | None) -> int:
     commit = commit_of(book.checkout)
-    # What has begun comes first: it is nearest to being of use.
+    # Runs that have begun come first, as they will be finished soonest.
     missing = sorted(missing, key=lambda run: book.state(run) != "begun")
 
     def tell(work: Work, status: int) -> None:

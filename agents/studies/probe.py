@@ -1,10 +1,10 @@
-"""What a world model knows: `python -m agents.probe --task walker-walk`.
+"""Measures what a world model represents, by linear probes: `python -m agents.probe --task walker-walk`.
 
-World models are trained on one fixed set of episodes in front of training videos. Then a linear map from their
-features to the physical state (dm_control's own observation) and the reward is fitted on those episodes, and scored on
-episodes in front of held-out test videos. Mean R² is the paper's claim at its root: a model that spends itself on
-the background knows little of the robot. Minutes on a CPU, where returns take hours. The same command goes on where an
-earlier one was stopped, and more models, variants or seeds are added to what is there.
+World models are trained on a fixed set of episodes in front of training videos. Then a linear map from their features
+to the physical state (dm_control's own observation) and the reward is fitted on those episodes and scored on episodes
+in front of held-out test videos. Mean R² tests the paper's claim directly: a model that spends its capacity on the
+background represents little of the robot. This takes minutes on a CPU, where returns take hours. Rerun the command to
+resume, or with more models, variants or seeds to add them.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ class ProbeConfig:
     videos: str = "auto"
     preset: Literal["paper", "released-code", "laptop"] = "laptop"
     updates: int = 2000
-    """Of the world model; 0 probes an untrained one."""
+    """Updates of the world model; 0 probes an untrained one."""
     probes: int = 4
-    """How often to probe during training, at equal distances; the untrained model is always probed too."""
+    """Number of probes during training, at equal distances; the untrained model is always probed too."""
     rendering: Literal["default", "reference", "fast"] = "fast"
-    """`fast` leaves shadows and reflections out of the standard background too, which is 20 times as quick."""
+    """`fast` leaves out shadows and reflections on the standard background too, which is 20 times as fast."""
     fast: bool = True
-    """The fast update path; `--no-fast` trains by the plain one, which must score the same within noise."""
+    """Use the faster implementation of updates; the plain one (`--no-fast`) must give the same scores within noise."""
     train_episodes: int = 320
-    """80 thousand frames at the laptop's action repeat. From 32 thousand a model learns the clips by heart: the reward
-    R² of its embedding was −.03 on 128 episodes and .25 on five times as many."""
+    """320 episodes are 80,000 frames at the laptop preset's action repeat. With 32,000 frames a model memorises the
+    clips: the reward R² of its embedding was −0.03 with 128 episodes and 0.25 with five times as many."""
     fit_episodes: int = 128
-    """How many of them the linear maps are fitted on."""
+    """Number of training episodes on which the linear maps are fitted."""
     test_episodes: int = 16
-    """Shown twice: in front of held-out videos, and with the same motion in front of training videos."""
+    """Test episodes, shown in front of held-out videos and, with the same motion, in front of training videos."""
     episodes: Path | None = None
-    """A dataset of `natural-mujoco episodes record` to learn from instead of random actions; its last `test_episodes`
-    are shown in front of held-out videos and as recorded. Task, variant, videos and action repeat are then its own."""
+    """A dataset of `natural-mujoco episodes record` to learn from instead of random actions. Its last `test_episodes`
+    are shown in front of held-out videos and as recorded. It then decides task, variant, videos and action repeat."""
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
     threads: int = 0
@@ -79,10 +79,10 @@ class ProbeConfig:
 
 
 def probe_features(agent: LatentAgent, episodes: ProbeEpisodes) -> dict[str, NDArray[np.float32]]:
-    """What the model says of every frame, filtering through whole episodes.
+    """The model's representation of every frame, filtering through whole episodes.
 
     Returns:
-        `"features"`, the posterior (its mean, and h) [episodes, steps, F], and `"embedding"`, the encoder's output
+        `"features"`: the posterior (its mean, and h) [episodes, steps, F]; `"embedding"`: the encoder's output
         [episodes, steps, E].
     """
     model, outputs = agent.world_model, []
@@ -102,7 +102,7 @@ Scores = dict[str, dict[str, float]]  # by source ("features", "embedding"), the
 
 
 def score(agent: LatentAgent, train: ProbeEpisodes, tests: Sequence[ProbeEpisodes]) -> list[Scores]:
-    """R² on each of `tests` of every physical quantity that varies, of the reward, and their mean over quantities."""
+    """R² on each of `tests`: of every physical quantity that varies, of the reward, and the mean over quantities."""
     varies = train.states.reshape(-1, len(train.names)).std(0) > 1e-3
     names = [n for n, v in zip(train.names, varies, strict=True) if v]
 
@@ -130,7 +130,7 @@ def score(agent: LatentAgent, train: ProbeEpisodes, tests: Sequence[ProbeEpisode
 
 
 def run_config(config: ProbeConfig, model: ProbeModel, variant: Variant, seed: int) -> CVRLConfig:
-    """The run that a model of this probe would be part of: its world model is exactly the agent's."""
+    """The configuration of a run with the same world model, so that the probe's model is exactly the agent's."""
     start = cast(CVRLConfig, preset_config("cvrl", config.preset))
     return cast(
         CVRLConfig,
@@ -158,10 +158,10 @@ def train_and_probe(
     seen: ProbeEpisodes,
     label: str,
 ) -> list[dict[str, Any]]:
-    """Train one world model on `train` and probe it along the way: one record for each probe.
+    """Trains one world model on `train` and probes it at intervals; returns one record for each probe.
 
-    `seen` is the motion of `test` in front of training videos: how much less a model knows of the one than of the other
-    is what it has learned of the videos by heart.
+    `seen` has the motion of `test` in front of training videos. How much better the model does on `seen` than on `test`
+    shows how much it has memorised the videos.
     """
     fit = train.part(slice(config.fit_episodes))
     agent = cast(LatentAgent, make_agent(run, train.actions.shape[-1], choose_device(run.device)))
@@ -194,7 +194,7 @@ def train_and_probe(
 
 
 def _as_replay(episodes: ProbeEpisodes, folder: Path) -> Replay:
-    """The episodes one after the other in a few streams: a replay keeps room for some thousand rows of each."""
+    """A replay with the episodes one after the other in a few streams, as each stream takes room for 2000 more rows."""
     count, steps = episodes.rewards.shape
     streams = math.gcd(count, 16)
     replay = Replay(folder, streams, count * steps, episodes.frames.shape[2:], episodes.actions.shape[-1])
@@ -225,7 +225,7 @@ def _random_data(run: RunConfig, config: ProbeConfig) -> tuple[ProbeEpisodes, Pr
 def _recorded_data(
     recorded: Recorded, config: ProbeConfig
 ) -> tuple[ProbeEpisodes, ProbeEpisodes, ProbeEpisodes]:
-    """The same from a dataset, of which the last episodes are the test."""
+    """The same from a dataset, whose last episodes are used for testing."""
     count = min(recorded.count - config.test_episodes, config.train_episodes)
     if count < 2:
         raise InvalidArgument(
@@ -244,7 +244,7 @@ def _recorded_data(
 
 
 def run_probe(config: ProbeConfig) -> ProbeResults:
-    """All models of a probe that TASK.json does not hold yet; each is added as soon as it is done."""
+    """Trains and probes all models that TASK.json does not have yet, and adds each as soon as it is done."""
     if config.threads:
         torch.set_num_threads(config.threads)
     recorded = Recorded(config.episodes) if config.episodes else None

@@ -1,7 +1,7 @@
-"""The data of a probe: fixed episodes with the physical state beside every frame, and ridge regression to it.
+"""The data of a probe: fixed episodes with the physical state of every frame, and ridge regression to it.
 
-The physics of an episode depends on its seed and actions alone, so that natural and standard, training and test
-videos show the very same motion wherever the seeds are the same.
+The physics of an episode depend only on its seed and actions, so that with the same seeds natural and standard
+episodes, and those in front of training and test videos, show the same motion.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..training.config import RunConfig
 
 
 class ProbeEpisodes(NamedTuple):
-    """`episodes` of equal length; row t holds what led to frame t, as in the replay."""
+    """Episodes of equal length; row t holds frame t and the action and reward that led to it, as in the replay."""
 
     frames: NDArray[np.uint8]  # [episodes, steps, height, width, 3]
     actions: NDArray[np.float32]  # [episodes, steps, A]
@@ -43,9 +43,10 @@ class ProbeEpisodes(NamedTuple):
 def collect_episodes(
     config: RunConfig, split: str, first_seed: int, episodes: int, say: Callable[[int], None]
 ) -> ProbeEpisodes:
-    """Episodes under random actions that are held for some steps, so that bodies gather speed and cover ground.
+    """Episodes of random actions that are held for some steps, so that bodies gather speed and cover ground.
 
-    The physical state is dm_control's own observation of the task. `say` is told after each episode how many are done.
+    The physical state is dm_control's own observation of the task. `say` is called after each episode with the number
+    of episodes done.
     """
     env = gym.make(environment_id(config.task, config.variant), **environment_arguments(config, split))
     try:
@@ -61,13 +62,13 @@ def collect_episodes(
 
 
 def stacked(episodes: Sequence[tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]]) -> ProbeEpisodes:
-    """What `play` gave of several seeds."""
+    """Combines the results of `play` for several seeds."""
     frames, actions, rewards, states, names = zip(*episodes, strict=True)
     return ProbeEpisodes(np.stack(frames), np.stack(actions), np.stack(rewards), np.stack(states), names[0])
 
 
 class _HeldActions:
-    """Uniform actions, each held for one to eight steps; every episode's from a generator of its own."""
+    """Uniform random actions, each held for one to eight steps, with a generator for each episode."""
 
     def __init__(self, action_size: int) -> None:
         self._action_size = action_size

@@ -1,4 +1,4 @@
-"""The picture of a probe: mean R² over updates, and what each model knows of each quantity at the end."""
+"""The picture of a probe: mean R² over updates, and R² of each quantity for each model at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = {"cvrl": "tab:blue", "generative": "tab:orange", "reward-only": "tab:g
 
 
 def plot_probe(result: dict[str, Any], path: Path) -> None:
-    """Write the PNG for the `data` of ProbeResults; lines and bars are means over seeds, dots the seeds."""
+    """Writes the PNG for the `data` of ProbeResults; lines and bars are means over seeds, dots single seeds."""
     runs: dict[tuple[str, str], list[list[dict]]] = {}
     for entry in result["results"]:
         runs.setdefault((entry["model"], entry["variant"]), []).append(entry["probes"])

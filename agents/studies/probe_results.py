@@ -1,4 +1,4 @@
-"""A probe's results on disk: written after every model, so that a probe that was stopped goes on where it was."""
+"""A probe's results on disk, written after every model, so that a probe can be resumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from natural_mujoco import InvalidArgument, NaturalMujocoError, files
 
 Result = dict[str, Any]  # {"variant", "model", "seed", "probes": [one record for each probe]}
-# What decides which models there are and where they are trained, and never what one of them scores.
+# Settings that decide which models are trained and where, but not a model's scores.
 FREE = ("models", "variants", "seeds", "device", "threads", "out")
 
 
@@ -42,13 +42,13 @@ class ProbeResults:
     """The file TASK.json of a probe: {"task", "config", "results"}.
 
     Args:
-        path: where it is, or will be.
+        path: the file, which need not exist yet.
         task: the task's name.
-        config: the probe's settings, as JSON keeps them. Those in `FREE` may differ from one call to the next.
+        config: the probe's settings, with values that JSON can hold. Those in `FREE` may differ between calls.
 
     Raises:
-        InvalidArgument: the file holds a probe of other settings; they are named.
-        NaturalMujocoError: the file is not a probe's, or cannot be read.
+        InvalidArgument: the file holds a probe with other settings; the message names them.
+        NaturalMujocoError: the file is not that of a probe, or cannot be read.
     """
 
     def __init__(self, path: Path, task: str, config: dict[str, Any]) -> None:
@@ -83,6 +83,6 @@ class ProbeResults:
         )
 
     def add(self, result: Result) -> None:
-        """Keep a finished model. A reader never sees half a file."""
+        """Adds a finished model and replaces the file atomically."""
         self.data["results"].append(result)
         files.write_bytes(self.path, json.dumps(self.data, indent=1).encode() + b"\n")

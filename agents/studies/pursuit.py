@@ -1,8 +1,8 @@
-"""Many long pieces of work, some at a time, each a process of its own that can be stopped and goes on later.
+"""Does many long pieces of work, several at a time, in processes that can be stopped and resumed.
 
-- `Work`: commands one after the other, and whether they are done.
-- `pursue`: all of them, until they are done, time is up or somebody presses Ctrl-C.
-- `frozen_code`: the files of a commit, so that editing the checkout changes no run.
+- `Work`: commands that are run one after the other.
+- `pursue`: does all pieces of work until they are done, time is up or Ctrl-C is pressed.
+- `frozen_code`: a copy of the files of a commit, so that editing the checkout does not affect runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STOPPED = 130  # exit status of a run that saved and stopped because it was aske
 class Step:
     """A command of a piece of work.
 
-    `alone` is for those that write to a file they share: of these one runs at a time.
+    Of the steps with `alone`, which write to a shared file, only one runs at a time.
     """
 
     command: Sequence[str]
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Work:
-    """Steps that follow each other, in `code`, with their output in output.log of `folder`; then `finish`."""
+    """Steps to run one after the other in the folder `code`, with output in `folder`/output.log; then `finish`."""
 
     name: str
     folder: Path
@@ -52,7 +52,7 @@ class Work:
 
 
 class _Crew:
-    """The processes that run now."""
+    """The processes that are running."""
 
     def __init__(self, nice: int) -> None:
         self.nice, self.stopping = nice, False
@@ -60,7 +60,7 @@ class _Crew:
         self._changing, self._alone = threading.Lock(), threading.Lock()
 
     def do(self, work: Work) -> int:
-        """Run a piece of work to its end; the exit status of the first step that failed, or 0."""
+        """Does a piece of work; returns the exit status of the first step that failed, or 0."""
         for step in work.steps:
             if step.alone:
                 with self._alone:
@@ -89,7 +89,7 @@ class _Crew:
                     },
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # a Ctrl-C of ours is not theirs: they are asked below
+                    start_new_session=True,  # so that Ctrl-C does not reach them; `stop` asks them to end
                 )
                 self._running.add(process)
             status = process.wait()
@@ -98,7 +98,7 @@ class _Crew:
             return STOPPED if self.stopping and status else status
 
     def stop(self) -> None:
-        """Ask all to save and end, and start no more."""
+        """Asks all processes to save and end, and starts no more."""
         with self._changing:
             self.stopping = True
             for process in self._running:
@@ -112,12 +112,12 @@ def pursue(
     minutes: float | None = None,
     nice: int = 10,
 ) -> dict[str, int]:
-    """Do `works` in their order, `parallel` at a time; `tell` hears of each that ends.
+    """Does `works` in order, `parallel` at a time; calls `tell` with each that ends and its exit status.
 
-    After `minutes`, or a Ctrl-C, what runs is asked to save and end; the same call goes on from there.
+    After `minutes`, or on Ctrl-C, running processes are asked to save and end; the same call resumes them.
 
     Returns:
-        The exit status of each piece of work that was begun, 130 where it was stopped, by name.
+        The exit status, by name, of each piece of work that was begun; 130 if it was stopped.
     """
     crew, statuses = _Crew(nice), dict[str, int]()
     deadline = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
@@ -141,7 +141,7 @@ def pursue(
 
 
 def commit_of(checkout: Path) -> str:
-    """The commit that `checkout` is at. Raises NaturalMujocoError where it is none, or has changes of its own."""
+    """The commit of `checkout`. Raises NaturalMujocoError if it is not a git checkout or has uncommitted changes."""
     changed = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
     if changed:
         raise NaturalMujocoError(
@@ -152,7 +152,7 @@ def commit_of(checkout: Path) -> str:
 
 
 def frozen_code(checkout: Path, commit: str, folder: Path) -> Path:
-    """The files of `commit` in a folder of their own under `folder`, written there once."""
+    """A folder under `folder` with the files of `commit`; written only once."""
     place = folder / commit[:12]
     if place.exists():
         return place
@@ -168,7 +168,7 @@ def frozen_code(checkout: Path, commit: str, folder: Path) -> Path:
     except OSError:
         if not place.exists():
             raise
-        shutil.rmtree(unfinished)  # a command beside this one was faster
+        shutil.rmtree(unfinished)  # another command wrote it meanwhile
     return place
 
 
@@ -188,5 +188,5 @@ def _run_git(checkout: Path, *arguments: str) -> bytes:
 
 
 def python() -> str:
-    """The interpreter that runs this, for the steps."""
+    """The path of the running Python interpreter, for use in steps."""
     return sys.executable

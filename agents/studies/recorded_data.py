@@ -1,6 +1,6 @@
-"""A probe's data from a dataset of `natural-mujoco episodes record`: features are judged on the states that matter.
+"""A probe's data from a dataset of `natural-mujoco episodes record`, for example of an expert's states.
 
-- `Recorded`: the dataset, what it was recorded in, and its episodes as a probe takes them.
+- `Recorded`: the dataset, its environment, and its episodes in the form that a probe needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .probe_data import ProbeEpisodes, play, stacked
 
 
 class _Recording(BaseModel):
-    """What the recording says of itself, as far as a probe needs it."""
+    """The fields of a recording's description that a probe needs."""
 
     model_config = ConfigDict(extra="ignore")
     task: str
@@ -36,7 +36,7 @@ class _Recording(BaseModel):
 class Recorded:
     """The dataset in `folder`, NAME-vN.
 
-    Raises NaturalMujocoError without Minari, InvalidArgument where there is no such dataset.
+    Raises NaturalMujocoError if Minari is not installed, InvalidArgument if there is no such dataset.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,11 +61,11 @@ class Recorded:
 
     @property
     def count(self) -> int:
-        """Episodes."""
+        """Number of episodes."""
         return int(self._dataset.total_episodes)
 
     def environment(self, split: str) -> gym.Env:
-        """The recorded environment, in front of a half of the videos."""
+        """The recorded environment, in front of the videos of `split`."""
         spec = self._dataset.env_spec
         if self.recording.variant == "standard":
             return gym.make(spec)
@@ -73,13 +73,13 @@ class Recorded:
         return gym.make(spec, split=split, videos=self.recording.videos if given == "auto" else given)
 
     def episodes(self, numbers: range, parts: tuple[str, ...]) -> ProbeEpisodes:
-        """As they were recorded; `parts` are those of the state in dm_control's order."""
+        """The episodes as recorded; `parts` are the names of the state's parts in dm_control's order."""
         return stacked([_as_rows(self._dataset[number], parts) for number in numbers])
 
     def elsewhere(self, numbers: range, say: Callable[[int], None]) -> tuple[ProbeEpisodes, ProbeEpisodes]:
         """The motion of these episodes in front of held-out videos, and as it was recorded.
 
-        Raises NaturalMujocoError where the recorded actions no longer lead to the recorded states.
+        Raises NaturalMujocoError if the recorded actions do not lead to the recorded states any more.
         """
         env = self.environment("test")
         try:
@@ -102,7 +102,7 @@ class Recorded:
 
 
 class _Again:
-    """The actions of an episode, one after the other."""
+    """A policy that repeats the recorded actions of an episode."""
 
     def __init__(self, actions: NDArray[np.float32]) -> None:
         self._actions = actions
@@ -118,7 +118,7 @@ class _Again:
 def _as_rows(
     episode: Any, parts: tuple[str, ...]
 ) -> tuple[NDArray, NDArray, NDArray, NDArray, tuple[str, ...]]:
-    """Row t holds what led to frame t, as in the replay."""
+    """An episode in the form of `probe_data.play`; row t holds the action and reward that led to frame t."""
     first = np.zeros((1, episode.actions.shape[1]), np.float32)
     state = {
         part: np.reshape(episode.infos["state"][part], (len(episode.observations), -1)) for part in parts

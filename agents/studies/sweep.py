@@ -1,8 +1,8 @@
 """Many training runs: `python -m agents.sweep --agents cvrl dreamer --seeds 0 1 2 -- --preset laptop`.
 
-Runs every combination of agent, ablation, task, variant and seed as a process of its own, `--parallel` at a time, or on
-a Ray cluster. What follows `--` goes to every run. Rerun the command to resume a sweep that was stopped and to repeat
-what failed. Runs end with their sweep, however it ends, and save first.
+Trains every combination of agent, ablation, task, variant and seed in a separate process, `--parallel` at a time, or on
+a Ray cluster. Arguments after `--` go to every run. Rerun the command to resume a sweep that was stopped and to repeat
+failed runs. If the sweep ends for any reason, its runs save and end too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Job:
 
 
 def plan(options: argparse.Namespace) -> list[Job]:
-    """Every combination once. Ablations are CVRL's: the other agents run without. Raises InvalidArgument."""
+    """Every combination once; other agents than CVRL have no ablations. Raises InvalidArgument."""
     tasks = [find_task(task).name for task in options.tasks]
     jobs = {}
     for agent, ablation, task, variant, seed in itertools.product(
@@ -72,11 +72,11 @@ def plan(options: argparse.Namespace) -> list[Job]:
 
 
 def run_job(job: Job, started: Callable[[subprocess.Popen[bytes]], None] = lambda _: None) -> int:
-    """Run one job to its end, its output in output.log of its directory; returns its exit status.
+    """Runs one job to its end, with its output in output.log of its directory; returns its exit status.
 
-    `started` gets the process, which is a group of its own: a Ctrl-C of ours is not a Ctrl-C of all runs. When whoever
-    runs the job ends, it saves and ends too. Raises `FileError` or `InvalidArgument` for a directory that cannot be
-    written to or is somebody else's.
+    `started` is called with the process, which has a process group of its own, so that Ctrl-C does not reach it. If the
+    process that called this ends, the job saves and ends too. Raises `FileError` if the directory cannot be written to,
+    and `InvalidArgument` if it holds something else.
     """
     require_run_folder(job.logdir)
     try:
@@ -97,7 +97,7 @@ def run_job(job: Job, started: Callable[[subprocess.Popen[bytes]], None] = lambd
 
 
 def run_locally(jobs: Sequence[Job], parallel: int, tell: Callable[[Job, int], None]) -> None:
-    """`parallel` jobs at a time on this machine. Whatever ends this early makes all of them save and stop."""
+    """Runs jobs on this machine, `parallel` at a time. If it ends early, for any reason, all of them save and stop."""
     processes: list[subprocess.Popen[bytes]] = []
     stopping = threading.Event()
 
@@ -121,9 +121,10 @@ def run_locally(jobs: Sequence[Job], parallel: int, tell: Callable[[Job, int], N
 
 
 def run_on_ray(jobs: Sequence[Job], address: str | None, tell: Callable[[Job, int], None]) -> None:
-    """Every job as a task of a Ray cluster, with one GPU each where the cluster has GPUs.
+    """Runs every job as a task of a Ray cluster, with one GPU each if the cluster has GPUs.
 
-    The run directories must lie on a file system that all its machines share. Raises InvalidArgument without Ray.
+    Run directories must be on a file system that all machines of the cluster share. Raises InvalidArgument if Ray is
+    not installed.
     """
     with contextlib.closing(run_tasks(run_job, {job: (job,) for job in jobs}, address, gpus=1)) as done:
         for job, status in done:
@@ -131,11 +132,11 @@ def run_on_ray(jobs: Sequence[Job], address: str | None, tell: Callable[[Job, in
 
 
 def run_sweep(options: argparse.Namespace) -> int:
-    """Run what `options` ask for; returns the exit status: 0 where every run ended well."""
+    """Runs the sweep that `options` describe; returns the exit status: 0 if every run succeeded."""
     jobs, record = plan(options), options.logdir / "sweep.json"
     _require_sweep(record)
     for job in jobs:
-        require_run_folder(job.logdir)  # all of them, before the first begins
+        require_run_folder(job.logdir)  # check all folders before the first run begins
     statuses: dict[str, int] = {}
     began = time.monotonic()
 
@@ -158,7 +159,7 @@ def run_sweep(options: argparse.Namespace) -> int:
 
 
 def _require_sweep(record: Path) -> None:
-    """Raises InvalidArgument where a file is in the way that no sweep wrote."""
+    """Raises InvalidArgument if a file at `record` was not written by a sweep."""
     try:
         found = files.read_json(record)
     except (FileNotFoundError, NotADirectoryError):
@@ -174,7 +175,7 @@ def _absolute(job: Job) -> Job:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line; what follows `--` is `flags`. Raises InvalidArgument for values out of range."""
+    """Parses the command line; arguments after `--` are in `flags`. Raises InvalidArgument for values out of range."""
     own, flags = list(arguments), []
     if "--" in own:
         cut = own.index("--")
@@ -185,7 +186,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--agents", nargs="+", default=["cvrl"], choices=tuple(AGENTS))
-    parser.add_argument("--ablations", nargs="+", default=["none"], choices=get_args(Ablation), help="CVRL's")
+    parser.add_argument(
+        "--ablations", nargs="+", default=["none"], choices=get_args(Ablation), help="ablations of CVRL"
+    )
     parser.add_argument("--tasks", nargs="+", default=["walker-walk"])
     parser.add_argument("--variants", nargs="+", default=["natural"], choices=get_args(Variant))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

@@ -1,4 +1,4 @@
-"""What sequence models learn from."""
+"""Batches of sequences, from which sequence models learn."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Sequences within single episodes; row t holds what led to frame t."""
+    """Sequences, each within one episode; row t holds frame t and the action and reward that led to it."""
 
     frames: Tensor  # [B, T, height, width, C] uint8
     actions: Tensor  # [B, T, A], actions[:, t] was taken at frame t − 1
     rewards: Tensor  # [B, T], of arriving at frame t
-    terminals: Tensor  # [B, T], 1 where frame t ended the episode for good
+    terminals: Tensor  # [B, T], 1 where frame t is that of a terminal state
     first: Tensor  # [B, T], 1 where frame t began the episode: neither action nor reward came with it
 
     def to(self, device: torch.device) -> Batch:

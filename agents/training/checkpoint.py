@@ -1,8 +1,8 @@
-"""Checkpoints: tensors in safetensors, all else in JSON, written so that a kill at any moment leaves a whole one.
+"""Checkpoints: tensors in safetensors and the rest in JSON, written so that a kill always leaves a whole one.
 
 A checkpoint is a folder `checkpoints/NUMBER/` with `checkpoint.safetensors` and `state.json`; the latter holds the
-checksum of the former. It is written beside its place and renamed into it; the last two are kept. Nothing in it can
-execute.
+checksum of the former. It is written under a temporary name and then renamed; the last two are kept. Loading one cannot
+execute code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ StateT = TypeVar("StateT", bound=PolicyState)
 
 
 class Checkpoint(NamedTuple, Generic[StateT]):
-    """What was saved, and where it was found. The sha256 of the tensors' file is `state.sha256`."""
+    """A loaded checkpoint and its path. `state.sha256` is the hash of the tensors' file."""
 
     path: Path
     tensors: dict[str, Tensor]
@@ -41,9 +41,9 @@ class Checkpoint(NamedTuple, Generic[StateT]):
 
 
 def save_checkpoint(run: Path, number: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
-    """Write checkpoint `number` (they grow) of the run directory `run` and drop all but the last two.
+    """Writes checkpoint `number` (larger than those before) of the run directory `run`; keeps only the last two.
 
-    Raises NaturalMujocoError where the disk is full or forbids it; what was there stays as it was.
+    Raises NaturalMujocoError if it cannot be written, for example on a full disk; older checkpoints then stay.
     """
     parent = run / "checkpoints"
     final = parent / f"{number:012d}"
@@ -56,7 +56,7 @@ def save_checkpoint(run: Path, number: int, tensors: Mapping[str, Tensor], state
         files.write_bytes(unfinished / TENSORS, data, write_failed)
         files.write_bytes(unfinished / STATE, json.dumps(body, allow_nan=False).encode(), write_failed)
     for old in _numbered(parent)[:-KEPT]:
-        with contextlib.suppress(OSError):  # what a user laid beside our two files keeps the folder
+        with contextlib.suppress(OSError):  # a folder to which the user has added files is kept
             for name in (TENSORS, STATE):
                 (old / name).unlink(missing_ok=True)
             old.rmdir()
@@ -66,10 +66,10 @@ def save_checkpoint(run: Path, number: int, tensors: Mapping[str, Tensor], state
 def load_checkpoint(
     run: Path, kind: type[StateT], say: Callable[[str], None] = print
 ) -> Checkpoint[StateT] | None:
-    """The newest whole checkpoint of `run` with a state of this `kind`, or None where none was ever written.
+    """The newest whole checkpoint of `run` with a state of this `kind`, or None if none was ever written.
 
-    A damaged one is passed over for the one before it, and `say` is told so. Raises NaturalMujocoError where all
-    are damaged, which names what is wrong with the newest.
+    A damaged checkpoint is skipped for the one before it, which `say` is called to report. Raises NaturalMujocoError if
+    all are damaged; the message says what is wrong with the newest.
     """
     faults: list[str] = []
     for folder in reversed(_numbered(run / "checkpoints")):
@@ -112,7 +112,7 @@ def _numbered(parent: Path) -> list[Path]:
 
 
 def _remove_unfinished(parent: Path) -> None:
-    """What killed runs left half-written; the caller is the only writer."""
+    """Removes checkpoints that killed runs left half-written; the caller must be the only writer."""
     for path in parent.glob(".*.tmp"):
         if re.fullmatch(r"\.\d{12}\.([0-9a-f]{16}\.)?tmp", path.name):
             shutil.rmtree(path, ignore_errors=True)
@@ -121,11 +121,11 @@ def _remove_unfinished(parent: Path) -> None:
 def save_failure(
     directory: Path, updates: int, error: Exception, tensors: dict[str, Tensor], batch: Any
 ) -> NaturalMujocoError:
-    """Keep what led to a failed update; returns the error that names the file.
+    """Saves what led to a failed update; returns an error that names the file.
 
     Args:
-        tensors: the agent's, with its parameters as they were before.
-        batch: what it was learning from.
+        tensors: the agent's tensors, with the parameters from before the update.
+        batch: the batch of the update.
     """
     path = directory / f"failure-{updates}.safetensors"
     tensors = tensors | {f"batch.{k}": v for k, v in batch._asdict().items()}

@@ -1,13 +1,13 @@
-"""Collecting experience: parallel environments through Gymnasium, and how a resumed run finds its place in them.
+"""Collects experience in parallel Gymnasium environments, and brings a resumed run back to its place in them.
 
-Experience comes in rounds. A round begins with a reset of all environments, each with a seed that follows from the
-run's seed, the round and the environment; it ends when all have finished an episode (in this suite all at the same
-step). So a checkpoint in the middle of an episode needs no state of the simulator: on resuming, the round is begun
-again with the same seeds and its actions, which the replay holds, are taken again.
+Experience comes in rounds. A round begins with a reset of all environments, each with a seed derived from the run's
+seed, the round and the environment; it ends when all have finished an episode (in this suite all at the same step). A
+checkpoint in the middle of an episode therefore needs no state of the simulator: on resuming, the round begins again
+with the same seeds, and its actions, which the replay holds, are repeated.
 
-On MuJoCo Warp (`--vector warp`) the same actions need not lead to the same frames: there a run has one round, whose
-episodes follow on each other, and a resumed one begins another. What the environments give are tensors there; they are
-turned into arrays where the replay keeps arrays, and nowhere else.
+With MuJoCo Warp (`--vector warp`), the same actions need not lead to the same frames. There a run has only one round,
+in which episodes follow each other, and a resumed run begins another. These environments give tensors, which become
+arrays only if the replay keeps arrays.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .replay_column import as_array
 from .saved_tensors import take
 from .state import CollectorState
 
-# Steps for which it stays decided who acts in an environment, the agent or its teacher.
+# Steps after which it is decided again who acts in an environment, the agent or its teacher.
 _TURN = 25
 
 
@@ -50,7 +50,7 @@ def environment_id(task: str, variant: str) -> str:
 
 
 def environment_arguments(config: RunConfig, split: str) -> dict[str, Any]:
-    """The keyword arguments of the run's id; `split` chooses the half of the videos, where there are any."""
+    """The keyword arguments for the run's id; `split` chooses the videos, on natural ids."""
     e = config.environment
     arguments: dict[str, Any] = {"action_repeat": e.action_repeat, "size": e.size}
     if e.rendering != "default":
@@ -65,7 +65,7 @@ def environment_arguments(config: RunConfig, split: str) -> dict[str, Any]:
 
 
 def make_environments(config: RunConfig, num_envs: int, split: str = "train") -> gym.vector.VectorEnv:
-    """The run's environments; `split` chooses the half of the videos, where there are any."""
+    """The run's vector environment; `split` chooses the videos, on natural ids."""
     env_id = environment_id(config.task, config.variant)
     envs = gym.make_vec(env_id, num_envs=num_envs, **environment_arguments(config, split))
     mode = envs.metadata.get("autoreset_mode")
@@ -77,9 +77,9 @@ def make_environments(config: RunConfig, num_envs: int, split: str = "train") ->
 
 
 def make_training_environments(config: RunConfig, device: torch.device) -> gym.vector.VectorEnv:
-    """What the run is trained in: worker processes, or with `--vector warp` the batched environment on `device`.
+    """The training environments: worker processes, or with `--vector warp` the batched environment on `device`.
 
-    Raises BatchedError where the latter does not run.
+    Raises BatchedError if the batched environment cannot run.
     """
     if config.vector == "workers":
         return make_environments(config, config.num_envs)
@@ -96,11 +96,11 @@ class Collector:
     """Steps the environments with an agent and fills the replay.
 
     Args:
-        envs: a vector environment that resets in the step after an episode's end.
+        envs: a vector environment that resets in the step after an episode's end (`NEXT_STEP`).
         agent: acts, with exploration.
-        replay: gets one row of each environment a step.
-        seed: the run's.
-        warp: `envs` are those of `natural_mujoco.batched`.
+        replay: gets one row of each environment at every step.
+        seed: the run's seed.
+        warp: whether `envs` is from `natural_mujoco.batched`.
         longest: agent steps after which a round ends, with episodes that are not over; 0 for none.
     """
 
@@ -129,10 +129,10 @@ class Collector:
         self.lengths = np.zeros(n, np.int64)
 
     def step(self, randomly: bool) -> tuple[int, list[Episode]]:
-        """One step of every environment, by the agent or at random.
+        """Steps every environment, with the agent's actions or at random.
 
         Returns:
-            (agent steps taken, episodes that ended). A reset takes none.
+            (agent steps taken, episodes that ended). A reset counts as no step.
         """
         if self.row == 0 or self._cut() or (self.finished.all() and not self.warp):
             self._begin_round()
@@ -145,14 +145,14 @@ class Collector:
         return 0 < self.longest < self.row
 
     def restart(self, envs: gym.vector.VectorEnv) -> None:
-        """Go on with other environments in a new round; the running episodes end where they are."""
+        """Continues with other environments in a new round; the running episodes are truncated."""
         self.envs, self.row = envs, 0
         self.memory = self.agent.begin(envs.num_envs)
         self._reset_bookkeeping()
 
     def _choose(self, randomly: bool) -> NDArray[np.float32] | Tensor:
         if randomly:
-            # The agent does not see these steps: it starts afresh when its turn comes.
+            # The agent does not see these steps; its memory is empty when it begins to act.
             self.memory = self.agent.begin(self.envs.num_envs)
             return self.random.uniform(-1, 1, self.envs.action_space.shape).astype(np.float32)
         frames = self.replay.last_frames().to(self.agent.device)
@@ -163,7 +163,7 @@ class Collector:
         return actions if self.warp else actions.cpu().numpy()
 
     def _overruled(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the agent's teacher makes of its actions. Whose turn it is follows from the round and the row alone."""
+        """The actions after the agent's teacher overruled some. Only the round and the row decide who acts where."""
         turn = np.random.SeedSequence([self.seed, 6, self.round, self.row // _TURN])
         return self.agent.overrule(
             actions,
@@ -221,20 +221,20 @@ class Collector:
         return int((~first).sum()), episodes
 
     def state(self) -> dict[str, Any]:
-        """Where the collector stands, ready for JSON; `memory_tensors` has the rest."""
+        """The collector's state, ready for JSON; `memory_tensors` has the rest."""
         return {"round": self.round, "row": self.row, "random": self.random.bit_generator.state}
 
     def memory_tensors(self) -> dict[str, Tensor]:
-        """The agent's memory of the running episodes; nothing where they are not taken up again."""
+        """The agent's memory of the running episodes; empty if they are not continued on resuming."""
         return {} if self.warp else {f"memory.{k}": v for k, v in self.memory.items()}
 
     def restore(self, state: CollectorState, tensors: dict[str, Tensor], source: str) -> None:
-        """Take up what `state` and `memory_tensors` gave; the replay must have been restored before.
+        """Restores what `state` and `memory_tensors` returned; the replay must have been restored before.
 
-        On MuJoCo Warp new episodes begin.
+        With MuJoCo Warp, new episodes begin instead.
 
-        Raises NaturalMujocoError where the environments no longer show what they showed (another version of the
-        simulator, other videos, or another GL driver), or where the memory is not this agent's, of the file `source`.
+        Raises NaturalMujocoError if the environments do not show the recorded frames any more (another version of the
+        simulator, other videos, or another GL driver), or if the memory in the file `source` does not fit this agent.
         """
         self.round, self.row = state.round, state.row
         self.random.bit_generator.state = state.random.model_dump()

@@ -1,4 +1,4 @@
-"""An agent's command line: a preset, then flags; every setting is one. Wrong values end in one sentence."""
+"""An agent's command line: a preset, then flags, one for each setting. Invalid values give a one-sentence error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .trainer import Stopped, Trainer
 
 
 def parse(agent: str, arguments: Sequence[str]) -> RunConfig:
-    """The configuration that a command line means, checked.
+    """Parses and checks a command line; returns the configuration.
 
     Raises InvalidArgument; unknown flags and values of a wrong type exit with status 2 and tyro's message.
     """
@@ -107,7 +107,7 @@ def check_config(config: RunConfig) -> RunConfig:
 
 
 def _paced(config: PPOConfig) -> PPOConfig:
-    """`config` with one update for each rollout, and a learning rate that falls until the run's end."""
+    """`config` with one update after each rollout, and a learning rate that falls until the end of the run."""
     for name, value in (
         ("rollout", config.rollout),
         ("epochs", config.epochs),
@@ -121,7 +121,7 @@ def _paced(config: PPOConfig) -> PPOConfig:
     if config.replay.capacity < lowest:
         raise InvalidArgument(f"--replay.capacity is {config.replay.capacity}; it must be at least {lowest}.")
     every = config.rollout * config.num_envs * config.environment.action_repeat
-    # Actions of any other policy than its own would be no experience to it, so that there is no random prefill.
+    # There is no random prefill, as PPO can only learn from actions of its own policy.
     pace = replace(
         config.training, train_every=every, updates_per_1000_steps=1000 / every, prefill=0, warmup_updates=0
     )
@@ -129,7 +129,7 @@ def _paced(config: PPOConfig) -> PPOConfig:
 
 
 def _taught(config: DistilConfig) -> DistilConfig:
-    """`config` with the expert it learns from, and a learning rate that falls until the run's end."""
+    """`config` with the hash of its expert, and a learning rate that falls until the end of the run."""
     shipped = load_expert(config.task).card.sha256
     if config.expert not in ("", shipped):
         raise InvalidArgument(
@@ -144,10 +144,10 @@ def _generative(config: DreamerConfig) -> bool:
 
 
 def main(agent: str, arguments: Sequence[str] | None = None) -> int:
-    """Run an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 128 + a signal."""
+    """Runs an agent's command line; returns the exit status: 2 for wrong usage, 1 for a failure, 128 + a signal."""
 
     def work() -> int:
-        # The run that a sweep left behind may still be saving.
+        # A run of a sweep that was ended before may still be saving.
         wait_s = 60.0 if follow_sweep() else 0.0
         try:
             Trainer(parse(agent, sys.argv[1:] if arguments is None else arguments), wait_s).run()

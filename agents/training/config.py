@@ -18,45 +18,45 @@ from ..model.networks import EncoderOutput
 Preset = Literal["paper", "released-code", "laptop"]
 Variant = Literal["natural", "standard"]
 Vector = Literal["workers", "warp"]
-# Table 2. `generative` reconstructs instead of contrasting; `reward-only` has no observation model.
+# The ablations of table 2. `generative` has a decoder instead of the contrastive loss; `reward-only` has neither.
 Ablation = Literal["none", "generative", "no-mpc", "no-sac", "reward-only"]
 ObservationModel = Literal["contrastive", "redundancy-reduction", "generative", "none"]
 
 
 @dataclass(frozen=True)
 class EnvironmentConfig:
-    """What the agent trains on; evaluation differs in the split alone, and has all of its videos."""
+    """The training environment. Evaluation uses the same settings, but all held-out videos."""
 
     action_repeat: int = 2
     size: int = 64
-    """Observation height and width, pixels; the decoder wants 64."""
+    """Height and width of observations in pixels; a decoder needs 64."""
     playback: Literal["loop", "pingpong", "still"] = "loop"
     rendering: Literal["default", "reference", "fast"] = "default"
-    """`default` is each id's own: `reference` for standard ones, `fast` (no shadows) for natural ones."""
+    """`default` is the id's own: `reference` for standard ids, `fast` (no shadows) for natural ids."""
     matte: Literal["semantic", "paper"] = "semantic"
-    """Natural only. `paper` is the released code's rule: a pixel stays where red > 100."""
+    """Natural only: what is foreground. `paper` is the released code's rule: pixels with red > 100."""
     num_videos: int | None = None
-    """Natural only: train on the first so many training videos; evaluation is on all held-out ones."""
+    """Natural only: how many of the training videos to train on; evaluation is on all held-out ones."""
     strength: float = 1.0
-    """Natural only: how much of the video there is, from 0, the standard background, to 1."""
+    """Natural only: how strongly the video shows, from 0 (the standard background) to 1."""
 
     def discount_per_step(self, discount: float) -> float:
-        """That of one agent step here, for a `discount` of two control steps, which are the paper's agent step."""
+        """The discount of one agent step, for a `discount` given for two control steps, the paper's agent step."""
         return discount ** (self.action_repeat / 2)
 
 
 @dataclass(frozen=True)
 class ReplayConfig:
     capacity: int = 1_000_000
-    """Agent steps kept, over all environments; 12.3 KB each at 64×64."""
+    """Agent steps kept, of all environments together; 12.3 KB each at 64×64."""
     storage: Literal["memory", "mapped"] = "memory"
-    """`mapped` keeps the frames in a file of the run directory and lets the system cache what is read."""
+    """`mapped` keeps the frames in a file of the run directory, of which the system caches what is read."""
     windows_per_episode: int = 1
-    """Sequences of a batch that come from one episode. A batch of four windows of each of four episodes makes it worth
-    log 4 to tell the episodes' clips apart, and not log 16."""
+    """Number of sequences in a batch that come from the same episode. With four windows from each of four episodes,
+    telling episodes apart by their clips lowers InfoNCE by log 4 instead of log 16."""
     edge_windows: bool = False
-    """Let windows that would hang over an episode's ends by up to a quarter be clipped into it, so that first and last
-    steps are seen a quarter as often as others; otherwise every window is equally likely."""
+    """Also draw windows that extend beyond an episode's ends by up to a quarter and move them inside, so that first and
+    last steps are seen a quarter as often as others; otherwise every window is equally likely."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,20 @@ class TrainingConfig:
     """Control steps after which training episodes end early, all at once; 0 for whole ones. Many short episodes hold
     more goals, clips and first states than few long ones, whose clip gives away what is asked for."""
     updates_per_1000_steps: float = 100
-    """Held whatever the number of environments; the steps of the prefill count for none."""
+    """Updates per 1000 control steps, for any number of environments; steps of the prefill do not count."""
     train_every: int = 1000
     """Control steps between bursts of updates; 1 spreads them evenly."""
     warmup_updates: int = 0
-    """Updates on the prefill before anything else, of the world model alone."""
+    """Updates of only the world model, on the prefill, before training begins."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    """`auto` is bfloat16 where the processor or GPU multiplies it natively, else float32."""
+    """`auto` is bfloat16 if the CPU or GPU supports it natively, else float32."""
     fast: bool = True
-    """Take the hoisted and batched path; the plain one computes the same, step by step."""
+    """Use the faster, batched implementation; the plain one computes the same step by step."""
     evaluate_every: int = 50_000
     """Control steps between evaluations; 0 for none."""
     evaluation_episodes: int = 10
     evaluation_envs: int = 0
-    """Environments of an evaluation; 0 for one per episode, at most ten."""
+    """Number of environments in an evaluation; 0 for one per episode, at most ten."""
     log_every: int = 1000
     """Control steps between lines of metrics."""
     checkpoint_minutes: float = 5.0
@@ -90,14 +90,14 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """What is done to frames before the encoder of a world model reads them; a decoder's targets stay as they are."""
+    """Augmentation of frames for the encoder of a world model; a decoder's targets are not augmented."""
 
     random_shift: int = 0
-    """Pixels by which a sequence is shifted at random, all of its frames alike; 0 for none."""
+    """Most pixels by which a sequence is shifted at random, all of its frames alike; 0 for no shift."""
     overlay_probability: float = 0.0
-    """Share of sequences over which a frame of another sequence is laid, the same over all of its frames."""
+    """Share of sequences that are overlaid with a frame of another sequence, the same for all of their frames."""
     overlay_weight: float = 0.6
-    """Most that the other frame weighs; how much is drawn for each sequence."""
+    """Largest weight of the other frame; the weight is drawn for each sequence."""
 
 
 @dataclass(frozen=True)
@@ -152,15 +152,15 @@ class BehaviourConfig:
     mean_scale: float = 5.0
     min_std: float = 1e-4
     normalise_returns: bool = False
-    """Divide the actor's returns, imagined and soft, by the running range of the imagined ones, which is at least 1."""
+    """Divide the actor's imagined and soft returns by the running range of imagined returns (at least 1)."""
     entropy_weight: float = 0.0
-    """Bonus on the policy's entropy at the imagined states, in (normalised) return per nat."""
+    """Weight of the policy's entropy at imagined states, in (normalised) return per nat."""
     imagination_starts: int = 0
-    """Posterior states to imagine from, drawn at random; 0 for all B·T."""
+    """Number of posterior states from which to imagine, drawn at random; 0 for all B·T."""
     discount_weights: bool = False
-    """Weigh step k of the imagination by discount^k (the released code)."""
+    """Weight step k of the imagination by discount^k (as in the released code)."""
     exploration_noise: float = 0.3
-    """Standard deviation of what is added to the actions of the training environments."""
+    """Standard deviation of the noise on actions in training."""
     evaluate_with: Literal["mode", "samples"] = "mode"
 
 
@@ -169,14 +169,14 @@ class SoftActorCriticConfig:
     """The model-free half of eq. 8, on posterior latents."""
 
     weight: float = 1.0
-    """α of eq. 8, on the actor's loss; 0 turns SAC off. The paper gives no value."""
+    """α of eq. 8, the weight of SAC's loss for the actor; 0 turns SAC off. The paper gives no value."""
     q_layers: int = 3
     q_units: int = 400
     learning_rate: float = 8e-5
     gradient_clip: float = 100.0
     target_rate: float = 0.005
     initial_temperature: float = 1.0
-    """In (normalised) return per nat."""
+    """Initial entropy temperature, in (normalised) return per nat."""
     temperature_learning_rate: float = 3e-4
 
 
@@ -188,16 +188,16 @@ class PlanningConfig:
     iterations: int = 1
     learning_rate: float = 0.003
     first_action_only: bool = False
-    """Ascend on the first action alone (the released code)."""
+    """Improve only the first action (as in the released code)."""
     first_environment_only: bool = False
-    """Ascend the return of the first environment alone (the released code)."""
+    """Maximise only the return of the first environment (as in the released code)."""
     clip: bool = True
-    """Keep the sequence in [−1, 1]."""
+    """Clip the actions of the sequence to [−1, 1]."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What all agents take."""
+    """The settings that all agents have."""
 
     task: str = "walker-walk"
     """The paper's name (`walker-walk`) or the id's (`WalkerWalk`)."""
@@ -205,22 +205,22 @@ class RunConfig:
     videos: str = "auto"
     """A video set, a manifest, a folder of videos, or `auto`. Natural only."""
     preset: Preset = "paper"
-    """Where the settings below start from."""
+    """The preset from which the other settings start."""
     steps: int = 5_000_000
     """Control steps to train for."""
     seed: int = 0
     logdir: Path | None = None
     """The run directory; by default runs/TASK-VARIANT/AGENT-PRESET-SEED. The same command resumes it."""
     device: str = "auto"
-    """`cpu`, `cuda`, `cuda:1`, …, or `auto`: a GPU where there is one."""
+    """`cpu`, `cuda`, `cuda:1`, …, or `auto`: a GPU if there is one."""
     num_envs: int = 1
     vector: Vector = "workers"
-    """What is trained in: `workers` are processes with OpenGL; `warp` is the batched environment on `device`, with the
-    extra `gpu`. Evaluation is always in the former."""
+    """The training environments: `workers` are processes with OpenGL; `warp` is the batched environment on `device`,
+    which needs the extra `gpu`. Evaluation always uses `workers`."""
     threads: int = 0
-    """Processor threads of the networks; 0 leaves PyTorch's choice. Resuming is exact for one number of them."""
+    """CPU threads of the networks; 0 for PyTorch's choice. Resuming is exact only with the same number."""
     wandb: bool = False
-    """Log to Weights & Biases too."""
+    """Also log to Weights & Biases."""
     environment: EnvironmentConfig = field(default_factory=EnvironmentConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -229,7 +229,7 @@ class RunConfig:
 @dataclass(frozen=True)
 class DreamerConfig(RunConfig):
     initialisation: Literal["keras", "torch"] = "keras"
-    """What weights are drawn from: Keras' defaults, with which the paper's code ran, or PyTorch's."""
+    """Initialisation of the weights: Keras' defaults, which the paper's code used, or PyTorch's."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
@@ -238,9 +238,9 @@ class DreamerConfig(RunConfig):
 @dataclass(frozen=True)
 class CVRLConfig(DreamerConfig):
     ablation: Ablation = "none"
-    """Table 2."""
+    """One of the ablations of the paper's table 2."""
     observation: Literal["contrastive", "redundancy-reduction"] = "contrastive"
-    """What takes the place of reconstruction: eq. 5, or that of R2-Dreamer, which compares no observations."""
+    """The observation loss: contrastive (eq. 5), or R2-Dreamer's, which does not compare observations."""
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     sac: SoftActorCriticConfig = field(default_factory=SoftActorCriticConfig)
     planning: PlanningConfig = field(default_factory=PlanningConfig)
@@ -248,26 +248,26 @@ class CVRLConfig(DreamerConfig):
 
 @dataclass(frozen=True)
 class BottleneckConfig:
-    """RePo's bound on what the latent takes from observations."""
+    """RePo's bound on the information that the latent takes from observations."""
 
     target: float = 3.0
-    """Nats a step that the posterior may lie from the prior."""
+    """Bound on KL[posterior ‖ prior], in nats per step."""
     initial_multiplier: float = 1.0
-    """β at the start, in (weighted) nats of reward per nat of KL."""
+    """Initial β, in (weighted) nats of reward per nat of KL."""
     learning_rate: float = 1e-2
-    """Of log β, with Adam: a hundred updates move β by a factor of e."""
+    """Adam's learning rate for log β: a hundred updates change β by up to a factor of e."""
     prior_share: float = 5 / 6
-    """Of the KL's gradient."""
+    """The prior's share of the KL's gradient; the posterior gets the rest."""
 
 
 @dataclass(frozen=True)
 class RePoConfig(DreamerConfig):
-    """RePo. `model.kl_weight`, `free_nats` and `observation_weight` mean nothing to it."""
+    """RePo, which does not use `model.kl_weight`, `model.free_nats` and `model.observation_weight`."""
 
     bottleneck: BottleneckConfig = field(default_factory=BottleneckConfig)
 
 
-# Fields that two runs of one directory may differ in: they change how long and where, never what is learned.
+# Fields that may change when a run is resumed: they affect how long and where it trains, never what is learned.
 RESUMABLE = (
     "steps",
     "logdir",
@@ -281,7 +281,7 @@ RESUMABLE = (
 
 
 def flatten(config: RunConfig) -> dict[str, object]:
-    """The configuration as {"model.free_nats": 3.0, …}, with values that JSON keeps."""
+    """The configuration as {"model.free_nats": 3.0, …}, with values that JSON can hold."""
 
     def walk(value: object, prefix: str) -> dict[str, object]:
         if dataclasses.is_dataclass(value):

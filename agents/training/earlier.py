@@ -1,4 +1,4 @@
-"""What a config.json meant that an earlier version wrote: the settings of a run are those it was started with."""
+"""Upgrades the config.json of earlier versions, so that a run keeps the settings with which it was started."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _RETIRED = ("graph", "tf32", "overlap")
 def upgraded(config: dict[str, Any], agent: str, written: object) -> dict[str, Any]:
     """The section `config` of a config.json of the format `written`, in today's terms.
 
-    Format 1 knew the discount of an agent step, and today's is of two control steps; its weights were drawn as PyTorch
-    does. What is not as any version wrote it stays as it is, for whoever checks it.
+    In format 1 the discount was that of an agent step, today it is that of two control steps; and weights were
+    initialised as PyTorch does. Anything that no version wrote is left unchanged, for the caller to check.
     """
     config = {k: dict(v) if isinstance(v, dict) else v for k, v in config.items()}
     for name in _RETIRED:

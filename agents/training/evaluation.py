@@ -17,7 +17,7 @@ from .config import RunConfig
 
 
 def evaluate(policy: Policy, config: RunConfig, episodes: int) -> tuple[list[Played], NDArray[np.uint8]]:
-    """Play the protocol's first `episodes` episode seeds on natural-test, or on standard where that was trained on.
+    """Plays the protocol's first `episodes` episode seeds on natural-test, or on standard for runs trained on it.
 
     Returns:
         (episodes, the frames of the first one [steps + 1, height, width, 3]).
@@ -35,7 +35,7 @@ def evaluate(policy: Policy, config: RunConfig, episodes: int) -> tuple[list[Pla
     try:
         for start in range(0, episodes, width):
             chosen = seeds[start : start + width]
-            # A last round that is not full repeats its first seed; what that gives is not counted.
+            # A last round that is not full is padded with its first seed; the extra episodes are not counted.
             padded = chosen + chosen[:1] * (width - len(chosen))
             results += play_episodes(policy, envs, padded, seen=look)[: len(chosen)]
     finally:
@@ -44,12 +44,12 @@ def evaluate(policy: Policy, config: RunConfig, episodes: int) -> tuple[list[Pla
 
 
 def evaluation_setting(config: RunConfig) -> Setting:
-    """How a run's evaluations are played, its video set by name and content. Raises VideoSetError."""
+    """The setting of a run's evaluations, with the name and content hash of its video set. Raises VideoSetError."""
     return setting_of(config.variant == "natural", **environment_arguments(config, "test"))
 
 
 def record(episode: Played, config: RunConfig, control_steps: int, setting: Setting) -> dict[str, Any]:
-    """A line of evaluations.jsonl: an episode as the suite records it, and how it was played."""
+    """A line of evaluations.jsonl: an episode's record as in results files, and the setting in which it was played."""
     return {
         "control_steps": control_steps,
         "task": config.task,
@@ -65,7 +65,7 @@ def record(episode: Played, config: RunConfig, control_steps: int, setting: Sett
 
 
 def _condition(config: RunConfig) -> str:
-    """The protocol's condition that evaluations in training are played under."""
+    """The protocol's condition for evaluations during training."""
     if config.variant == "standard":
         return "standard"
     [condition] = select_conditions([f"natural-test@{round(config.environment.strength, 2):g}"])

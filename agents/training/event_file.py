@@ -1,4 +1,4 @@
-"""TensorBoard's event file, written at once and in no thread of its own: a full disk is noticed where it is met."""
+"""TensorBoard's event file, written at once and without a thread, so that a full disk is noticed immediately."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 
 class EventFile:
-    """A new event file in `directory`; it is made with the first thing that is written.
+    """A new event file in `directory`.
 
     Args:
-        directory: the run's.
-        resumed_at: control steps from which on earlier files of the run no longer count.
+        directory: the run's directory.
+        resumed_at: control steps from which on earlier event files of the run are ignored.
 
     Raises OSError from any method.
     """
@@ -37,19 +37,19 @@ class EventFile:
         self._records.flush()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One point of each curve."""
+        """Writes one point of each curve."""
         points = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._write(Event(step=step, summary=Summary(value=points)))
         self._records.flush()
 
     def picture(self, name: str, step: int, picture: NDArray[np.uint8]) -> None:
-        """A picture [height, width, 3]."""
+        """Writes a picture [height, width, 3]."""
         buffer = io.BytesIO()
         imageio.imwrite(buffer, picture, extension=".png")
         self._image(name, step, picture.shape[0], picture.shape[1], buffer.getvalue())
 
     def film(self, name: str, step: int, frames: NDArray[np.uint8], fps: float) -> None:
-        """A film [frames, height, width, 3], as an animated GIF."""
+        """Writes a film [frames, height, width, 3] as an animated GIF."""
         self._image(name, step, frames.shape[1], frames.shape[2], encode_gif(frames, fps))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Ending a run from outside: the first Ctrl-C, TERM or HUP is a request to save and stop; a second Ctrl-C is not."""
+"""Ending a run from outside: the first Ctrl-C, TERM or HUP makes it save and stop; a second Ctrl-C ends it at once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from natural_mujoco.processes import follow_parent
 
 FOLLOWED = "NATURAL_MUJOCO_FOLLOWED"
-"""The environment variable in which a sweep tells its runs its process id."""
+"""The environment variable by which a sweep tells its runs its process id."""
 
 
 @contextlib.contextmanager
 def stop_requested() -> Iterator[list[int]]:
-    """A list that is empty until a signal asks for the end; a second Ctrl-C interrupts at once.
+    """A list that is empty until a signal asks the run to stop, whose number it then holds.
 
-    TERM and HUP that were ignored (`nohup`) stay so. In another than the main thread, whoever runs us there handles
-    signals.
+    A second Ctrl-C interrupts at once. TERM and HUP that were ignored (`nohup`) stay ignored. In threads other than the
+    main one, signals are left to the caller.
     """
     received: list[int] = []
 
@@ -43,7 +43,7 @@ def stop_requested() -> Iterator[list[int]]:
 
 
 def follow_sweep() -> bool:
-    """End as TERM would end us when the sweep that started this process ends; returns whether one did."""
+    """If a sweep started this process, makes it stop as on TERM when the sweep ends; returns whether one did."""
     sweep = os.environ.pop(FOLLOWED, "")
     if sweep.isdigit():
         follow_parent(int(sweep), signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""The numbers that settings may have, by name; the same for flags and for a config.json from anyone.
+"""The ranges of numeric settings, by name, for flags and for an untrusted config.json alike.
 
-A rule holds for every field whose last word matches, in every section of every agent. What a number means beyond its
-range, and how fields go together, is checked in command_line.py.
+A rule applies to every field whose own name matches, in every section of every agent. command_line.py checks how
+settings fit together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from .config import RunConfig, flatten
 
-# (pattern of the field's own name, least, most); the first that matches holds.
+# (pattern of the field's own name, least, most); the first rule that matches applies.
 _RULES: tuple[tuple[str, float, float], ...] = (
     (r"num_envs|evaluation_envs", 0, 4096),
     (r"threads", 0, 4096),

@@ -1,4 +1,4 @@
-"""From a run directory back to a policy: `agents.load(RUN_DIR)`.
+"""Loads the policy of a run directory: `agents.load(RUN_DIR)`.
 
 - `TrainedPolicy`: what `load` returns, an object with `reset(num_envs)` and `act(observations)`.
 """
@@ -25,9 +25,9 @@ from .state import PolicyState
 
 
 class TrainedPolicy:
-    """A trained agent as a policy: greedy, without exploration noise, planning where the run's settings say so.
+    """A trained agent as a policy: without exploration noise, and with planning if the run's settings say so.
 
-    `training_steps` are the control steps it was trained for, `digest` is the sha256 of the weights it was loaded from.
+    `training_steps` are the control steps that it was trained for, `digest` is the sha256 of its weights file.
 
     >>> policy = agents.load("runs/walker-walk-natural/cvrl-paper-0")  # doctest: +SKIP
     >>> policy.reset(num_envs=8); actions = policy.act(observations)  # doctest: +SKIP
@@ -44,17 +44,23 @@ class TrainedPolicy:
         self._noise: list[torch.Generator] = []
 
     def seed(self, episode_seeds: Sequence[int]) -> None:
-        """The episodes that the next `reset` begins: each row's noise follows from its own."""
+        """Sets the seeds of the episodes that the next `reset` begins; they decide each row's random numbers."""
         self._episode_seeds = episode_seeds
 
     def reset(self, num_envs: int) -> None:
-        """Begin new episodes in `num_envs` environments. The noise of each row begins anew, always the same."""
+        """Begins new episodes in `num_envs` environments; each row's random numbers start again from its seed.
+
+        Without a call of `seed` for as many rows, their seeds are 0, 1, ….
+        """
         self._memory = self.agent.begin(num_envs)
         seeds = self._episode_seeds if len(self._episode_seeds) == num_envs else range(num_envs)
         self._noise = [torch.Generator(self.agent.device).manual_seed(int(seed)) for seed in seeds]
 
     def act(self, observations: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Actions float32 [N, A] in [−1, 1] for observations uint8 [N, height, width, 3]; one call a step."""
+        """Actions float32 [N, A] in [−1, 1] for observations uint8 [N, height, width, 3]; call once for each step.
+
+        Raises InvalidArgument before `reset` and for observations of another shape.
+        """
         if self._memory is None:
             raise InvalidArgument("Call reset(num_envs) before act.")
         n = len(next(iter(self._memory.values())))
@@ -73,8 +79,8 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> TrainedPolicy:
     """The policy of a run directory, from its newest whole checkpoint, on any device.
 
     Raises:
-        NaturalMujocoError: no run directory, no checkpoint yet, only damaged ones, or one of another agent.
-        InvalidArgument: a device that is not there.
+        NaturalMujocoError: `run` is not a run directory, or has no checkpoint, only damaged ones, or another agent's.
+        InvalidArgument: the device does not exist.
     """
     path = Path(run)
     config = read_config(path)

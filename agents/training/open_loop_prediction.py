@@ -1,4 +1,4 @@
-"""Figure 3 of the paper: what a generative model believes will come, beside what came; drawn at every evaluation."""
+"""Figure 3 of the paper: a generative model's open-loop prediction beside the truth; drawn at every evaluation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = (0, 1, 2, 3, 4, 5, 10, 15, 20, 25, 30, 35, 40, 44)  # columns of the pic
 
 
 def open_loop(agent: LatentAgent, batch: Batch, context: int = CONTEXT) -> NDArray[np.uint8]:
-    """Truth, model and error: [B, T, 3·height, width, 3], one above the other.
+    """Truth, prediction and error, one above the other: [B, T, 3·height, width, 3].
 
     The model sees the first `context` frames of each sequence and follows the recorded actions from there.
     The error is grey where they agree. Raises ValueError for an agent without a decoder.
@@ -47,10 +47,10 @@ def open_loop(agent: LatentAgent, batch: Batch, context: int = CONTEXT) -> NDArr
 
 
 def write_open_loop(agent: Agent, replay: Replay, directory: Path) -> NDArray[np.uint8] | None:
-    """open_loop.png and .gif in `directory` from recent episodes of the replay.
+    """Writes open_loop.png and .gif into `directory`, from recent episodes of the replay.
 
-    Returns the picture [height, width, 3]; None, and no files, where the agent has no decoder or no episode is long
-    enough.
+    Returns the picture [height, width, 3], or None, without writing files, if the agent has no decoder or no episode is
+    long enough.
     """
     length = CONTEXT + STEPS
     if not isinstance(agent, LatentAgent) or agent.world_model.decoder is None or not replay.windows(length):

@@ -1,10 +1,10 @@
-"""Adam with a clipped global gradient norm, over exactly the parameters it is given.
+"""Adam with a clipped global gradient norm, for separate groups of parameters.
 
-Gradients are asked for by name of parameter group and kept beside the parameters, never accumulated in `.grad`: a loss
-can reach no group but its own, and nothing is changed before every loss of an update has been differentiated.
+Gradients are computed for one group at a time and kept apart from the parameters, never accumulated in `.grad`. A loss
+can therefore change only its own group, and no parameter changes before all losses of an update are differentiated.
 
-- `Optimiser`: one group.
-- `step_together`: the step of all groups of an agent.
+- `Optimiser`: one group of parameters.
+- `step_together`: steps all groups of an agent.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class NonFiniteGradient(NaturalMujocoError):
 
 
 class Optimiser:
-    """One group of parameters with its Adam.
+    """One group of parameters with its Adam optimiser.
 
     Args:
-        name: what metrics and errors call the group.
+        name: the group's name in metrics and errors.
         parameters: the group.
-        learning_rate: of Adam; may be changed between steps.
-        clip: global norm that gradients are scaled down to; 0 for none.
+        learning_rate: Adam's learning rate; may be changed between steps.
+        clip: largest global norm of gradients, to which they are scaled down; 0 for no clipping.
     """
 
     def __init__(
@@ -46,16 +46,15 @@ class Optimiser:
         self.name, self.clip = name, clip
         self.parameters = list(parameters)
         self.learning_rate = learning_rate
-        self.epsilon = 1e-7  # Keras', with which the paper's code ran
+        self.epsilon = 1e-7  # the default of Keras, which the paper's code used
         self.moments: list[dict[str, Tensor]] = [{} for _ in self.parameters]
-        """Of each parameter: `step`, `exp_avg` and `exp_avg_sq`; empty before the first step."""
+        """Adam's `step`, `exp_avg` and `exp_avg_sq` of each parameter; empty before the first step."""
         self._gradients: list[Tensor] | None = None
 
     def differentiate(self, loss: Tensor, retain_graph: bool = False) -> Tensor:
-        """Take the gradient of `loss` and keep it for `step`; returns its global norm before clipping.
+        """Computes the gradient of `loss` and keeps it for `step`; returns its global norm before clipping.
 
-        Raises `NonFiniteGradient`. A parameter that the loss does not depend on is an error: a group is what its
-        loss trains.
+        Raises `NonFiniteGradient`, and RuntimeError if the loss does not depend on all parameters of the group.
         """
         gradients = torch.autograd.grad(loss, self.parameters, retain_graph=retain_graph)
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -69,7 +68,7 @@ class Optimiser:
         return norm.detach()
 
     def step(self) -> None:
-        """Move the parameters by the gradient of the last `differentiate`."""
+        """Steps the parameters with the gradient of the last `differentiate`."""
         if self._gradients is None:
             raise RuntimeError(f"The {self.name} optimiser has no gradient: call differentiate first.")
         for parameter, moments in zip(self.parameters, self.moments, strict=True):
@@ -77,7 +76,7 @@ class Optimiser:
                 moments["step"] = torch.zeros((), device=parameter.device)
                 moments |= {key: torch.zeros_like(parameter, requires_grad=False) for key in _MOMENTS[1:]}
         with torch.no_grad():
-            # PyTorch's function: its class imports the compiler, which takes two seconds of every start.
+            # PyTorch's functional Adam, because the class imports the compiler, which takes two seconds at every start.
             adam(
                 self.parameters,
                 [_laid_out_like(p, g) for p, g in zip(self.parameters, self._gradients, strict=True)],
@@ -103,9 +102,9 @@ class Optimiser:
         }
 
     def load(self, tensors: Mapping[str, Tensor], prefix: str, source: str) -> None:
-        """Take up what `state` gave, under names that begin with `prefix`.
+        """Restores what `state` returned, from tensors whose names begin with `prefix`.
 
-        Raises NaturalMujocoError where that is not this group's; it names the file `source` and the tensor.
+        Raises NaturalMujocoError, which names the file `source` and the tensor, if they do not fit this group.
         """
         known = set[str]()
         for i, parameter in enumerate(self.parameters):
@@ -122,13 +121,13 @@ class Optimiser:
 
 
 def step_together(optimisers: Collection[Optimiser]) -> None:
-    """Move every group."""
+    """Steps every group."""
     for optimiser in optimisers:
         optimiser.step()
 
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
-    """`value` with the strides of `parameter`: the fused Adam pairs numbers by where they lie in memory."""
+    """`value` with the strides of `parameter`, as the fused Adam matches numbers by their position in memory."""
     if value.stride() == parameter.stride() and value.device == parameter.device:
         return value
     return torch.empty_like(parameter).copy_(value)

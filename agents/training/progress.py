@@ -1,4 +1,4 @@
-"""How far a run is, in one line: what it does now, how fast, and how long the rest takes at that rate."""
+"""A run's progress in one line: its present phase, its speed, and the time left at this speed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Stand(NamedTuple):
-    """Where a run is."""
+    """The counters of a run."""
 
     control_steps: int
     warmups: int
@@ -15,12 +15,12 @@ class Stand(NamedTuple):
 
 
 class Progress:
-    """Tells of a run from its settings and where it began in this process.
+    """Makes progress lines for a run.
 
     Args:
         label: task, variant and agent.
-        steps, prefill, warmups: control steps of the run, those of them at random, and updates of the warm-up.
-        stand: where the run is now.
+        steps, prefill, warmups: control steps of the run, control steps of the prefill, and updates of the warm-up.
+        stand: the run's counters when this process begins.
     """
 
     def __init__(self, label: str, steps: int, prefill: int, warmups: int, stand: Stand) -> None:
@@ -28,7 +28,7 @@ class Progress:
         self._phase, self._since, self._from = "", time.monotonic(), stand
 
     def line(self, stand: Stand, mean_return: float | None) -> str:
-        """What a user reads. Rates, and the time that is left, are those of the present phase alone."""
+        """The line to show. Rates and the time left are those of the present phase only."""
         phase = self._phase_of(stand)
         if phase != self._phase:
             self._phase, self._since, self._from = phase, time.monotonic(), stand
@@ -59,7 +59,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Hours and minutes for people."""
+    """A duration in hours and minutes, in words."""
     if seconds == float("inf"):
         return "?"
     hours, rest = divmod(int(max(seconds, 0)), 3600)

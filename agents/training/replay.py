@@ -1,12 +1,12 @@
-"""Replay: one contiguous store of uint8 frames, sequences sampled from it without a Python loop.
+"""Replay: a contiguous store of uint8 frames, from which sequences are sampled without a Python loop.
 
-Rows are stored **with what led to them**: row t holds the frame o_t, the action a_{t−1} that was taken before it and
+A row holds a frame and **what led to it**: row t has the frame o_t, the action a_{t−1} that was taken before it, and
 the reward and termination that came with it. A transition (s_t, a_t, r_t, s_{t+1}) therefore reads its action and
 reward from row t + 1. The first row of an episode has action and reward 0.
 
-Rows live in files of the run directory too, so that a run resumes with its replay. The store is a ring somewhat
-larger than the `capacity` that is sampled from: what a killed run wrote after its last checkpoint never lies over
-rows that the last two checkpoints still need. One on a device has no files and begins empty when a run resumes.
+Rows are also in files of the run directory, so that a run resumes with its replay. The store is a ring buffer somewhat
+larger than the `capacity` that is sampled from, so that rows written after the last checkpoint never overwrite rows
+that the last two checkpoints need. A replay on a device has no files and is empty when a run resumes.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class Replay:
     """The last `capacity` agent steps of `streams` environments that step together.
 
     Args:
-        directory: where the files go; made if missing.
-        streams: number of environments; every `add` is one row of each.
-        capacity: rows to sample from, over all streams.
-        frame_shape, action_size: of one row.
+        directory: the folder for the files; created if missing.
+        streams: number of environments; every `add` adds one row for each.
+        capacity: number of rows to sample from, over all streams.
+        frame_shape, action_size: shape of a row's frame, and size of its action.
         storage: `"memory"` holds the frames in memory and writes new ones to the file at `sync`;
             `"mapped"` works on the file itself; `"reading"` does so and writes nothing.
-        state_size: numbers of the physical state beside each frame; with 0 none are kept.
-        device: where everything is kept, without files and whatever the `storage`.
+        state_size: size of the physical state beside each frame; 0 to keep none.
+        device: if given, everything is kept there, without files; `storage` is then ignored.
 
     Raises:
-        InvalidArgument: a capacity below one step per stream.
-        NaturalMujocoError: the disk or memory is too small, or the files are another run's.
+        InvalidArgument: the capacity is below one step per stream.
+        NaturalMujocoError: the disk or memory is too small, or the files belong to another run.
     """
 
     def __init__(
@@ -115,9 +115,9 @@ class Replay:
         first: NDArray[np.bool_],
         states: NDArray[np.float32] | Tensor | None = None,
     ) -> None:
-        """One row for each stream: what was seen, and what led to it; `first` begins an episode. All [streams, …].
+        """Adds one row for each stream: a frame and what led to it; `first` is true if it begins an episode.
 
-        `states` are those that the frames show, where the replay keeps them.
+        All have the shape [streams, …]. `states` are the physical states of the frames, if the replay keeps them.
         """
         row = self.rows % self.stored
         self._frames.set(row, frames)
@@ -139,7 +139,7 @@ class Replay:
         self._end[self._current] = self.rows
 
     def _forget(self) -> None:
-        """Drop episodes that the ring has overwritten whole."""
+        """Drops episodes that the ring has overwritten completely."""
         kept = (self._end > self.rows - self.capacity) | np.isin(np.arange(len(self._end)), self._current)
         if kept.all():
             return
@@ -164,12 +164,12 @@ class Replay:
         edge_windows: bool = False,
         per_episode: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """`count` windows as (stream, first row, first row of the episode that is still there, and of all of it).
+        """Draws `count` windows: (stream, first row, the episode's first row still stored, the episode's first row).
 
-        Every window within an episode is equally likely. With `edge_windows` the window may first hang over either end
-        of the episode by up to a quarter of its length and is then pushed inside: an episode's ends are then seen a
-        quarter as often as its middle, without a batch being full of the same two windows. `per_episode` of them in a
-        row come from one episode.
+        Every window within an episode is equally likely. With `edge_windows`, a window may first extend beyond either
+        end of the episode by up to a quarter of its length and is then moved inside. An episode's ends are then seen a
+        quarter as often as its middle, but the first and last window do not dominate a batch. Each `per_episode`
+        consecutive windows come from the same episode.
 
         Raises:
             NaturalMujocoError: no episode has `length` rows yet.
@@ -224,11 +224,11 @@ class Replay:
         return self._stacks(stream, row, low, stack), self._take(self._states, stream, row)
 
     def recent(self, count: int) -> tuple[Batch, NDArray[np.int64]]:
-        """The last rows of every stream in order, at most `count`, and where the episode of each began.
+        """The last rows of every stream in order, at most `count`, and the first row of each row's episode.
 
         Returns:
-            (Batch [streams, rows, …], a number among these rows for each of them [streams, rows]). The latter is
-            negative where an episode began before them.
+            (Batch [streams, rows, …], index of the first row of each row's episode [streams, rows]). The index is
+            negative if the episode began before these rows.
 
         Raises:
             NaturalMujocoError: more rows than the replay holds.
@@ -275,7 +275,7 @@ class Replay:
         return Batch(frames, actions, rewards, terminals.float(), first.float())
 
     def sync(self) -> ReplayState:
-        """Bring all new rows to the files; returns what `restore` needs. Raises OSError, of a full disk say."""
+        """Writes all new rows to the files; returns the state for `restore`. Raises OSError, e.g. on a full disk."""
         new = min(self.rows - self.synced, self.stored)
         for start, stop in self._ranges(self.rows - new, self.rows):
             for column in self._columns:
@@ -292,19 +292,19 @@ class Replay:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `restore` compares the files with, for a checkpoint: int32 [columns, rows of the ring]."""
+        """Checksums for a checkpoint, with which `restore` compares the files: int32 [columns, rows of the ring]."""
         return {_CHECKSUMS: torch.from_numpy(self._checksums.view(np.int32).copy())}
 
     def restore(self, state: ReplayState, tensors: Mapping[str, Tensor], source: str) -> None:
-        """Take up the rows in the files as they were at the `sync` that returned `state`; without files, their number.
+        """Restores the rows in the files as of the `sync` that returned `state`; without files, only their number.
 
         Args:
-            tensors: those of the checkpoint; versions that knew no checksums wrote none.
+            tensors: the tensors of the checkpoint; older versions wrote no checksums.
             source: the file of the tensors, for errors.
 
         Raises:
-            NaturalMujocoError: a state that contradicts itself or this replay, or a file that no longer holds what was
-                written; the file and the field or row are named.
+            NaturalMujocoError: the state contradicts itself or this replay, or a file does not hold what was written;
+                the message names the file and the field or row.
         """
         fault = state.contradiction(self.streams)
         if fault:
@@ -317,7 +317,7 @@ class Replay:
         self._stream, self._start, self._end, self._current = (
             np.array(x, np.int64) for x in (state.stream, state.start, state.end, state.current)
         )
-        # The running round may be longer than what is sampled from.
+        # The running round may have more rows than the capacity.
         kept = self.capacity + ROWS_BETWEEN_CHECKPOINTS
         for start, stop in self._ranges(max(0, self.rows - kept), self.rows):
             for column in self._columns:
@@ -328,7 +328,7 @@ class Replay:
         self._verify(known)
 
     def _verify(self, known: NDArray[np.uint32] | None) -> None:
-        """Compare what can be sampled with the checksums that are `known`, or begin them from it."""
+        """Compares the rows that can be sampled with the `known` checksums, or computes these if there are none."""
         for row in range(max(0, self.rows - self.capacity), self.rows):
             place = row % self.stored
             for i, column in enumerate(self._columns):

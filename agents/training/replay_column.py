@@ -1,8 +1,8 @@
-"""One column of the replay: an array with a row for every step, and the file that it outlives the process in.
+"""One column of the replay: an array with a row for every step, and the file that keeps it when the process ends.
 
-- `Column`: in memory or mapped.
-- `DeviceColumn`: a tensor on a device, which does not outlive the process.
-- `as_array`: what comes from a device, as an array.
+- `Column`: an array in memory or memory-mapped.
+- `DeviceColumn`: a tensor on a device, which is lost when the process ends.
+- `as_array`: copies a tensor from its device into an array.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Storage = Literal["memory", "mapped", "reading"]
 
 
 class Column:
-    """One array [streams, rows, …], in memory with a file behind it or mapped onto that file."""
+    """One array [streams, rows, …], in memory with a file as backup, or memory-mapped from the file."""
 
     def __init__(self, file: Path, shape: tuple[int, ...], dtype: type, storage: Storage) -> None:
         self.file, self.mapped = file, storage != "memory"
@@ -38,14 +38,14 @@ class Column:
             return
         with open(file, "r+b" if file.exists() else "w+b") as f:
             if self.mapped and hasattr(os, "posix_fallocate"):
-                # A full disk shall say so now, not as a bus error later.
+                # Reserves the space, so that a full disk is an error now instead of a bus error later.
                 os.posix_fallocate(f.fileno(), 0, size)
             else:
                 f.truncate(size)
         self.data = np.memmap(file, dtype, "r+", shape=shape) if self.mapped else np.zeros(shape, dtype)
 
     def set(self, row: int, values: NDArray | Tensor, blank: NDArray[np.bool_] | None = None) -> None:
-        """Store one row of every stream, and 0 in those that are `blank`."""
+        """Stores one row of every stream, or 0 for streams that are `blank`."""
         self.data[:, row] = as_array(values)
         if blank is not None:
             self.data[blank, row] = 0
@@ -59,7 +59,7 @@ class Column:
         return zlib.crc32(np.ascontiguousarray(self.data[:, row]).data)
 
     def write(self, start: int, stop: int) -> None:
-        """Bring rows [start, stop) of every stream to the file."""
+        """Writes rows [start, stop) of every stream to the file."""
         if not self.mapped:
             with open(self.file, "r+b") as f:
                 for stream in self.data:
@@ -67,7 +67,7 @@ class Column:
                     f.write(memoryview(stream[start:stop]).cast("B"))
 
     def sync(self) -> None:
-        """Return once all that was written is on the disk."""
+        """Waits until everything that was written is on the disk."""
         if isinstance(self.data, np.memmap):
             self.data.flush()
         else:
@@ -75,7 +75,7 @@ class Column:
                 os.fsync(f.fileno())
 
     def read(self, start: int, stop: int) -> None:
-        """Fetch rows [start, stop) of every stream from the file."""
+        """Reads rows [start, stop) of every stream from the file."""
         if not self.mapped:
             with open(self.file, "rb") as f:
                 for stream in self.data:
@@ -88,18 +88,18 @@ class Column:
 
 
 def as_array(values: NDArray | Tensor) -> NDArray:
-    """`values`, fetched from a device if they lie there."""
+    """`values` as an array, copied from their device if they are a tensor."""
     return values.cpu().numpy() if isinstance(values, Tensor) else values
 
 
 class DeviceColumn(Column):
-    """One array [streams, rows, …] on `device`; a tensor that comes or goes never leaves it. No file is behind it."""
+    """One array [streams, rows, …] on `device`, which tensors never leave. It has no file."""
 
     def __init__(self, shape: tuple[int, ...], dtype: type, device: torch.device) -> None:
         self.data: Any
         try:
             self.data = torch.zeros(shape, dtype=torch.from_numpy(np.zeros(0, dtype)).dtype, device=device)
-        except RuntimeError as error:  # which torch raises where memory is short
+        except RuntimeError as error:  # torch raises it when memory is short
             raise NaturalMujocoError(
                 f"{shape[0] * shape[1]} steps do not fit into the memory of {device}. Ask for fewer --num-envs, or for "
                 "a smaller --replay.capacity."
@@ -116,14 +116,14 @@ class DeviceColumn(Column):
         return self.data.flatten(0, 1)[torch.from_numpy(rows).to(self.data.device)]
 
     def checksum(self, row: int) -> int:
-        """Nothing to compare with."""
+        """0, as there is no file to compare with."""
         return 0
 
     def write(self, start: int, stop: int) -> None:
-        """Nothing to write to."""
+        """Does nothing, as there is no file."""
 
     def sync(self) -> None:
-        """Nothing to wait for."""
+        """Does nothing, as there is no file to sync."""
 
     def read(self, start: int, stop: int) -> None:
-        """Nothing to fetch from."""
+        """Does nothing, as there is no file to read."""

@@ -1,11 +1,11 @@
-"""The folder of a run: whose it is, who writes in it, and its config.json.
+"""The folder of a run: checks that it belongs to the run, locks it for one writer, and holds its config.json.
 
-- `run_directory`: where a run lives.
-- `held`: the folder for one writer's whole life, refused where it is somebody else's.
-- `save_config`, `read_config`, `differing_fields`: the settings that it was made with.
+- `run_directory`: the path of a run's folder.
+- `held`: locks the folder for as long as the run is trained; refuses folders with other content.
+- `save_config`, `read_config`, `differing_fields`: the settings of the run.
 
-In it lie config.json, metrics.jsonl, episodes.jsonl, evaluations.jsonl, checkpoints/, replay/, TensorBoard's events,
-and what is written to be looked at. No other file in it is ever touched.
+The folder contains config.json, metrics.jsonl, episodes.jsonl, evaluations.jsonl, checkpoints/, replay/, TensorBoard's
+events, and pictures and films. No other file in it is ever touched.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from .limits import first_fault
 
 CONFIG = "config.json"
 LOCK = ".run.lock"
-# What a run, or the sweep around it, may have left in a folder before its config.json was there.
+# Files that a run, or its sweep, may have written before config.json.
 _BEFORE_CONFIG = re.compile(
     rf"{re.escape(LOCK)}(\.holder)?|output\.log|\.({re.escape(LOCK)}\.holder|config\.json)\.([0-9a-f]{{16}}\.)?tmp"
 )
 
 
 def run_directory(config: RunConfig) -> Path:
-    """Where a run lives: `--logdir`, or runs/TASK-VARIANT/AGENT-PRESET-SEED."""
+    """The path of a run's folder: `--logdir`, or runs/TASK-VARIANT/AGENT-PRESET-SEED."""
     if config.logdir is not None:
         return config.logdir
     ablation = getattr(config, "ablation", "none")
@@ -50,28 +50,28 @@ def run_directory(config: RunConfig) -> Path:
 def held(
     directory: Path, config: RunConfig, video_set: VideoSet | None, wait_s: float = 0.0
 ) -> Iterator[None]:
-    """Hold `directory` as the only writer of the run `config`, and leave its config.json there.
+    """Locks `directory` as the only writer of the run `config`, and writes its config.json.
 
     Args:
-        video_set: what `config.videos` is on this machine now; None for the standard variant.
-        wait_s: how long to wait for another that holds it.
+        video_set: the set that `config.videos` names on this machine; None for the standard variant.
+        wait_s: seconds to wait if another process holds the lock.
 
     Raises:
-        InvalidArgument: the folder is not empty and no run's, or a run's of other settings or other videos; nothing is
-            written then.
+        InvalidArgument: the folder is not empty and not that of a run, or of a run with other settings or videos;
+            nothing is written then.
         LockHeld: another process trains there.
-        FileError: it cannot be written to.
+        FileError: the folder cannot be written to.
     """
     _require_ours(directory, config, video_set)
     what = f"Training {config.task} {config.variant} with {agent_name(config)}"
     with files.holding(directory / LOCK, what, wait_s, fault=write_failed):
-        _require_ours(directory, config, video_set)  # whoever held it before may have begun another run
+        _require_ours(directory, config, video_set)  # its last holder may have begun another run
         save_config(directory, config, video_set)
         yield
 
 
 def write_failed(path: Path, error: OSError) -> NaturalMujocoError:
-    """What an `OSError` of writing to a run's folder becomes."""
+    """The error to raise for an `OSError` while writing to a run's folder."""
     return NaturalMujocoError(
         files.write_fault(path, error, "give another --logdir")
         + " Rerun the same command to resume from the last checkpoint."
@@ -92,9 +92,9 @@ def _require_ours(directory: Path, config: RunConfig, video_set: VideoSet | None
 
 
 def require_run_folder(directory: Path) -> bool:
-    """Whether `directory` holds a run; a folder that is empty, or none, does not. Writes nothing.
+    """Whether `directory` holds a run; false if it is empty or does not exist. Writes nothing.
 
-    Raises InvalidArgument for a folder with something else in it, FileError for what is no folder.
+    Raises InvalidArgument if the folder holds something else, FileError if it is not a folder or cannot be read.
     """
     try:
         names = [path.name for path in directory.iterdir()]
@@ -114,7 +114,7 @@ def require_run_folder(directory: Path) -> bool:
 
 
 def save_config(run: Path, config: RunConfig, video_set: VideoSet | None = None) -> None:
-    """Write config.json, whole or not at all. Raises NaturalMujocoError where it cannot be written."""
+    """Writes config.json, whole or not at all. Raises NaturalMujocoError if it cannot be written."""
     data = {
         "format": FORMAT,
         "agent": agent_name(config),
@@ -126,10 +126,10 @@ def save_config(run: Path, config: RunConfig, video_set: VideoSet | None = None)
 
 
 def read_config(run: Path) -> RunConfig:
-    """The configuration of a run's folder, every number of it within its range.
+    """The configuration of a run's folder, with all numbers checked against their ranges.
 
-    Raises NaturalMujocoError naming the file and the field: no config.json, one that cannot be read, a setting that is
-    missing, unknown, of another type or out of range.
+    Raises NaturalMujocoError, which names the file and the field, if config.json is missing or cannot be read, or if a
+    setting is missing, unknown, of another type or out of range.
     """
     path, data = run / CONFIG, _read(run)
     if not isinstance(data.get("config"), dict):
@@ -139,7 +139,7 @@ def read_config(run: Path) -> RunConfig:
         raise _unreadable(path, f"agent is {str(agent)[:40]!r}; there are {', '.join(AGENTS)}")
     section = upgraded(data["config"], agent, data.get("format"))
     try:
-        # As JSON, where a list is a tuple and a string a path, and everything else must be what it is.
+        # Validated as JSON: strict about types, but lists become tuples and strings become paths.
         config = TypeAdapter(AGENTS[agent].config).validate_json(json.dumps(section), strict=True)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
@@ -157,7 +157,7 @@ def read_config(run: Path) -> RunConfig:
 
 
 def read_video_set(run: Path) -> VideoSet | None:
-    """The video set that a run was begun on; None for the standard variant and in folders of earlier versions."""
+    """The video set with which a run began; None for the standard variant and in folders of earlier versions."""
     found = _read(run).get("video_set")
     try:
         return None if found is None else VideoSet.model_validate(found)
@@ -198,7 +198,7 @@ def _names(section: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 def differing_fields(a: RunConfig, b: RunConfig) -> list[str]:
-    """The fields that decide what is learned and differ, as "name: a's value, b's value"."""
+    """The fields that affect what is learned and differ between `a` and `b`, as "name: a's value, b's value"."""
     left, right = {"agent": agent_name(a), **flatten(a)}, {"agent": agent_name(b), **flatten(b)}
     names = [name for name in {**left, **right} if name not in RESUMABLE]
     return [

@@ -1,6 +1,6 @@
-"""What a run leaves to read: metrics.jsonl, TensorBoard events, Weights & Biases on request, and a progress line.
+"""The logs of a run: metrics.jsonl, TensorBoard events, Weights & Biases on request, and a progress line.
 
-The .jsonl files are cut back on resuming to where the checkpoint left them, so that no step is in them twice.
+On resuming, the .jsonl files are truncated to their length at the checkpoint, so that no step is in them twice.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ LINES = ("metrics", "episodes", "evaluations")
 
 
 class RunLog:
-    """Writes everything under `directory`; numbers are keyed by control steps.
+    """Writes a run's logs under `directory`, by control steps.
 
     Args:
-        directory: the run's.
-        config: flat, for Weights & Biases.
-        offsets: length in bytes of each .jsonl file at the checkpoint that is resumed, else empty.
+        directory: the run's directory.
+        config: the flattened settings, for Weights & Biases.
+        offsets: length in bytes of each .jsonl file at the checkpoint that is resumed; empty for a new run.
         resumed_at: control steps of that checkpoint.
-        wandb: log there too.
+        wandb: whether to log to Weights & Biases too.
 
-    Raises OSError where something cannot be written, from any method.
+    Every method raises OSError if something cannot be written.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RunLog:
         return [self.directory / f"{name}.jsonl" for name in LINES]
 
     def offsets(self) -> dict[str, int]:
-        """Length of each .jsonl file now, for a checkpoint; what is in them is on the disk."""
+        """Syncs the .jsonl files to disk and returns the length of each in bytes, for a checkpoint."""
         lengths = {}
         for path in self._paths():
             if path.exists():
@@ -69,27 +69,27 @@ class RunLog:
         return lengths
 
     def metrics(self, control_steps: int, values: Mapping[str, float]) -> None:
-        """One line of metrics.jsonl and a point of each TensorBoard curve."""
+        """Writes one line of metrics.jsonl and a point of each TensorBoard curve."""
         self.line("metrics", {"control_steps": control_steps, **values})
         self._events.scalars(control_steps, values)
         if self._wandb is not None:
             self._wandb.log(dict(values), step=control_steps)
 
     def line(self, name: str, record: Mapping[str, Any]) -> None:
-        """Append one record to `name`.jsonl."""
+        """Appends one record to `name`.jsonl."""
         with open(self.directory / f"{name}.jsonl", "a") as f:
             f.write(json.dumps(record) + "\n")
 
     def image(self, name: str, control_steps: int, picture: NDArray[np.uint8]) -> None:
-        """A picture [height, width, 3] in TensorBoard."""
+        """Writes a picture [height, width, 3] to TensorBoard."""
         self._events.picture(name, control_steps, picture)
 
     def film(self, name: str, control_steps: int, frames: NDArray[np.uint8], fps: float = 25) -> None:
-        """A film [frames, height, width, 3] in TensorBoard."""
+        """Writes a film [frames, height, width, 3] to TensorBoard."""
         self._events.film(name, control_steps, frames, fps)
 
     def progress(self, text: str, last: bool = False) -> None:
-        """How far the run is: one line rewritten in place on a terminal, elsewhere a line every half minute."""
+        """Shows progress: one line that is rewritten on a terminal, else a line every half minute."""
         if self._terminal:
             sys.stderr.write("\r\x1b[K" + text + ("\n" if last else ""))
             sys.stderr.flush()
@@ -98,13 +98,13 @@ class RunLog:
             self._said = time.monotonic()
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Prints a line."""
         if self._terminal:
             sys.stderr.write("\r\x1b[K")
         print(text, flush=True)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # of a full disk, which has been said
+        with contextlib.suppress(OSError):  # a full disk has been reported already
             self._events.close()
         if self._wandb is not None:
             self._wandb.finish()

@@ -1,4 +1,4 @@
-"""Means of what every update reports, over the updates since the last line of metrics; a checkpoint holds the sums."""
+"""Means of the updates' metrics since the last line of metrics.jsonl; checkpoints contain the sums."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .saved_tensors import take
 
 
 class RunningMeans:
-    """Sums in float64, on the device of what is added."""
+    """Running sums in float64, on the device of the values."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """One value, a scalar, of each."""
+        """Adds one scalar value of each metric."""
         for name, value in values.items():
             before = self._sums.get(name)
             self._sums[name] = value.detach().double() if before is None else before + value.detach()
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The mean of each, and begin anew. One transfer for all of them."""
+        """Returns the mean of each metric, with one transfer from the device for all, and clears the sums."""
         sums = torch.stack(list(self._sums.values())).tolist() if self._sums else []
         means = {name: total / self._counts[name] for name, total in zip(self._sums, sums, strict=True)}
         self._sums, self._counts = {}, {}
@@ -40,7 +40,7 @@ class RunningMeans:
         return {f"metrics.{name}": value for name, value in self._sums.items()}
 
     def restore(self, counts: Mapping[str, int], tensors: Mapping[str, Tensor], source: str) -> None:
-        """Take up what `counts` and `tensors` gave. Raises NaturalMujocoError naming a sum that is missing."""
+        """Restores what `counts` and `tensors` returned. Raises NaturalMujocoError, which names a missing sum."""
         like = torch.zeros((), dtype=torch.float64)
         self._counts = dict(counts)
         self._sums = {name: take(tensors, f"metrics.{name}", like, source, finite=False) for name in counts}

@@ -1,4 +1,4 @@
-"""Tensors out of a file that may be damaged or somebody else's: each is what it should be, or an error names it."""
+"""Checks of tensors from a file that may be damaged or untrusted; errors name the tensor."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from natural_mujoco import NaturalMujocoError
 
 
 def take(tensors: Mapping[str, Tensor], name: str, like: Tensor, source: str, finite: bool = True) -> Tensor:
-    """The tensor `name` of the file `source`, which must be as `like` in shape and type, and `finite` where asked.
+    """The tensor `name` of the file `source`, which must have the shape and type of `like` and, if asked, be `finite`.
 
-    Raises NaturalMujocoError naming the file and the tensor.
+    Raises NaturalMujocoError, which names the file and the tensor.
     """
     if name not in tensors:
         raise NaturalMujocoError(f"{source}: {name} is missing. {_REASON}")
@@ -28,9 +28,9 @@ def take(tensors: Mapping[str, Tensor], name: str, like: Tensor, source: str, fi
 
 
 def take_stream(tensors: Mapping[str, Tensor], name: str, generator: torch.Generator, source: str) -> None:
-    """Put `generator` where the state `name` of the file `source` says.
+    """Sets the state of `generator` to the tensor `name` of the file `source`.
 
-    States differ between kinds of devices: one of another kind leaves the generator as it was seeded.
+    States of different kinds of devices do not fit each other; the generator then keeps its seed.
     """
     own = generator.get_state()
     if name in tensors and tensors[name].dtype == own.dtype and tensors[name].shape != own.shape:
@@ -42,7 +42,7 @@ def take_stream(tensors: Mapping[str, Tensor], name: str, generator: torch.Gener
 
 
 def refuse_others(tensors: Collection[str], known: Collection[str], source: str) -> None:
-    """Raises NaturalMujocoError where `tensors` has a name that is not `known`."""
+    """Raises NaturalMujocoError if `tensors` has a name that is not in `known`."""
     others = sorted(set(tensors) - set(known))
     if others:
         raise NaturalMujocoError(f"{source}: {others[0][:100]} is no tensor of this agent. {_REASON}")

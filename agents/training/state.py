@@ -1,7 +1,7 @@
-"""What a checkpoint's state.json holds beside the tensors: bounded, so that nothing damaged or hostile gets further.
+"""The models of a checkpoint's state.json, with bounds that refuse damaged or hostile files.
 
-- `PolicyState`: what acting needs.
-- `RunState`: what resuming needs.
+- `PolicyState`: the fields that acting needs.
+- `RunState`: the fields that resuming needs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class PolicyState(_Strict):
-    """The part of a state that a policy has; other fields are left unread."""
+    """The fields of a state that a policy needs; others are ignored."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     control_steps: Count
@@ -32,7 +32,7 @@ class _PCG64(_Strict):
 
 
 class Stream(_Strict):
-    """Where one of NumPy's generators stands."""
+    """The state of a NumPy generator."""
 
     bit_generator: Literal["PCG64"]
     state: _PCG64
@@ -41,7 +41,7 @@ class Stream(_Strict):
 
 
 class CollectorState(_Strict):
-    """The round of episodes that is running, the rows of it that are stored, and the stream of random actions."""
+    """The running round of episodes, the number of its rows in the replay, and the stream of random actions."""
 
     round: Annotated[int, Field(ge=-1, le=10**12)]
     row: Count
@@ -49,7 +49,7 @@ class CollectorState(_Strict):
 
 
 class ReplayState(_Strict):
-    """How many rows were ever added, and the episodes they belong to: see replay.py."""
+    """How many rows were ever added, and the episodes to which they belong; see replay.py."""
 
     rows: Count
     stream: Rows
@@ -58,7 +58,7 @@ class ReplayState(_Strict):
     current: Annotated[list[Annotated[int, Field(ge=-1, le=10**12)]], Field(max_length=10_000)]
 
     def contradiction(self, streams: int) -> str | None:
-        """Which field cannot be of a replay of that many streams and why, or None."""
+        """The field that does not fit a replay with `streams` streams, and why; None if all fit."""
         episodes = len(self.stream)
         if not len(self.start) == len(self.end) == episodes:
             return f"start and end have {len(self.start)} and {len(self.end)} numbers for {episodes} episodes"
@@ -74,7 +74,7 @@ class ReplayState(_Strict):
 
 
 class RunState(PolicyState):
-    """All of a run that is no tensor. What has a default was not yet written by some version."""
+    """Everything of a run except its tensors. Fields with a default are missing in files of some older versions."""
 
     updates: Count
     warmups: Count
@@ -84,11 +84,11 @@ class RunState(PolicyState):
     logged: Count
     seconds: Annotated[float, Field(ge=0)]
     unlearned: Count = 0
-    """Control steps since the last update, where their frames were on a device and are gone."""
+    """Control steps since the last update whose frames were on a device and are lost."""
     recent_returns: Annotated[list[float], Field(max_length=10)]
     sampler: Stream
     collector: CollectorState
     replay: ReplayState
     offsets: Annotated[dict[str, Count], Field(max_length=100)]
     metrics: Annotated[dict[str, Count], Field(max_length=1000)] = Field(default_factory=dict)
-    """Of each metric since the last line: how many values its sum has."""
+    """How many values the sum of each metric has since the last line."""

@@ -1,7 +1,7 @@
 """The training loop: collect, update, evaluate, log, checkpoint; the same for every agent.
 
-At any moment the run is its counters, the replay, the agent and where the collector stands. The loop asks the
-counters what is due and does one small thing, so that it can be stopped, saved and resumed between any two of them.
+The state of a run consists of its counters, the replay, the agent and the collector's state. The loop decides from the
+counters what is due and does it in small steps, so that it can be stopped, saved and resumed between any two of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .run_log import RunLog
 from .running_means import RunningMeans
 from .state import RunState
 
-# Failures of the environments in a row, without a finished episode, that a run survives.
+# Consecutive failures of the environments, without a finished episode between them, that a run survives.
 MOST_RESTARTS = 3
 
 
@@ -49,17 +49,16 @@ class Stopped(Exception):
 
 
 class Trainer:
-    """One run, from its directory's newest checkpoint or from nothing.
+    """One run, resumed from its directory's newest checkpoint or new.
 
     Args:
-        config: checked by `command_line.check_config`.
-        wait_s: how long to wait for another process that trains there.
+        config: settings that `command_line.check_config` has checked.
+        wait_s: seconds to wait for another process that trains in the same directory.
 
     Raises:
-        InvalidArgument: the directory is somebody else's or holds a run of other settings, or a device that is not
-            there.
+        InvalidArgument: the directory holds something else or a run with other settings, or the device does not exist.
         LockHeld: another process trains there.
-        NaturalMujocoError: what is in the directory is damaged, or it cannot be written to.
+        NaturalMujocoError: the directory's files are damaged, or it cannot be written to.
     """
 
     def __init__(self, config: RunConfig, wait_s: float = 0.0) -> None:
@@ -67,7 +66,7 @@ class Trainer:
         self.device = choose_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
-        self._open = contextlib.ExitStack()  # all that `close` ends, the lock on the directory last
+        self._open = contextlib.ExitStack()  # everything that `close` ends, the lock on the directory last
         try:
             self.setting = evaluation_setting(config)
             self._open.enter_context(held(self.directory, config, self.setting.video_set, wait_s))
@@ -91,11 +90,11 @@ class Trainer:
         self._progress = Progress(label, config.steps, t.prefill, t.warmup_updates, self._stand())
 
     def close(self) -> None:
-        """End the environments, close the files and let go of the directory. `run` does so itself."""
+        """Ends the environments, closes the files and unlocks the directory. `run` calls it at its end."""
         self._open.close()
 
     def _begin(self) -> None:
-        """The run before its first step."""
+        """Sets up a run before its first step."""
         config = self.config
         self.control_steps = self.updates = self.warmups = self.logged = 0
         self.evaluations = self.evaluated_at = self.learned_at = 0
@@ -104,7 +103,7 @@ class Trainer:
         self.means = RunningMeans()
         self._restarts, self._spent = 0, 0.0
         self.envs = make_training_environments(config, self.device)
-        self._open.callback(lambda: self.envs.close())  # those of the moment: failures replace them
+        self._open.callback(lambda: self.envs.close())  # late, as failures replace `envs`
         space = self.envs.single_action_space
         assert space.shape is not None
         self.action_size = space.shape[0]
@@ -125,7 +124,7 @@ class Trainer:
         self.collector = Collector(self.envs, self.agent, self.replay, config.seed, warp, longest)
 
     def _resume(self, checkpoint: Checkpoint[RunState]) -> None:
-        """The run as of `checkpoint`."""
+        """Restores the run from `checkpoint`."""
         state, tensors, source = checkpoint.state, checkpoint.tensors, str(checkpoint.path / TENSORS)
         print(f"Resuming {self.directory} at control step {state.control_steps:,}.", flush=True)
         self.control_steps, self.updates, self.warmups = state.control_steps, state.updates, state.warmups
@@ -146,7 +145,7 @@ class Trainer:
             self.control_steps = self.learned_at
 
     def run(self) -> None:
-        """Train to the end. Raises `Stopped` after a signal, NaturalMujocoError where the run cannot go on."""
+        """Trains to the end. Raises `Stopped` after a signal, NaturalMujocoError if the run cannot go on."""
         t = self.config.training
         if self.config.steps <= t.prefill:
             self.log.say(
@@ -173,7 +172,7 @@ class Trainer:
                     self._evaluate()
                 self._save()
                 self._tell(last=True)
-        except BrokenPipeError:  # whoever read our standard output has seen enough
+        except BrokenPipeError:  # the reader of standard output has closed the pipe
             raise
         except OSError as error:
             raise write_failed(Path(error.filename or self.directory), error) from error
@@ -184,13 +183,13 @@ class Trainer:
         return self.control_steps < self.config.steps or self.updates < self._updates_wanted()
 
     def _updates_wanted(self) -> int:
-        """Updates that should have been made by now: whole bursts of `train_every` control steps past the prefill."""
+        """Number of updates due by now, for each full `train_every` control steps after the prefill."""
         t = self.config.training
         bursts = max(0, self.control_steps - t.prefill) // t.train_every
         return int(bursts * t.train_every * t.updates_per_1000_steps / 1000 + 1e-6)  # 1000/3 · 3 is 999.9…
 
     def _collect(self) -> None:
-        """One step of the environments."""
+        """Steps the environments once."""
         randomly = self.control_steps < self.config.training.prefill
         steps, episodes = 0, list[Episode]()
         with self._failures_survived():
@@ -211,7 +210,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _failures_survived(self) -> Iterator[None]:
-        """Begin a new round in new environments where a worker of the old ones hangs or dies."""
+        """Begins a new round in new environments if a worker of the old ones hangs or dies."""
         try:
             yield
         except WorkerError as error:
@@ -237,7 +236,7 @@ class Trainer:
         self.learned_at = self.control_steps
 
     def _evaluate(self) -> None:
-        """Held-out episodes, a film, and for generative models figure 3."""
+        """Plays held-out episodes and writes their records, a film, and for generative models figure 3."""
         self.evaluations = self.control_steps // self.config.training.evaluate_every
         self.evaluated_at = self.control_steps
         self.log.progress(
@@ -289,7 +288,7 @@ class Trainer:
             self._save()
 
     def _save(self) -> None:
-        """A checkpoint: the replay's new rows first, then all else."""
+        """Writes a checkpoint: the replay's new rows first, then everything else."""
         replay = self.replay.sync()
         state = {
             "control_steps": self.control_steps,
@@ -310,7 +309,7 @@ class Trainer:
         }
         tensors = self.agent.tensors() | self.collector.memory_tensors() | self.means.tensors()
         tensors |= self.replay.tensors()
-        # Rows, warm-up and updates each move alone at times; their sum grows with every one.
+        # Rows, warm-ups and updates do not always grow together, but their sum grows with each.
         number = self.replay.rows + self.warmups + self.updates + self.evaluations
         save_checkpoint(self.directory, number, tensors, state)
         self._saved_at, self._saved_rows = time.monotonic(), self.replay.rows

@@ -1,10 +1,12 @@
-"""Evaluation: what is played, what is written down, what follows from it.
+"""Evaluation: the protocol, playing episodes, results files and statistics.
 
-- `conditions`: tasks, conditions, episode seeds. `protocol`: what a policy is.
-- `policy_source`, `loading`: from what the user names to a policy.
-- `rollout`, `worker`, `ray_tasks`: playing blocks of episodes, in processes, on a cluster.
-- `plan`, `evaluate`: a whole evaluation, resumed where it stopped.
-- `records`, `checking`: results files, and whether they can be believed.
-- `scores`, `statistics`: from records to numbers with intervals.
-- `references`, `published`: what stands beside every entry.
+- `conditions`: tasks, conditions, episode seeds. `protocol`: the interface of a policy.
+- `policy_source`, `policy_loading`: turn what the user names into a policy.
+- `episodes`: the loop that plays episodes.
+- `rollout`, `worker`, `ray_tasks`: play blocks of episodes, in processes or on a cluster.
+- `plan`, `evaluate`: a whole evaluation, which can be resumed.
+- `records`, `checking`, `replay`: results files, and checks whether they are right.
+- `scores`, `statistics`: compute scores and intervals from records.
+- `references`, `published`, `elsewhere`: numbers with which entries are compared.
+- `curves`, `training_curves`: learning curves.
 """

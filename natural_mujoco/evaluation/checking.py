@@ -1,11 +1,11 @@
-"""Whether a results file can be believed: complete, consistent, true to the protocol and to the video set.
+"""Checks whether a results file is complete and consistent and agrees with the protocol and the video set.
 
-- `check_results`: every fault of a parsed file, and remarks that are no faults.
-- `contradictions`: those faults that unfinished results cannot have either.
-- `load_entry`: a file, read and checked; raises at the first fault.
+- `check_results`: all faults of a parsed file, and remarks that are not faults.
+- `contradictions`: the faults that unfinished results must not have either.
+- `load_entry`: reads and checks a file; raises an error for the first fault.
 
-A file cannot prove that its returns were earned. What can be recomputed is: which episodes there must be, which
-clip and frame each seed leads to, every aggregate. What does not agree is refused with the record's name.
+A file cannot prove that its returns were earned. But which episodes it must have, which clip and frame each seed leads
+to, and all aggregates can be recomputed. A record that disagrees is refused, and the error names it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _MOST_FAULTS = 20
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: `faults` for which the file is refused (at most twenty), `remarks` that are worth knowing."""
+    """The result of a check: `faults` (at most twenty), for which the file is refused, and `remarks` for readers."""
 
     faults: tuple[str, ...]
     remarks: tuple[str, ...]
 
 
 def load_entry(path: str | os.PathLike[str]) -> Results:
-    """The results file at `path`, checked. Raises `ResultsError` with the file's name and its first fault."""
+    """Reads and checks the results file at `path`. Raises `ResultsError` with the file's name and its first fault."""
     results = read_results(path)
     verdict = check_results(results)
     if verdict.faults:
@@ -46,13 +46,13 @@ def load_entry(path: str | os.PathLike[str]) -> Results:
 
 
 def check_results(results: Results) -> Verdict:
-    """Every way in which `results` contradicts itself, its protocol or its video set."""
+    """Finds everything in `results` that contradicts other records, the protocol or the video set."""
     faults = list(islice(_faults(results), _MOST_FAULTS))
     return Verdict(tuple(faults), tuple(_remarks(results)))
 
 
 def contradictions(results: Results) -> Iterator[str]:
-    """What is wrong even with results that are not finished: records that no evaluation writes."""
+    """The faults that matter even in unfinished results: records that no evaluation writes."""
     yield from _run_faults(results)
     yield from _record_faults(results)
     yield from _video_faults(results)
@@ -61,7 +61,7 @@ def contradictions(results: Results) -> Iterator[str]:
 
 
 def frames_played(results: Results) -> set[tuple[str, str]]:
-    """Each clip with the sha256 of its frames that some episode was played on, where the set's manifest has none."""
+    """Pairs (clip, sha256 of the frames that were played), for clips whose hash the manifest does not have."""
     return {(e.video, e.frames_sha256) for e in results.episodes if e.video and e.frames_sha256}
 
 
@@ -194,7 +194,7 @@ def _summary_faults(results: Results) -> Iterator[str]:
                     f"{true.tasks.get(task)}"
                 )
         if true.iqm is None and said.iqm is not None:
-            # Written before the table of tasks grew: the aggregate of the tasks that there were.
+            # The file may be from before a task was added; its aggregate is then over the tasks of that time.
             true = summarise(results, tuple(true.tasks))[condition]
         if not _close(said.iqm, true.iqm, 1e-3):
             yield f"summary of {condition}: says interquartile mean {said.iqm}, the records give {true.iqm}"
@@ -248,9 +248,9 @@ def _remarks(results: Results) -> Iterator[str]:
 
 @lru_cache(maxsize=64)
 def shipped_manifest(name: str) -> Manifest | None:
-    """The manifest that ships with the package under `name`, if there is one."""
+    """The manifest that ships with the package under `name`, or `None`."""
     folder = manifest_folders()[0]
-    # Names in files come from strangers: only one that a listing of the folder shows is opened.
+    # The name is untrusted, so it is compared with a listing of the folder before a file is opened.
     if name not in {path.stem for path in folder.glob("*.json")}:
         return None
     return load_manifest(folder / f"{name}.json")

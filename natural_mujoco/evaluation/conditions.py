@@ -1,9 +1,9 @@
-"""What is evaluated: the conditions, the fixed episode seeds, and the environment of each.
+"""The conditions of an evaluation, the fixed episode seeds, and the environment of each condition.
 
-- `CONDITIONS`: `standard`, `natural-train`, `natural-test`. The latter two have siblings at less than the video's whole
-  strength, such as `natural-test@0.5`: `strength_of`, `place_of`.
-- `EPISODES`, `episode_seeds`: ten episodes unless asked otherwise, always the same ones.
-- `environment_spec`: the id and keyword arguments behind a task and a condition.
+- `CONDITIONS`: `standard`, `natural-train`, `natural-test`. The latter two also exist at less than full strength of the
+  video, such as `natural-test@0.5`; see `strength_of`, `place_of`.
+- `EPISODES`, `episode_seeds`: ten episodes by default, always with the same seeds.
+- `environment_spec`: the id and keyword arguments for a task and a condition.
 - `expected_background`: the clip and frame that an episode seed leads to.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["Condition"]
 
 Whole = Literal["standard", "natural-train", "natural-test"]
 CONDITIONS: tuple[Whole, ...] = get_args(Whole)
-"""Those that everybody is measured under."""
+"""The conditions under which all entries are measured."""
 _ORDER: tuple[str, ...] = CONDITIONS
 TASK_NAMES = tuple(task.name for task in TASKS.values())
 
@@ -31,16 +31,16 @@ EPISODES = 10
 MAX_EPISODES = 10_000
 MAX_SEED = 999
 SIZE: Final = 64
-"""Height and width of what policies see, pixels."""
+"""Height and width of observations, in pixels."""
 ACTION_REPEAT = 2
 _SEEDS_APART = 1_000_000
 
 
 def episode_seeds(seed: int, episodes: int) -> tuple[int, ...]:
-    """The seeds of the first `episodes` episodes of evaluation `seed`: 1,000,000 · (1 + seed) and on.
+    """The seeds of the first `episodes` episodes of evaluation `seed`: 1,000,000 · (1 + seed) and following.
 
-    They are the same for every task, condition, entry and training seed, so that entries meet the same initial
-    states and backgrounds; and they begin at a million, where no training run that counts from 0 has been.
+    They are the same for every task, condition, entry and training seed, so that all entries get the same initial
+    states and backgrounds. They begin at a million, so that runs whose seeds count from 0 have not trained on them.
 
     >>> episode_seeds(0, 3)
     (1000000, 1000001, 1000002)
@@ -54,7 +54,7 @@ def episode_seeds(seed: int, episodes: int) -> tuple[int, ...]:
 
 
 def strength_of(condition: Condition) -> float:
-    """How much of the video there is in a condition.
+    """How strongly the video shows in a condition, from 0 to 1.
 
     >>> strength_of("natural-test@0.25"), strength_of("natural-test"), strength_of("standard")
     (0.25, 1.0, 0.0)
@@ -64,7 +64,7 @@ def strength_of(condition: Condition) -> float:
 
 
 def place_of(condition: Condition) -> tuple[int, float]:
-    """Sorts conditions as tables show them.
+    """A sort key that brings conditions into the order of the tables.
 
     >>> sorted(["natural-test", "natural-test@0.5", "standard"], key=place_of)
     ['standard', 'natural-test@0.5', 'natural-test']
@@ -73,7 +73,7 @@ def place_of(condition: Condition) -> tuple[int, float]:
 
 
 def video_split(condition: Condition) -> Literal["train", "test"] | None:
-    """The half of the video set that plays in a condition; `None` for `standard`."""
+    """The split of the video set that is played in a condition; `None` for `standard`."""
     halves: dict[str, Literal["train", "test"] | None]
     halves = {"standard": None, "natural-train": "train", "natural-test": "test"}
     return halves[condition.partition("@")[0]]
@@ -82,7 +82,7 @@ def video_split(condition: Condition) -> Literal["train", "test"] | None:
 def environment_spec(
     task: str, condition: Condition, videos: str | None, action_repeat: int = ACTION_REPEAT
 ) -> tuple[str, dict[str, Any]]:
-    """The Gymnasium id and keyword arguments of a task under a condition; all other arguments are the ids' defaults.
+    """The Gymnasium id and keyword arguments of a task under a condition; other arguments keep their defaults.
 
     >>> environment_spec("walker-walk", "natural-test", "embedded")
     ('NaturalMujoco/WalkerWalk-v0', {'action_repeat': 2, 'split': 'test', 'videos': 'embedded'})
@@ -98,13 +98,13 @@ def environment_spec(
 
 
 def select_tasks(names: Iterable[str]) -> tuple[str, ...]:
-    """The paper's names of the tasks called `names`, in the table's order, `all` for all of them."""
+    """The paper's names of the tasks called `names` (`all` for all), in the order of `TASKS`."""
     wanted = {name if name == "all" else find_task(name).name for name in names}
     return tuple(name for name in TASK_NAMES if "all" in wanted or name in wanted)
 
 
 def select_conditions(names: Iterable[str]) -> tuple[Condition, ...]:
-    """The conditions called `names`, in the usual order, `all` for the three at the video's whole strength.
+    """The conditions called `names` (`all` for the three of `CONDITIONS`), in the order of the tables.
 
     >>> select_conditions(["natural-test@0.50", "natural-test@0", "natural-train@1"])
     ('standard', 'natural-train', 'natural-test@0.5')
@@ -116,7 +116,7 @@ def select_conditions(names: Iterable[str]) -> tuple[Condition, ...]:
 
 
 def _condition(name: str) -> Condition:
-    """The one name of the condition that somebody calls `name`: without any video it is `standard`."""
+    """The canonical name of the condition called `name`; at strength 0 it is `standard`."""
     base, at, text = name.partition("@")
     if base not in CONDITIONS or (at and base == "standard"):
         raise unknown("condition", name, (*CONDITIONS, "all", "natural-test@0.5"))
@@ -136,11 +136,11 @@ def _condition(name: str) -> Condition:
 def expected_background(
     manifest: Manifest, condition: Condition, episode_seed: int
 ) -> tuple[str, int | None]:
-    """The clip, and the frame where it is certain, that `reset(seed=episode_seed)` shows first.
+    """The clip, and the frame if it can be known, that `reset(seed=episode_seed)` shows first.
 
-    This is the draw that the environment documents: the second child of the seed's sequence gives two uniform
-    numbers, for the clip and for the frame. The frame is `None` for sets whose clips' lengths are only
-    known once they are decoded.
+    The draw is that of `NaturalMujocoEnv`: the second child of the seed's sequence gives two uniform numbers, for the
+    clip and for the frame. The frame is `None` for sets whose clips' lengths are only known after decoding. Raises
+    `InvalidArgument` for `standard`.
     """
     split = video_split(condition)
     if split is None:

@@ -1,8 +1,8 @@
-"""Learning curves: what a run's evaluations during training earned, and how they were played.
+"""Learning curves: the returns of a run's evaluations during training, and the setting in which they were played.
 
-- `Setting`: everything about an environment that changes what a score means. `setting_of` describes one.
-- `Setting.departures`: in what it differs from the protocol.
-- `Curve`: mean returns by control steps, with their setting. `Cost`: what training had cost until each of them.
+- `Setting`: everything about an environment that changes the meaning of a score. `setting_of` makes one.
+- `Setting.departures`: how it differs from the protocol.
+- `Curve`: mean returns by control steps, with their setting. `Cost`: the cost of training up to each evaluation.
 - `AS_TRAINED`: the condition of a curve that was not played by the protocol.
 """
 
@@ -17,15 +17,15 @@ from .conditions import SIZE, Condition, strength_of
 from .fields import ActionRepeat, Hours, Line, LongLine, Return, Seed, Steps, Strict, VideoSet
 
 AS_TRAINED: Literal["as trained"] = "as trained"
-"""Played under the run's own settings, which are not the protocol's: comparable with nothing else on the page."""
+"""Played under the run's own settings, which differ from the protocol: not comparable with other scores."""
 
 _UNUSED = {"render_mode", "render_size", "split"}  # they change no observation of a condition
 
 
 class Setting(Strict):
-    """How an evaluation was played, apart from task and condition. `None` is what nobody wrote down.
+    """How an evaluation was played, apart from task and condition. A field is `None` if it was not recorded.
 
-    The standard variant has neither matte nor playback nor videos.
+    `matte`, `playback` and `video_set` do not apply to the standard variant.
     """
 
     matte: Line | None = None
@@ -40,9 +40,9 @@ class Setting(Strict):
     def departures(
         self, condition: Condition, video_set: VideoSet | None, action_repeat: int
     ) -> tuple[str, ...]:
-        """In what this differs from the protocol, in words; empty if in nothing.
+        """The differences from the protocol, in words; empty if there are none.
 
-        `video_set` is the one that the evaluation's other records were played on, `action_repeat` the policy's.
+        `video_set` is the set on which the evaluation's other records were played, `action_repeat` the policy's.
         """
         natural, others = condition != "standard", dict(self.others)
         wanted: list[tuple[str, object, object]] = [
@@ -64,9 +64,9 @@ class Setting(Strict):
 
 
 def setting_of(natural: bool, **arguments: Any) -> Setting:
-    """The setting of an environment that is made with these keyword arguments of its id.
+    """The setting of an environment that is created with these keyword arguments.
 
-    Opens the video set to name it by its content. Raises as `open_videos` does.
+    Opens the video set to get its content hash. Raises as `open_videos` does.
 
     >>> setting_of(False, action_repeat=4).departures("standard", None, 4)
     ()
@@ -90,15 +90,15 @@ def setting_of(natural: bool, **arguments: Any) -> Setting:
 
 
 def video_set_of(library: VideoLibrary) -> VideoSet:
-    """The set by name and content."""
+    """The name and content hash of a library's video set."""
     return VideoSet(name=library.name, manifest_hash=library.content_hash)
 
 
 class Cost(Strict):
-    """What a run had cost when it evaluated itself: wall-clock hours of training, on how much of which device.
+    """The cost of a run up to each of its evaluations: wall-clock hours of training, and the device.
 
-    `cores` is the threads of its networks, so that two runs that share two cores count one each; `device` is
-    what they ran on.
+    `cores` is the number of threads of the run's networks, so that two runs that share two cores count one core each.
+    `device` is what the networks ran on.
     """
 
     hours: Annotated[tuple[Hours, ...], Field(min_length=1, max_length=5000)]
@@ -107,14 +107,14 @@ class Cost(Strict):
 
     @property
     def core_hours(self) -> tuple[float, ...] | None:
-        """Hours times cores until each evaluation; `None` where the device was no processor."""
+        """Hours times cores up to each evaluation; `None` if the device was not a CPU."""
         return tuple(hours * self.cores for hours in self.hours) if self.device == "cpu" else None
 
 
 class Curve(Strict):
     """Mean return of evaluations during a run's training, by control steps.
 
-    `setting` and `cost` are missing in files of versions that did not write them down.
+    `setting` and `cost` are missing in files of older versions, which did not record them.
     """
 
     task: Line
@@ -124,12 +124,12 @@ class Curve(Strict):
     returns: Annotated[tuple[Return, ...], Field(min_length=1, max_length=5000)]
     setting: Setting | None = None
     departures: Annotated[tuple[LongLine, ...], Field(max_length=30)] = ()
-    """For a curve `as trained`: in what it differs from the protocol, e.g. `matte paper`."""
+    """For a curve `as trained`: how it differs from the protocol, e.g. `matte paper`."""
     cost: Cost | None = None
 
     @property
     def core_hours(self) -> tuple[float, ...] | None:
-        """Core-hours of training until each evaluation, where they are known."""
+        """Core-hours of training up to each evaluation, or `None` if they are not known."""
         return None if self.cost is None else self.cost.core_hours
 
 

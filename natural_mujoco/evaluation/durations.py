@@ -1,10 +1,10 @@
-"""How long an evaluation takes, roughly, said before it starts.
+"""Estimates how long an evaluation takes, to be printed before it starts.
 
-- `seconds_each`: one episode on one core.
-- `expected_seconds`: all blocks on some processes.
+- `seconds_each`: for one episode on one core.
+- `expected_seconds`: for all blocks on a number of processes.
 
-Measured on two cores without a GPU, where drawing a full scene is what takes time: 100 standard episodes at action
-repeat 2 are half an hour of one core, 100 natural ones a minute. What the policy itself needs comes on top.
+Measured on two cores without a GPU, where most time goes into drawing full scenes: 100 standard episodes at action
+repeat 2 take half an hour of one core, 100 natural ones a minute. The policy's own time is not included.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
 
 
 def seconds_each(condition: Condition, action_repeat: int, gl_renderer: str = "llvmpipe") -> float:
-    """Seconds of one core that an episode takes; with a GPU a standard frame costs about what a natural one does."""
+    """Seconds of one core that an episode takes; with a GPU, standard frames cost about as much as natural ones."""
     software = any(name in gl_renderer.lower() for name in _SOFTWARE)
     frame = _STANDARD_FRAME_S if strength_of(condition) < 1 and software else _NATURAL_FRAME_S
     return _PHYSICS_S + 1000 / action_repeat * frame
 
 
 def expected_seconds(blocks: Sequence[Block], processes: int, gl_renderer: str) -> float:
-    """Seconds from the start to the last record, on `processes` that each have a core."""
+    """Seconds from the start to the last record, on `processes` processes with a core each."""
     total = sum(
         len(block.wanted)
         * (_CREATION_S + seconds_each(block.condition, block.source.action_repeat, gl_renderer))
@@ -38,7 +38,7 @@ def expected_seconds(blocks: Sequence[Block], processes: int, gl_renderer: str) 
 
 
 def time_in_words(seconds: float) -> str:
-    """A time as one says it.
+    """A duration in words.
 
     >>> time_in_words(31), time_in_words(1700), time_in_words(9000)
     ('less than a minute', 'about 28 min', 'about 2.5 h')

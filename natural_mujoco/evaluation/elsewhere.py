@@ -1,9 +1,9 @@
-"""What others report on the same tasks, each with source, terms and protocol, and how it was checked.
+"""Results that others report on the same tasks, with source, terms, protocol, and how they were checked.
 
-- `ELSEWHERE`: the kinds, each a protocol of its own that shares no column with another or with anything measured here.
-- `elsewhere_entries`: the entries. `UNCHECKED`: numbers that are known of and not shown.
+- `ELSEWHERE`: the kinds of results. Each has its own protocol and is compared neither with other kinds nor with ours.
+- `elsewhere_entries`: the entries. `UNCHECKED`: known results that are not shown yet.
 
-Facts, copied from nowhere but the files named. Where a source has its training seeds apart, they are kept apart.
+All numbers come from the files that are named. If a source gives results by training seed, they are kept by seed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Literal
 Kind = Literal["elsewhere: video", "elsewhere: clean to video", "elsewhere: standard"]
 
 Returns = dict[str, tuple[float, ...]]
-"""By task: each training seed's, or a mean alone."""
+"""Returns by task: one for each training seed, or only their mean."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where numbers are from, and under which terms."""
+    """The source of numbers, and the terms under which they may be used."""
 
     name: str
     link: str
@@ -29,7 +29,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ElsewhereEntry:
-    """A method's returns by a source."""
+    """The returns of a method as reported by a source."""
 
     name: str
     kind: Kind
@@ -37,12 +37,12 @@ class ElsewhereEntry:
     training_steps: int | None
     returns: Returns
     second_hand: bool = False
-    """Checked against a quotation of the source, not against the source."""
+    """Whether the numbers were checked only against a quotation of the source."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a kind's numbers have in common."""
+    """The protocol that all results of a kind share, in words."""
 
     title: str
     videos: str
@@ -126,11 +126,11 @@ UNCHECKED = (
     "DMC-GB's other numbers (finger-spin; video hard of SAC, SVEA, SGQN and MaDi): no text of the tables was at hand.",
     "DreamerV3's and DrQ-v2's scores on standard pixels, which are compressed files in DreamerV3's repository.",
 )
-"""Known of, and not shown before somebody compares them with their source."""
+"""Results that are known, but not shown until somebody has compared them with their source."""
 
 
 def elsewhere_entries() -> tuple[ElsewhereEntry, ...]:
-    """All of them, best first within a kind."""
+    """All entries, the best first within each kind."""
     return (
         *(
             ElsewhereEntry(name, "elsewhere: video", _DREAMERPRO, 1_000_000, returns)

@@ -1,9 +1,9 @@
-"""The one loop that plays episodes: for evaluations, for those during training, for probes and for recordings.
+"""The loop that plays all episodes: in evaluations, in evaluations during training, for probes and for recordings.
 
-- `play_episodes`: a policy in several environments at once, from the reset to the end of every episode.
-- `moments`: the same, step by step.
-- `Played`: what an episode earned and what its first observation showed.
-- `Moment`: what somebody who looks on sees of a step.
+- `play_episodes`: plays a policy in several environments at once, from the reset to the end of every episode.
+- `moments`: the same, as an iterator over steps.
+- `Played`: a finished episode: its return, length, and first background.
+- `Moment`: one step of all environments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Environments = Sequence[gym.Env[Any, Any]] | gym.vector.VectorEnv[Any, Any, Any]
 
 
 class Played(NamedTuple):
-    """An episode that is over: the sum of its rewards, its control steps, the clip and frame it began with."""
+    """A finished episode: the sum of its rewards, its length in control steps, and the clip and frame it began with."""
 
     seed: int
     return_: float
@@ -33,9 +33,9 @@ class Played(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """One step of all rows: what was done, what it paid, what is seen now, and whose episode this still belongs to.
+    """One step of all rows: the actions, their rewards, and the observations after them.
 
-    `actions` is `None` for the observations of the reset. The arrays are reused: copy what you keep.
+    `actions` is `None` for the observations of the reset. The arrays are reused by the next step: copy what you keep.
     """
 
     observations: Observations
@@ -44,9 +44,9 @@ class Moment(NamedTuple):
     rewards: npt.NDArray[np.float64]
     """`float64[N]`."""
     running: tuple[int, ...]
-    """Rows whose episode this step belongs to."""
+    """The rows whose episode was running in this step."""
     control_steps: npt.NDArray[np.int64]
-    """`int64[N]`, since the reset."""
+    """`int64[N]`, control steps since the reset."""
     backgrounds: list[tuple[str | None, int | None]]
     """The clip and frame with which each row began."""
 
@@ -58,17 +58,17 @@ def play_episodes(
     rows: Sequence[int] | None = None,
     seen: Callable[[Moment], None] = lambda moment: None,
 ) -> list[Played]:
-    """Plays one episode from each seed, all in lockstep, and returns them in the order of `rows`.
+    """Plays one episode for each row in `rows`, all in lockstep, and returns them in the order of `rows`.
 
     Args:
-        policy: gets `seed(seeds)` if it has that, then `reset(N)`, then `act` with all N rows at every step.
+        policy: its `seed(seeds)` is called if it has one, then `reset(N)`, then `act` with all N rows at every step.
         envs: an environment for each of `rows`, or one vector environment (autoreset `NEXT_STEP`) of as many.
-        seeds: the N rows' seeds. A row's observation and actions depend on its own seed alone.
-        rows: the rows that are played, all by default; the others stay black.
-        seen: called with the observations of the reset and after every step.
+        seeds: the seeds of all N rows. A row's observations and actions depend only on its own seed.
+        rows: the rows that are played, by default all; the observations of the others are black.
+        seen: called after the reset and after every step.
 
     Raises:
-        InvalidArgument: as many environments as rows there are not.
+        InvalidArgument: the number of environments is not the number of rows.
         BatchedError: the physics of an episode diverged in the batched environment.
     """
     wanted = tuple(range(len(seeds)) if rows is None else rows)
@@ -86,7 +86,7 @@ def play_episodes(
 def moments(
     policy: Policy, envs: Environments, seeds: Sequence[int], rows: Sequence[int] | None = None
 ) -> Iterator[Moment]:
-    """What `play_episodes` plays, step by step, for those who look on or stop early."""
+    """Plays as `play_episodes` does, but yields every step, so that the caller can look at it or stop early."""
     wanted = tuple(range(len(seeds)) if rows is None else rows)
     stage = _Together(envs, wanted) if isinstance(envs, gym.vector.VectorEnv) else _Singles(envs, wanted)
     observations, backgrounds = stage.reset(tuple(seeds))
@@ -98,7 +98,7 @@ def moments(
     nothing = np.zeros(len(seeds), np.int64)
     yield Moment(observations, None, np.zeros(len(seeds)), running, nothing, backgrounds)
     while running:
-        # A copy: what a policy does to its observations must not reach the next step's.
+        # A copy, so that a policy that writes into its observations does not change later ones.
         actions = policy.act(observations.copy())
         step = stage.step(actions, running)
         observations = step.observations
@@ -118,7 +118,7 @@ class _Step:
 
 
 class _Singles:
-    """Environments of their own, of which only those with a running episode are stepped."""
+    """Single environments, of which only those with a running episode are stepped."""
 
     def __init__(self, envs: Sequence[gym.Env[Any, Any]], rows: Sequence[int]) -> None:
         if len(envs) != len(rows):
@@ -150,7 +150,7 @@ class _Singles:
 
 
 class _Together:
-    """A vector environment: rows whose episode is over go on, and nobody counts them."""
+    """A vector environment, in which rows whose episode is over are stepped on without being counted."""
 
     def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], rows: Sequence[int]) -> None:
         if envs.num_envs != len(rows):
@@ -176,7 +176,7 @@ class _Together:
         return _Step(*placed)
 
     def _placed(self, played: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What the rows that are played gave, among all rows."""
+        """An array over all rows, with `played` in the rows that are played."""
         whole = np.zeros((len(self._seeds), *played.shape[1:]), played.dtype)
         whole[self._rows] = played
         return whole

@@ -1,7 +1,7 @@
-"""An evaluation from beginning to end: play what is missing, write it down block by block, stop cleanly.
+"""A whole evaluation: plays the missing episodes, writes records block by block, and can be stopped at any time.
 
 - `evaluate`: fills the results file of a request.
-- `Progress`: who is told how far it is.
+- `Progress`: callbacks for progress; override its methods to show it.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ AGENT_STEPS = 500
 
 
 class Progress:
-    """Told how an evaluation goes; this one keeps it to itself."""
+    """Callbacks for the progress of an evaluation. These do nothing."""
 
     def begin(self, episodes: int, finished: int) -> None:
-        """`episodes` are asked for, of which `finished` were there already."""
+        """Called at the start: of `episodes` that are requested, `finished` are in the file already."""
 
     def expected(self, seconds: float, processes: int) -> None:
-        """About how long it will take on so many processes; told before the first block."""
+        """Called before the first block with the expected duration on `processes` processes."""
 
     def played(self, steps: int) -> None:
-        """Agent steps done in blocks that are not finished."""
+        """Called with the number of agent steps done so far in blocks that are not finished."""
 
     def finished(self, block: Block, episodes: Sequence[Episode]) -> None:
-        """A block is done and its records are on disk."""
+        """Called when a block is finished and its records are on disk."""
 
 
 def evaluate(
@@ -54,34 +54,34 @@ def evaluate(
     gpus_per_task: float = 0.25,
     progress: Progress | None = None,
 ) -> Results:
-    """Plays the episodes that `request.out` lacks and returns the whole results.
+    """Plays the episodes that are missing in `request.out` and returns the complete results.
 
-    The file is rewritten, whole or not at all, after every block of up to ten episodes, so whatever ends the
-    evaluation early (a failing policy, Ctrl-C, a power cut), the same call goes on from there. A run of which no
-    episode was finished is not in it, and without any episode there is no file.
+    The file is rewritten atomically after every block of up to ten episodes. If the evaluation ends early (a failing
+    policy, Ctrl-C, a power cut), the same call continues from there. Runs without a finished episode are left out of
+    the file, and without any episode there is no file.
 
     Args:
         request: what to evaluate and where to write it.
         workers: processes on this machine; the records do not depend on it.
-        timeout: seconds a policy may take for one call before it counts as hung.
-        ray_address: a Ray cluster's address, with `use_ray`; by default a new one on this machine.
-        use_ray: play the blocks as Ray tasks instead of on `workers` processes.
-        gpus_per_task: share of a GPU for each Ray task, where the cluster has GPUs.
-        progress: told how it goes.
+        timeout: seconds that one call of the policy may take before it counts as hung.
+        ray_address: a Ray cluster's address, with `use_ray`; by default a new cluster on this machine.
+        use_ray: whether to play the blocks as Ray tasks instead of on `workers` processes.
+        gpus_per_task: share of a GPU for each Ray task, if the cluster has GPUs.
+        progress: is told about the progress.
 
     Raises:
-        PolicyError: the policy cannot be loaded, raises, hangs, or returns something that is no batch of actions.
+        PolicyError: the policy cannot be loaded, raises, hangs, or returns something other than a batch of actions.
         ResultsError: the file holds another evaluation, is being written by another process, or cannot be written.
-        VideoSetError, RenderingError, WorkerError: the environments do not work here.
+        VideoSetError, RenderingError, WorkerError: the environments do not work on this machine.
     """
     progress = progress or Progress()
     if os.environ.get("NATURAL_MUJOCO_HOME"):
-        # Where a policy goes (Hydra changes the directory) must not change where the clips are.
+        # Made absolute, because a policy may change the working directory (Hydra does).
         os.environ["NATURAL_MUJOCO_HOME"] = str(cache_home())
     with _only_writer(request.out):
         results = prepare(request)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", EmbeddedVideosWarning)  # `prepare` has said it
+            warnings.simplefilter("ignore", EmbeddedVideosWarning)  # `prepare` has warned already
             blocks = open_blocks(request, results)
         missing = sum(len(block.wanted) for block in blocks)
         asked = request.episodes * sum(len(source_cells(request, source)) for source in request.sources)
@@ -118,7 +118,7 @@ def _play_here(
 
 
 def _add(results: Results, episodes: Sequence[Episode], machine: Machine) -> Results:
-    """`results` with more records. Episodes that are there already are left as they are."""
+    """`results` with `episodes` added, except those that are there already."""
     machines = list(results.machines)
     if machine not in machines:
         machines.append(machine)
@@ -131,7 +131,7 @@ def _add(results: Results, episodes: Sequence[Episode], machine: Machine) -> Res
 
 
 def _in_order(results: Results) -> Results:
-    """Records sorted as the tables are and the summary computed: the same bytes whatever finished first."""
+    """`results` with sorted records and the summary, so that the file does not depend on the order of finishing."""
     ordered = sorted(
         results.episodes,
         key=lambda e: (
@@ -147,14 +147,14 @@ def _in_order(results: Results) -> Results:
 
 @contextlib.contextmanager
 def _only_writer(out: Path) -> Iterator[None]:
-    """Holds `out` against a second evaluation, which would overwrite this one's records.
+    """Locks `out` against a second evaluation, which would overwrite this one's records.
 
-    Folders that were made for it and are empty in the end are removed again.
+    Folders that were created for it and are empty at the end are removed again.
     """
     made = [folder for folder in out.parents if not folder.exists()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent):  # an hour of episodes with nowhere to go helps nobody
+        with tempfile.TemporaryFile(dir=out.parent):  # fail now rather than after an hour of episodes
             pass
     except OSError as error:
         raise ResultsError(files.write_fault(out, error, "give --out another place")) from error

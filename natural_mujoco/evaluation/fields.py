@@ -1,6 +1,6 @@
-"""What a text or a number in a results file may be: the types that its models are made of.
+"""The types of texts and numbers in a results file, with their bounds.
 
-- `Strict`: the base of every model: unknown fields, NaN and values of another type are refused.
+- `Strict`: the base of every model, which refuses unknown fields, NaN and values of another type.
 - `Line`, `LongLine`, `Sha256`, `Link`, `Condition`, … : bounded fields.
 """
 
@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Letters, digits, signs and spaces of any script, but no control, formatting or private characters: a name must not
-# break a line or turn the reading direction of the page.
+# Letters, digits, signs and spaces of any script, but no control, formatting or private characters, as a name must not
+# break a line or change the page's reading direction.
 _PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
 _LINK = r"^https?://[^\s\p{C}\"<>]+$"
 _MEDIA = r"^[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*$"
-# A strength has one way to be written, so that a condition has one name.
+# There is only one spelling of a strength, so that a condition has only one name.
 _CONDITION = r"^(standard|natural-(train|test)(@0\.\d?[1-9])?)$"
 _SHA256 = r"^[0-9a-f]{64}$"
 
@@ -40,11 +40,11 @@ MEANINGS = {
     _CONDITION: "must be standard, natural-train, natural-test, or one of the latter two at a strength, as @0.5",
     _SHA256: "must be 64 hexadecimal digits",
 }
-"""What a pattern asks for, in words."""
+"""The patterns above in words, for error messages."""
 
 
 class Strict(BaseModel):
-    """A part of a results file. Frozen; refuses unknown fields, NaN, infinity and implicit conversions."""
+    """Base of the parts of a results file: frozen; refuses unknown fields, NaN, infinity and implicit conversions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""What an episode ran on: package versions, OpenGL renderer, platform, and the commit of the policy's code."""
+"""Describes the machine of an episode: package versions, OpenGL renderer, platform, commit of the policy's code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("mujoco", "dm_control", "gymnasium", "numpy", "opencv-python-headles
 
 @lru_cache(maxsize=8)
 def describe_machine(folder: Path | None = None, renderer: Renderer = "opengl") -> Machine:
-    """This machine; the commit is that of the git repository around `folder` (by default the working directory)."""
+    """Describes this machine; the commit is that of the git repository of `folder` (default: the working directory)."""
     versions = {"natural-mujoco": __version__, "python": platform.python_version()}
     for package in PACKAGES if renderer == "opengl" else (*PACKAGES, *batched.PACKAGES):
         try:
@@ -38,7 +38,7 @@ def describe_machine(folder: Path | None = None, renderer: Renderer = "opengl") 
 @lru_cache(maxsize=1)
 def gl_renderer() -> str:
     """The OpenGL driver's name, e.g. `llvmpipe (LLVM 15.0.6, 256 bits)`. Raises `RenderingError` without OpenGL."""
-    # A process of its own: this one may be about to start others, and must not own a GL context then.
+    # In a separate process, as this one may start others later and must not own a GL context then.
     program = "from natural_mujoco.rendering.framebuffer import describe_driver; print(describe_driver()['renderer'])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
@@ -50,7 +50,7 @@ def gl_renderer() -> str:
 
 
 def _commit(folder: Path) -> str | None:
-    """The commit of the repository around `folder`, marked where files differ from it; `None` outside of one."""
+    """The commit of the git repository of `folder`, marked if files were changed; `None` outside of a repository."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")

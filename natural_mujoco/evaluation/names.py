@@ -1,8 +1,8 @@
-"""Names of entries: what may be one, and which two would look the same on a page.
+"""Names of entries: which are allowed, and which look the same to a reader.
 
 - `name_fault`: why a name is refused: invisible characters, stray spaces, letters of two scripts in one word.
-- `skeleton`: equal for names that people cannot tell apart.
-- `require_own_name`: for an entry that is no reference policy.
+- `skeleton`: a form that is equal for names that look the same.
+- `require_own_name`: refuses invalid names, and names that look like those of the reference policies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 from ..errors import InvalidArgument
 from .records import REFERENCES
 
-# Letters of other scripts that are drawn like Latin ones, after Unicode's confusables (UTS 39).
+# Letters of other scripts that look like Latin ones, from Unicode's confusables (UTS 39).
 _LOOK_ALIKES = {
     other: latin
     for others, latins in (
@@ -31,7 +31,7 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _WORD = re.compile(r"[^\W\d_]+")
-# Greek is missing: β-VAE and μZero are names that people give.
+# Greek is not in the list, as names such as β-VAE and μZero are common.
 _ALONE = ("LATIN", "CYRILLIC", "ARMENIAN", "CHEROKEE")
 
 
@@ -55,7 +55,7 @@ def name_fault(name: str) -> str | None:
 
 
 def skeleton(name: str) -> str:
-    """What is left of a name when everything is gone that a reader may overlook.
+    """The name without everything that a reader may overlook; equal for names that look the same.
 
     >>> skeleton("ЅАС") == skeleton("sac")
     True
@@ -80,6 +80,6 @@ def require_own_name(name: str) -> None:
 
 
 def _script(character: str) -> str | None:
-    """The script of a letter, where it is one of those that nobody mixes within a word."""
+    """The script of a letter, if it is one that is not mixed with others within a word, else `None`."""
     first = unicodedata.name(character, "").partition(" ")[0]
     return first if first in _ALONE else None

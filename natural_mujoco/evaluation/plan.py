@@ -1,8 +1,8 @@
-"""What an evaluation has to do: which runs, which blocks of episodes, and what an earlier one left undone.
+"""Plans an evaluation: its runs, and the blocks of episodes that are still missing.
 
 - `Request`: what the user asked for.
-- `prepare`: the results file to fill, begun or taken up again.
-- `open_blocks`: the blocks with episodes that it lacks.
+- `prepare`: the results to fill, new or from an existing file.
+- `open_blocks`: the blocks with missing episodes.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .training_curves import training_curves
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One call of `natural-mujoco evaluate`. `tasks` is `None` for a run's own task, else all.
+    """The arguments of `natural-mujoco evaluate`. If `tasks` is `None`, a run is played on its own task, others on all.
 
-    `out` and the path in `videos` become absolute here: whoever changes the working directory later changes nothing.
+    `out` and a path in `videos` are made absolute here, because a policy may change the working directory later.
     """
 
     sources: Sequence[PolicySource]
@@ -59,18 +59,18 @@ def _absolute_videos(videos: str) -> str:
 def prepare(request: Request) -> Results:
     """The results to fill: those in the file at `request.out` if there is one, with this request's runs added.
 
-    Raises `ResultsError` where the file contradicts itself or holds something else: another entry, video set or
-    seed, or another policy for the same task, condition and training seed.
+    Raises `ResultsError` if the file contradicts itself or belongs to another entry, video set or seed, or has another
+    policy for the same task, condition and training seed.
     """
     library = open_videos(request.videos) if set(request.conditions) != {"standard"} else None
     video_set = None if library is None else video_set_of(library)
-    episode_seeds(request.seed, request.episodes)  # raises for numbers that make no sense
+    episode_seeds(request.seed, request.episodes)  # raises for invalid numbers
     asked = [_run(request, source) for source in request.sources]
     _refuse_twins(asked)
     if {s.name for s in request.sources} != {request.entry.name} or request.entry.name not in REFERENCES:
         require_own_name(request.entry.name)
     if request.renderer == "warp":
-        batched.best_device()  # raises where it does not run
+        batched.best_device()  # raises if the batched environment cannot run
         if any(source.privileged == "state" for source in request.sources):
             raise InvalidArgument("The expert sees no pixels: leave --renderer out.")
     protocol = Protocol(episodes=request.episodes, seed=request.seed, renderer=request.renderer)
@@ -91,7 +91,7 @@ def prepare(request: Request) -> Results:
     curves = {_curve_key(curve): curve for curve in begun.curves}
     claimed = {cell for run in runs for cell in _cells(run)}
     trained = {(task, seed) for task, _, seed in claimed}
-    # Runs evaluate themselves in front of OpenGL.
+    # Runs evaluate themselves with OpenGL, so that only those results get their learning curves.
     for source in request.sources if request.renderer == "opengl" else ():
         for curve in training_curves(source, begun.video_set, None if library is None else library.manifest):
             cell = (curve.task, curve.condition, curve.training_seed)
@@ -106,7 +106,7 @@ def _curve_key(curve: Curve) -> tuple[object, ...]:
 
 
 def _continued(before: Results, run: Run, source: PolicySource) -> Run:
-    """`run` under the digest that a version before gave the same source, where the file was begun by one."""
+    """`run`, with the digest that an older version computed for the same source if such a version began the file."""
     earlier = source.earlier_digest
     if earlier is not None and any((r.policy, r.digest) == (run.policy, earlier) for r in before.runs):
         return run.model_copy(update={"digest": earlier})
@@ -114,15 +114,15 @@ def _continued(before: Results, run: Run, source: PolicySource) -> Run:
 
 
 def resolve_videos(videos: str) -> VideoSet:
-    """The set behind the natural conditions, by name and content."""
+    """The name and content hash of the video set for the natural conditions."""
     return video_set_of(open_videos(videos))
 
 
 def open_blocks(request: Request, results: Results) -> list[Block]:
-    """The blocks of this request that hold episodes which `results` lacks, slow conditions first."""
+    """The blocks of this request with episodes that `results` lacks, slow conditions first."""
     done = {episode.key for episode in results.episodes}
     seeds = episode_seeds(request.seed, -(-request.episodes // BLOCK) * BLOCK)
-    # Once for all processes: `auto` may mean another set a minute later.
+    # Resolved once for all processes, as `auto` may mean another set a minute later.
     videos = open_videos(request.videos).name if request.videos == "auto" else request.videos
     blocks = []
     for source in request.sources:
@@ -137,12 +137,12 @@ def open_blocks(request: Request, results: Results) -> list[Block]:
                 if wanted:
                     cell = task, condition, training_seed
                     blocks.append(Block.of(results, source, cell, block_seeds, wanted, videos))
-    # Full renders take longest; begun first, they do not leave one process working alone at the end.
+    # Blocks with full renders take longest. They begin first, so that no process works alone at the end.
     return sorted(blocks, key=lambda block: strength_of(block.condition) == 1)
 
 
 def source_cells(request: Request, source: PolicySource) -> list[tuple[str, Condition, int]]:
-    """The tasks, conditions and training seed that `request` asks of one policy."""
+    """All combinations of task, condition and training seed on which `request` evaluates one policy."""
     return _cells(_run(request, source))
 
 
@@ -182,7 +182,7 @@ def _refuse_twins(runs: Sequence[Run]) -> None:
 
 
 def _require_same_frames(request: Request, before: Results, library: VideoLibrary | None) -> None:
-    """The clips that `before` was played on, where they have been prepared here, show the same frames."""
+    """Raises `ResultsError` if clips on which `before` was played were prepared with other frames on this machine."""
     if library is None:
         return
     ids = {video.id for video in library.manifest.videos}
@@ -218,7 +218,7 @@ def _require_same(request: Request, before: Results, video_set: VideoSet | None)
 
 
 def _merge(out: Path, before: Sequence[Run], asked: Sequence[Run]) -> list[Run]:
-    """The runs of a file with those asked for added, each cell claimed once."""
+    """The runs of a file and those asked for, with each task, condition and training seed in only one run."""
     runs = list(before)
     claimed = {cell: run for run in runs for cell in _cells(run)}
     for run in asked:

@@ -1,12 +1,13 @@
-"""The sha256 of a policy's own Python source, so that a resumed evaluation notices an edit.
+"""The sha256 of a policy's own Python source, by which a resumed evaluation notices an edit.
 
-- `find_module`: where a module's source is, found without running any of it.
-- `source_digest`: over the module and what it imports from the same place; comments do not count.
-- `file_digest`: of the module's file alone, as versions before wrote it down.
+- `find_module`: finds a module's source file without running any of it.
+- `source_digest`: the hash of the module and the user's modules that it imports, without comments.
+- `file_digest`: the hash of only the module's file, as older versions recorded it.
 
-What counts: the module, and whatever of the user's own it imports by an `import` statement, directly or not: modules
-under the folder where the command is given, and of the policy's own top-level package wherever that is installed. What
-does not: installed packages (their versions are in the records), data and weights, modules named only at run time.
+Included are the module and all of the user's modules that it imports, directly or indirectly, by an `import` statement:
+modules under the folder where the command is given, and those of the policy's own top-level package wherever that is
+installed. Not included are installed packages (records have their versions), data, weights, and modules whose names are
+only known at run time.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ _ELSEWHERE = {"site-packages", "dist-packages"}
 
 
 def find_module(name: str) -> Path | None:
-    """The file that `import name` would run; `None` for what has no file. None of its packages is imported.
+    """The file that `import name` would run; `None` for a module without a file. Imports nothing.
 
-    Raises `InvalidArgument` where there is no such module.
+    Raises `InvalidArgument` if there is no such module.
     """
     importlib.invalidate_caches()
     spec = _spec(name)
@@ -41,7 +42,7 @@ def find_module(name: str) -> Path | None:
 
 
 def source_digest(module: str, folder: str) -> str | None:
-    """sha256 over `module` and its imports from `folder` or its own package; `None` where it has no source."""
+    """The sha256 over `module` and its imports from `folder` or its own package; `None` if it has no source."""
     start = find_module(module)
     if start is None:
         return None
@@ -66,13 +67,13 @@ def source_digest(module: str, folder: str) -> str | None:
 
 
 def file_digest(module: str) -> str | None:
-    """sha256 of the module's file alone."""
+    """The sha256 of only the module's file; `None` if it has no source."""
     path = find_module(module)
     return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
-    """The module's spec, asked of the finders package by package; `importlib.util.find_spec` imports those above."""
+    """The module's spec, found package by package, as `importlib.util.find_spec` would import parent packages."""
     spec: importlib.machinery.ModuleSpec | None = None
     parts = name.split(".")
     try:
@@ -106,7 +107,7 @@ def _is_local(path: Path, folder: Path) -> bool:
 
 
 def _imports(path: Path, name: str, is_package: bool) -> Iterator[str]:
-    """The names of every module that an import statement of the file may mean."""
+    """The names of all modules that the file's import statements may refer to."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -129,7 +130,7 @@ def _parents(name: str) -> list[str]:
 
 
 def _without_comments(source: bytes) -> bytes:
-    """Source without comments, blank lines and space at the ends of lines; what is no Python stays as it is."""
+    """Source without comments, blank lines and trailing spaces; unchanged if it is not valid Python."""
     try:
         tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
         lines = source.decode(tokens[0].string).splitlines()

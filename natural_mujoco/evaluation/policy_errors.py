@@ -1,7 +1,7 @@
-"""What is said when a policy's own code fails: its error, bounded and printable, and where in its files it happened.
+"""Error messages for policies that fail: the policy's error, shortened and printable, and the lines that raised it.
 
-- `policy_failed`: the `PolicyError` for whatever a policy raised, `SystemExit` included.
-- `printable`: a stranger's text, cut and without characters that steer a terminal.
+- `policy_failed`: the `PolicyError` for anything that a policy raised, including `SystemExit`.
+- `printable`: an untrusted text, shortened and without control characters.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from pathlib import Path
 from ..errors import PolicyError
 
 MESSAGE = 600
-"""Characters of a stranger's message that are shown."""
+"""How many characters of an untrusted message are shown."""
 FRAMES = 4
-"""Places that are shown: where the policy was entered, and the innermost ones."""
+"""How many lines of the traceback are shown: where the policy was entered, and the innermost ones."""
 
 _OWN = str(Path(__file__).parent)
 
 
 def policy_failed(what: str, error: BaseException) -> PolicyError:
-    """`what` (a clause such as "The policy zero raised in …") with the error and the lines it came from."""
+    """A `PolicyError` with `what` (a clause such as "The policy zero raised in …"), the error and where it arose."""
     frames = [
         f"\n  at {printable(frame.f_code.co_filename, 200)}, line {line}, in {printable(frame.f_code.co_name, 80)}"
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -31,7 +31,7 @@ def policy_failed(what: str, error: BaseException) -> PolicyError:
 
 
 def printable(text: str, most: int = MESSAGE) -> str:
-    r"""At most `most` characters of `text`, with control and direction characters written out.
+    r"""At most `most` characters of `text`, with control and direction characters escaped.
 
     >>> print(printable("red \x1b[31m alert", 12))
     red \x1b[31m al…
@@ -44,6 +44,6 @@ def _described(error: BaseException) -> str:
     name = printable(type(error).__name__, 80)
     try:
         message = printable(str.__str__(str(error)))
-    except BaseException:  # a stranger's __str__ may do anything
+    except BaseException:  # an untrusted __str__ may raise anything
         return f"{name}, whose own text cannot be had"
     return f"{name}: {message}" if message else name

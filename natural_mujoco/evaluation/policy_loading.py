@@ -1,7 +1,7 @@
-"""From a policy's source to the policy, in whatever process plays it.
+"""Loads a policy from its `PolicySource`, in the process that plays it.
 
-- `load_policy`: the policy behind a source, for one task.
-- `agents_package`: the bundled agents, imported only where a run directory is played.
+- `load_policy`: loads the policy for one task.
+- `agents_package`: the bundled agents, imported only if a run directory is played.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .protocol import Policy, RandomPolicy, ZeroPolicy
 def load_policy(source: PolicySource, task: str, action_size: int) -> Policy:
     """The policy that `source` names, for `task` with `action_size` numbers per action.
 
-    A factory gets those of the keyword arguments `task` (the paper's name) and `action_size` that it accepts.
-    Raises `PolicyError` naming what went wrong in the policy's own code, `InvalidArgument` where there is no such
-    factory.
+    A factory is called with the keyword arguments `task` (the paper's name) and `action_size`, as far as it accepts
+    them. Raises `PolicyError`, which says what went wrong in the policy's own code, and `InvalidArgument` if there is
+    no such factory.
     """
     if source.kind == "zero":
         return ZeroPolicy(action_size)
@@ -35,7 +35,7 @@ def load_policy(source: PolicySource, task: str, action_size: int) -> Policy:
     if source.kind == "expert":
         return ExpertPolicy(task)
     make_importable(source.import_path)
-    # A policy may have left for another folder (Hydra does): the next one is loaded where the command was given.
+    # An earlier policy may have changed the working directory (Hydra does); go back to where the command was given.
     with contextlib.suppress(OSError):
         os.chdir(source.import_path)
     what = f"The policy {source.name} could not be loaded for {task}"
@@ -57,7 +57,7 @@ def _load_run(source: PolicySource, what: str) -> Any:
         raise
     except Exception as error:
         raise policy_failed(what, error) from error
-    if policy.digest != source.digest:  # what is recorded is what was loaded
+    if policy.digest != source.digest:  # the records must have the digest of the weights that were loaded
         raise PolicyError(
             f"The run {source.name} wrote a new checkpoint while it was evaluated, or its newest one is damaged. "
             "Evaluate it when it is done, or evaluate a copy of its folder."
@@ -72,7 +72,7 @@ def _call_factory(text: str, offered: dict[str, Any], what: str) -> Any:
         found: Any = importlib.import_module(module_name)
         for part in path.split("."):
             found = getattr(found, part, missing)
-    except BaseException as error:  # sys.exit() at import among it
+    except BaseException as error:  # including sys.exit() at import
         raise policy_failed(what, error) from error
     if found is missing:
         raise InvalidArgument(f"The module {module_name} has no {path}: --policy takes module:factory.")
@@ -87,7 +87,7 @@ def _call_factory(text: str, offered: dict[str, Any], what: str) -> Any:
 
 
 def agents_package() -> Any:
-    """The bundled agents: inside this package in a wheel, beside it in a checkout."""
+    """The package of the bundled agents: inside this package in a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     name = "natural_mujoco.agents"
     if importlib.util.find_spec(name) is None:

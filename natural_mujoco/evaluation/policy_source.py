@@ -1,8 +1,8 @@
-"""What `--policy` names: `zero`, `random`, `expert`, `module:factory`, or a run directory of the bundled agents.
+"""Resolves `--policy`: `zero`, `random`, `expert`, `module:factory`, or a run directory of the bundled agents.
 
-- `PolicySource`: what is known of a policy before it is loaded.
-- `find_policy`: resolves what the user wrote.
-- `newest_checkpoint`: which weights of a run directory are loaded.
+- `PolicySource`: what is known about a policy before it is loaded.
+- `find_policy`: the `PolicySource` for what the user wrote.
+- `newest_checkpoint`: the weights of a run directory that are loaded.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .policy_errors import printable
 
 @dataclass(frozen=True)
 class PolicySource:
-    """Where a policy comes from, and what is known of it without loading it. Pickles; loads in any process.
+    """Where a policy comes from, and what is known about it without loading it. Can be pickled, to load it elsewhere.
 
-    `text` is what the user wrote (for a run directory its absolute path), `name` what records call it.
-    `digest` is the sha256 of the weights, or of the policy's own source (`policy_digest`). For a run directory
-    `agent`, `task`, `training_seed`, `training_steps`, `action_repeat` and what it was trained on are read from it.
+    `text` is what the user wrote (for a run directory its absolute path), `name` the policy's name in records. `digest`
+    is the sha256 of the weights, or of the policy's own source (`policy_digest`). For a run directory, `agent`, `task`,
+    `training_seed`, `training_steps`, `action_repeat` and the fields about training are read from its files.
     """
 
     kind: Literal["zero", "random", "expert", "factory", "run"]
@@ -49,20 +49,20 @@ class PolicySource:
     strength: float | None = None
     action_repeat: int = ACTION_REPEAT
     earlier_digest: str | None = None
-    """What versions before wrote down as `digest`: their files are continued."""
+    """The `digest` that older versions recorded, so that their files can be continued."""
     privileged: Privileged | None = None
-    """What the policy, or who taught it, is shown beyond pixels."""
+    """What the policy, or its teacher in training, sees beyond pixels."""
 
     @property
     def looks(self) -> bool:
-        """Whether what is drawn can matter to the policy."""
+        """Whether the policy uses the observations' pixels."""
         return self.kind in ("factory", "run")
 
 
 def find_policy(text: str) -> PolicySource:
-    """What `--policy text` names.
+    """The source of the policy that `--policy text` names.
 
-    Raises `InvalidArgument` if it is none of `zero`, `random`, `expert`, `module:factory` and a run directory.
+    Raises `InvalidArgument` if `text` is neither `zero`, `random`, `expert`, `module:factory` nor a run directory.
     """
     here = str(Path.cwd())
     if text == "zero":
@@ -100,7 +100,7 @@ class _Config(BaseModel):
 
 
 class _RunConfig(BaseModel):
-    """What config.json of a run must have to be evaluated."""
+    """The fields that config.json of a run must have for an evaluation."""
 
     agent: Line
     config: _Config
@@ -108,14 +108,14 @@ class _RunConfig(BaseModel):
 
 
 class _State(BaseModel):
-    """What state.json of a checkpoint must have."""
+    """The fields that state.json of a checkpoint must have."""
 
     sha256: Sha256
     control_steps: Steps
 
 
 def _describe_run(path: Path, here: str) -> PolicySource:
-    """A run directory of the bundled agents, as its config.json and newest whole checkpoint describe it."""
+    """The source for a run directory of the bundled agents, from its config.json and newest whole checkpoint."""
     try:
         described = _RunConfig.model_validate(files.read_json(path / "config.json"))
         config, task = described.config, find_task(described.config.task).name
@@ -126,7 +126,7 @@ def _describe_run(path: Path, here: str) -> PolicySource:
         ) from error
     digest, steps = newest_checkpoint(path)
     natural = config.variant == "natural"
-    # By the expert, which reads the state; what it learned sees pixels alone.
+    # Its teacher in training, the expert, reads the state; the policy itself sees only pixels.
     taught = described.agent == "distil"
     return PolicySource(
         kind="run",
@@ -148,9 +148,10 @@ def _describe_run(path: Path, here: str) -> PolicySource:
 
 
 def newest_checkpoint(path: Path) -> tuple[str, int]:
-    """sha256 of the weights of a run's newest whole checkpoint, and the control steps they were trained for.
+    """The sha256 of the weights of a run's newest whole checkpoint, and the control steps that they were trained for.
 
-    Whole means that the weights have the checksum that was written beside them: what is recorded is what is loaded.
+    A checkpoint is whole if its weights have the checksum that was written beside them. Raises `InvalidArgument` if
+    there is none.
     """
     folders = (folder for folder in (path / "checkpoints").glob("*") if folder.name.isdigit())
     for folder in sorted(folders, reverse=True):
@@ -158,7 +159,7 @@ def newest_checkpoint(path: Path) -> tuple[str, int]:
             state = _State.model_validate(files.read_json(folder / "state.json"))
             weights = (folder / "checkpoint.safetensors").read_bytes()
         except (OSError, NaturalMujocoError, ValidationError):
-            continue  # damaged: loading falls back to the one before it as well
+            continue  # damaged; loading, too, then uses the previous checkpoint
         if hashlib.sha256(weights).hexdigest() == state.sha256:
             return state.sha256, state.control_steps
     raise InvalidArgument(
@@ -174,6 +175,6 @@ def _reason(error: Exception) -> str:
 
 
 def make_importable(folder: str) -> None:
-    """Lets modules in `folder` be imported."""
+    """Makes modules in `folder` importable."""
     if folder not in sys.path:
         sys.path.insert(0, folder)

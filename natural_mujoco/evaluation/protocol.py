@@ -1,7 +1,7 @@
-"""What a policy is, and the two blind baselines.
+"""The interface of a policy, and the two blind baselines.
 
-- `Policy`: two methods, and a third where it draws at random.
-- `ZeroPolicy`, `RandomPolicy`: the references that every score is read against.
+- `Policy`: two methods, and a third if the policy is stochastic.
+- `ZeroPolicy`, `RandomPolicy`: the references with which every score is compared.
 """
 
 from __future__ import annotations
@@ -20,36 +20,37 @@ Observations = npt.NDArray[np.uint8]
 class Policy(Protocol):
     """Anything with these two methods can be evaluated; it need not import this package.
 
-    It may also have `seed(episode_seeds: Sequence[int])`, called before each `reset`. A policy that draws at random
-    gives each row its own generator from these, and then plays the same episodes however they are grouped.
+    It may also have a method `seed(episode_seeds: Sequence[int])`, which is called before each `reset` with one seed
+    for each row. A stochastic policy should give each row its own generator, seeded by these, so that it plays the same
+    episodes however they are grouped.
 
-    A policy that is privileged, as only the package's `expert` is, has `attach(environments)`, called before that: the
-    environments behind the rows, `None` for rows that are not played.
+    A privileged policy (only the package's `expert` is one) has a method `attach(environments)`, which is called before
+    `seed` with the environment of each row, or `None` for rows that are not played.
     """
 
     def reset(self, num_envs: int) -> None:
-        """Forget everything: `num_envs` new episodes begin, one per row of what `act` will get."""
+        """Clear all memory: `num_envs` new episodes begin, one for each row of the observations that `act` will get."""
 
     def act(self, obs: Observations) -> Actions:
-        """Actions `float32[N, A]` in [-1, 1] for observations `uint8[N, H, W, 3]`, N as in the last `reset`."""
+        """Actions `float32[N, A]` in [-1, 1] for observations `uint8[N, H, W, 3]`, with N from the last `reset`."""
 
 
 class ZeroPolicy:
-    """Does nothing, which on some tasks pays more than published agents earned."""
+    """Always gives actions of zero, which on some tasks earns more than published agents."""
 
     def __init__(self, action_size: int) -> None:
         self._action_size = action_size
 
     def reset(self, num_envs: int) -> None:
-        """Nothing to forget."""
+        """Does nothing: there is no memory."""
 
     def act(self, obs: Observations) -> Actions:
-        """Zeros."""
+        """Zeros, `float32[N, A]`."""
         return np.zeros((len(obs), self._action_size), np.float32)
 
 
 class RandomPolicy:
-    """Actions uniform in [-1, 1], each episode's from a generator of its own, seeded by the episode's seed."""
+    """Actions uniform in [-1, 1], with a generator for each episode, seeded by the episode's seed."""
 
     def __init__(self, action_size: int) -> None:
         self._action_size = action_size
@@ -57,16 +58,16 @@ class RandomPolicy:
         self._generators: list[np.random.Generator] = []
 
     def seed(self, episode_seeds: Sequence[int]) -> None:
-        """Names the episodes that the next `reset` begins."""
+        """Sets the seeds of the episodes that the next `reset` begins."""
         self._episode_seeds = episode_seeds
 
     def reset(self, num_envs: int) -> None:
-        """Begins every generator anew."""
+        """Creates a new generator for each row."""
         seeds = self._episode_seeds or range(num_envs)
-        # The environments spawn their streams from the bare seed; the extra word keeps this one apart.
+        # The environments spawn their streams from the seed itself; the extra 1 makes this stream independent of them.
         self._generators = [np.random.default_rng([seed, 1]) for seed in seeds]
 
     def act(self, obs: Observations) -> Actions:
-        """One draw per row."""
+        """The next random actions `float32[N, A]`, each row's from its own generator."""
         draws = [generator.uniform(-1, 1, self._action_size) for generator in self._generators]
         return np.array(draws, np.float32)

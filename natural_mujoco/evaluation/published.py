@@ -1,13 +1,13 @@
-"""What the paper reports: its tables 1 and 2, every number, with table and column.
+"""The results that the paper reports: all numbers of its tables 1 and 2.
 
-- `published_entries`: one entry per column, and per variant for table 1.
-- `INCONSISTENCIES`: where the paper contradicts itself.
+- `published_entries`: one entry for each column, and for table 1 also for each variant.
+- `INCONSISTENCIES`: places where the paper contradicts itself.
 
 Source: X. Ma, S. Chen, D. Hsu, W. S. Lee, "Contrastive Variational Model-Based Reinforcement Learning for Complex
 Observations", CoRL 2020, arXiv:2008.02430. Each number is a mean over 3 training seeds; the paper gives neither
-spread nor episodes, so no interval, interquartile mean or probability can be had from them. Its natural results are
-on videos from ILSVRC that were never named, and it does not say whether they were seen in training: they form a
-condition of their own, `natural (as published)`, and are ranked with nothing.
+spread nor the number of episodes, so that intervals, interquartile means and probabilities cannot be computed. The
+natural results are on videos from ILSVRC that the paper does not name, and it does not say whether they were also used
+in training. They therefore form a condition of their own, `natural (as published)`, and are not ranked.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Work spread over a Ray cluster, or over this machine by Ray.
+"""Runs work on a Ray cluster, or on this machine with Ray.
 
-- `connect`: joins a cluster or starts one here.
-- `run_tasks`: calls a function once per item, anywhere, and yields results as they come; retried when a worker dies.
-- `play_blocks_on_ray`: the blocks of an evaluation.
+- `connect`: joins a cluster or starts one on this machine.
+- `run_tasks`: calls a function for each item on the cluster and yields results as they finish; retries if workers die.
+- `play_blocks_on_ray`: plays the blocks of an evaluation.
 
-Ray is imported only here and only when it is asked for. `run_tasks` knows nothing of evaluation and serves training
-sweeps as well.
+Ray is imported only here, and only when it is used. `run_tasks` does not depend on evaluation; training sweeps use it
+too.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .worker import POLICY_TIMEOUT_S, PlayerProcess, death_message
 K = TypeVar("K")
 R = TypeVar("R")
 
-# A cluster of this machine alone needs no network and is nobody else's business. Ray reads 127.0.0.1 as "the address
-# under which others see this machine" and listens on that; any other loopback address it takes as it is. (macOS has
-# only 127.0.0.1, but there Ray stays on it.)
+# A cluster on this machine needs no network and should not be reachable from it. Ray replaces 127.0.0.1 by the address
+# under which others see this machine and listens there; other loopback addresses it leaves as they are. (macOS has only
+# 127.0.0.1, but there Ray does listen on it.)
 _LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 
 RETRIES = 5
-"""How often a task is begun again after its worker or machine died."""
+"""How often a task is restarted after its worker or machine died."""
 
 
 def connect(address: str | None = None) -> Any:
@@ -56,8 +56,8 @@ def connect(address: str | None = None) -> Any:
         options = {"include_dashboard": False, "_node_ip_address": _LOOPBACK} if where == "local" else {}
         try:
             ray.init(address=where, log_to_driver=False, logging_level="ERROR", **options)
-        except Exception as error:  # Ray raises plain ones as well
-            ray.shutdown()  # what is half connected would be in the way of the next attempt
+        except Exception as error:  # Ray also raises plain exceptions
+            ray.shutdown()  # a half-open connection would prevent the next attempt
             if where == "local":
                 raise NaturalMujocoError(
                     f"Ray did not start on this machine ({_first_line(error)}). "
@@ -72,9 +72,9 @@ def connect(address: str | None = None) -> Any:
 
 
 def _send_known_token() -> None:
-    """Lets Ray send the user's token. Its clusters ask for one as soon as the user has one, its clients do not send it.
+    """Makes Ray's client send the user's token, which a cluster requires once the user has one.
 
-    Ray writes the token itself, when it first starts a cluster of one machine, and reads the setting when imported.
+    Ray creates the token when it first starts a cluster on one machine, and reads this setting when it is imported.
     """
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
     if os.environ.get("RAY_AUTH_TOKEN") or path.is_file():
@@ -82,7 +82,7 @@ def _send_known_token() -> None:
 
 
 def _require_listener(address: str) -> None:
-    """Fails at once where nothing listens; Ray itself would try for minutes."""
+    """Raises `NaturalMujocoError` at once if nothing listens at `address`; Ray itself would try for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         try:
@@ -113,10 +113,10 @@ def run_tasks(
 ) -> Generator[tuple[K, R], None, None]:
     """Yields `(key, function(*items[key]))` for every item, in the order they finish.
 
-    `function` must be importable wherever the tasks run. Each task takes `cpus` and, where the cluster has any GPU,
-    `gpus` (a fraction shares one). A task whose worker or machine dies is begun again up to `retries` times; one that
-    raises is not, and ends the iteration: `NaturalMujocoError` as it was raised, anything else as
-    `WorkerError`. `waiting` is told now and then how many tasks are left.
+    `function` must be importable wherever the tasks run. Each task takes `cpus` and, if the cluster has any GPU, `gpus`
+    (a fraction shares one). A task whose worker or machine dies is restarted up to `retries` times. An error in a task
+    is not retried and ends the iteration: a `NaturalMujocoError` is raised as it is, anything else as `WorkerError`.
+    `waiting` is called now and then with the number of tasks that are left.
     """
     ray = connect(address)
     gpus = gpus if ray.cluster_resources().get("GPU", 0) > 0 else 0
@@ -152,9 +152,9 @@ def play_blocks_on_ray(
     gpus_per_task: float,
     timeout: float = POLICY_TIMEOUT_S,
 ) -> Generator[tuple[Block, tuple[list[Episode], Machine]], None, None]:
-    """Plays `blocks` as Ray tasks; yields each with its records and the machine they were made on.
+    """Plays `blocks` as Ray tasks; yields each block with its records and the machine on which it was played.
 
-    Policies other than the references get a share of a GPU where there are any.
+    Policies other than the references get a share of a GPU if the cluster has GPUs.
     """
     gpus = gpus_per_task if any(block.source.kind in ("run", "factory") for block in blocks) else 0
     items = {block: (block, timeout) for block in blocks}
@@ -165,7 +165,7 @@ _player: PlayerProcess | None = None
 
 
 def play_block_task(block: Block, timeout: float) -> tuple[list[Episode], Machine]:
-    """One block, inside a Ray worker: played by a process of its own, because a policy may hang.
+    """Plays one block inside a Ray worker, in a separate process, because a policy may hang.
 
     The process is kept for the worker's next block.
     """

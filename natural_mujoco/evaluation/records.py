@@ -1,13 +1,13 @@
-"""A results file: one entry's header and one record per episode.
+"""A results file: a header for one entry, and one record for each episode.
 
 - `Results` and its parts: `Entry`, `Run`, `Machine`, `VideoSet`, `Protocol`, `Episode`, `Curve`, `Media`.
-- `read_results`: a file from anyone, parsed within bounds; `write_results`: whole or not at all.
+- `read_results`: parses an untrusted file within bounds; `write_results`: writes a file, whole or not at all.
 - `Results.rows`: the records as flat dictionaries, for pandas and the like.
 
-The file is JSON with one record a line. What many records share (versions, GL renderer, policy, video set) is
-written once in the header and joined by number or by key. The schema is strict: unknown fields,
-NaN and numbers outside their range are refused. Whether a file is complete and true to its protocol is
-`natural_mujoco.evaluation.checking`.
+The file is JSON with one record per line. What many records share (versions, GL renderer, policy, video set) is written
+once in the header; records refer to it by number or key. The schema is strict: unknown fields, NaN and numbers outside
+their range are refused. `natural_mujoco.evaluation.checking` checks whether a file is complete and agrees with its
+protocol.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ MAX_EPISODE_RECORDS = 200_000
 
 
 class Entry(Strict):
-    """Who and what is evaluated. Shown on the leaderboard as it stands."""
+    """Describes the entry that is evaluated; shown on the leaderboard unchanged."""
 
     name: Line
     authors: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
     link: Link | None = None
     description: LongLine = ""
     series: Line | None = None
-    """Entries of one series differ in the number of their training videos alone."""
+    """Name shared by entries that differ only in the number of training videos."""
 
 
 class Run(Strict):
     """One policy and what it is evaluated on. No two runs may claim the same task, condition and training seed.
 
-    `policy` is what was evaluated, as it was named; `digest` the sha256 of its weights where it has any;
-    `training_steps` counts control steps; `privileged` says what it, or its teacher in training, was shown beyond
+    `policy` is the policy's name as the user gave it; `digest` is the sha256 of its weights or source, if it has any;
+    `training_steps` counts control steps; `privileged` says what the policy, or its teacher in training, sees beyond
     pixels.
     """
 
@@ -76,19 +76,19 @@ class Run(Strict):
     training_steps: Steps | None = None
     trained_on: Literal["standard", "natural"] | None = None
     trained_set: VideoSet | None = None
-    """The video set that it was trained on, where that is known."""
+    """The video set that the policy was trained on, if it is known."""
     num_videos: Annotated[int, Field(ge=1, le=10**6)] | None = None
-    """How many of its training videos there were in training; `None` for all of them."""
+    """How many of the set's training videos were used in training; `None` for all of them."""
     strength: Annotated[float, Field(ge=0, le=1)] | None = None
-    """How much of the video there was in training; `None` for all of it."""
+    """The strength of the video in training; `None` for full strength."""
     action_repeat: ActionRepeat = ACTION_REPEAT
     privileged: Privileged | None = None
 
 
 class Machine(Strict):
-    """Where episodes were run: package versions, renderer, platform, and the commit of the policy's code.
+    """What episodes were played on: package versions, renderer, platform, and the commit of the policy's code.
 
-    `gl_renderer` is the OpenGL driver, or for MuJoCo Warp its device.
+    `gl_renderer` is the OpenGL driver, or with MuJoCo Warp the device.
     """
 
     versions: Annotated[dict[Line, Line], Field(max_length=50)]
@@ -104,7 +104,7 @@ class Protocol(Strict):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     size: Literal[64] = SIZE
     renderer: Renderer = "opengl"
-    """Which files of versions that knew one do not say, nor those that were drawn by it."""
+    """What drew the observations. Files say it only if it is not OpenGL, the only renderer of older versions."""
     environment_version: Literal["v0"] = "v0"
 
 
@@ -124,11 +124,11 @@ class Episode(Strict):
     frame: Annotated[int, Field(ge=0, lt=1000)] | None
     machine: Annotated[int, Field(ge=0, lt=1000)] = 0
     frames_sha256: Sha256 | None = None
-    """Of the video's frames as they were prepared for this episode, where its set's manifest does not say it."""
+    """Hash of the video's prepared frames in this episode, if the set's manifest does not have it."""
 
     @property
     def key(self) -> tuple[str, str, int, int]:
-        """What no two records share: task, condition, training seed, episode seed."""
+        """Task, condition, training seed and episode seed, which together identify a record."""
         return self.task, self.condition, self.training_seed, self.episode_seed
 
     def __str__(self) -> str:
@@ -145,14 +145,14 @@ class Media(Strict):
 
 
 class TaskSummary(Strict):
-    """Mean returns of a condition by task, and the interquartile mean return where all tasks are there."""
+    """Mean returns of a condition by task, and the interquartile mean return if all tasks were evaluated."""
 
     tasks: dict[Line, Return]
     iqm: Return | None = None
 
 
 class Results(Strict):
-    """A whole results file. `summary` is for people who open it; nothing is ever read from it but to compare it."""
+    """A whole results file. `summary` is for people who open the file; it is only checked against the records."""
 
     format: Literal["natural-mujoco-results"] = "natural-mujoco-results"
     version: Literal[1] = 1
@@ -168,11 +168,11 @@ class Results(Strict):
 
     @property
     def is_reference(self) -> bool:
-        """Whether this is the `zero`, `random` or `expert` policy, against which everything is read."""
+        """Whether this is one of the reference policies `zero`, `random` and `expert`."""
         return {run.policy for run in self.runs} == {self.entry.name} and self.entry.name in REFERENCES
 
     def without_empty_runs(self) -> Results:
-        """These results without the runs of which there is no episode: they claim nothing."""
+        """These results without the runs that have no episodes."""
         played = {episode.key[:3] for episode in self.episodes}
         claims = {
             run: {(task, c, run.training_seed) for task in run.tasks for c in run.conditions}
@@ -181,7 +181,7 @@ class Results(Strict):
         return self.model_copy(update={"runs": tuple(run for run in self.runs if claims[run] & played)})
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Each record with all that the header says of it, as one flat dictionary."""
+        """Each record as one flat dictionary, together with everything that the header says about it."""
         for episode in self.episodes:
             machine = self.machines[episode.machine]
             natural = episode.condition != "standard"
@@ -197,7 +197,7 @@ class Results(Strict):
             }
 
     def to_json(self) -> str:
-        """The file's text: the header indented, then one record a line."""
+        """The file's text: the header indented, then one record per line."""
         header = self.model_dump(mode="json", by_alias=True, exclude={"episodes"})
         if self.protocol.renderer == "opengl":
             del header["protocol"]["renderer"]
@@ -215,13 +215,13 @@ def _record(episode: Episode) -> dict[str, Any]:
 
 
 REFERENCES = ("zero", "random", "expert")
-"""The policies that every score is read against, none of which sees pixels: reserved names."""
+"""The reference policies, whose names are reserved. None of them sees pixels."""
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:
-    """The results file at `path`, parsed but not yet checked for completeness or truth.
+    """Parses the results file at `path`, without the checks of `natural_mujoco.evaluation.checking`.
 
-    Raises `ResultsError` naming the file, the record and what is wrong with it.
+    Raises `ResultsError`, which names the file, the record and what is wrong with it.
     """
     path = Path(path)
     try:
@@ -232,7 +232,7 @@ def read_results(path: str | os.PathLike[str]) -> Results:
         raise ResultsError(f"{error} Give the JSON file that `evaluate` wrote.") from error
     try:
         results = Results.model_validate_json(data)
-        files.parse_json(data, str(path))  # what pydantic lets through: a key that is there twice
+        files.parse_json(data, str(path))  # refuses duplicate keys, which pydantic accepts
         return results
     except ValidationError as error:
         raise ResultsError(f"{path}: {_first_fault(error, data)}") from error
@@ -241,7 +241,7 @@ def read_results(path: str | os.PathLike[str]) -> Results:
 
 
 def write_results(path: str | os.PathLike[str], results: Results) -> None:
-    """Write a results file; a kill at any moment leaves the old file or the new one.
+    """Writes a results file atomically: if the process is killed, either the old file or the new one is there.
 
     Raises `ResultsError` if it cannot be written.
     """
@@ -254,7 +254,7 @@ def _not_written(path: Path, error: OSError) -> ResultsError:
 
 
 def _first_fault(error: ValidationError, data: bytes) -> str:
-    """One line about the first thing that is wrong: where, which record, what."""
+    """One line about the first fault: its place, its record, and what is wrong."""
     fault = error.errors(include_url=False)[0]
     where = [str(part) for part in fault["loc"]]
     what = fault["msg"][0].lower() + fault["msg"][1:]
@@ -275,7 +275,7 @@ def _first_fault(error: ValidationError, data: bytes) -> str:
 
 
 def _name_record(data: bytes, index: int) -> str:
-    """What the record at `index` calls itself, as far as it can be read."""
+    """The name of the record at `index`, as far as it can be read."""
     try:
         record = json.loads(data)["episodes"][index]
         return ", ".join(

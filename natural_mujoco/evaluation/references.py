@@ -1,17 +1,18 @@
-"""What every score is read against, as shipped: `zero`, `random` and `expert`, at action repeats 1, 2, 4 and 8.
+"""The shipped results of the reference policies: `zero`, `random` and `expert`, at action repeats 1, 2, 4 and 8.
 
-- `Pace`: the action repeat on each task. `pace_of`: that of a results file.
-- `reference_at`: a reference policy played at some pace. `reference_means`: all of them, as means by task.
-- `reference_entries`: those at the protocol's action repeat. `reference_label`: their names as people read them.
-- `stands_beside`: which of them belong to an entry. `share_of_expert`: how far a return gets from random to expert.
-- `half_way`: the return in the middle between random and expert.
+- `Pace`: the action repeat on each task. `pace_of`: the pace of a results file.
+- `reference_at`: the results of a reference policy at a pace. `reference_means`: the means of all of them by task.
+- `reference_entries`: the results at the protocol's action repeat. `reference_label`: the names to show.
+- `stands_beside`: whether a reference can be compared with an entry. `share_of_expert`: a return on a scale from random
+  (0) to expert (1).
+- `half_way`: the return half-way between random and expert.
 
-`zero` and `random` act without seeing; `expert` reads the physical state and is therefore privileged. The physics of an
-episode depends on its seed alone, so their returns are the same in front of any video and of none: they stand beside
-entries on every video set. But an action that is held longer pushes further: random earns 29 on cartpole-swingup at
-action repeat 2 and 164 at 8. So the two stand beside entries of the same action repeat only. The expert is measured at
-the protocol's, 2, and stands beside multiples of it too: an action held for 4 control steps is two held for 2, so
-that whatever is done at 4 can be done at 2.
+`zero` and `random` act without looking; `expert` reads the physical state and is therefore privileged. Physics do not
+depend on the video, so that their returns hold for every video set and for none. But the action repeat matters: an
+action that is held longer pushes further, and random earns 29 on cartpole-swingup at action repeat 2 and 164 at 8.
+`zero` and `random` are therefore only compared with entries of the same action repeat. The expert, measured at the
+protocol's 2, is also compared with entries at multiples of it, because a policy that acts every 2 control steps can do
+whatever one that acts every 4 can do.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ Pace = tuple[tuple[str, int], ...]
 
 
 def steady(action_repeat: int) -> Pace:
-    """All tasks at one action repeat."""
+    """The pace with the same action repeat on all tasks."""
     return tuple((task, action_repeat) for task in TASK_NAMES)
 
 
 PROTOCOL_PACE = steady(ACTION_REPEAT)
 COMMON: Condition = "natural-test"
-"""The condition under which all shipped files have records."""
+"""A condition under which all shipped files have records."""
 
 
 def pace_of(runs: Iterable[Run]) -> Pace:
-    """The action repeat on each task; all tasks where it is everywhere the same.
+    """The action repeat on each task of `runs`; on all tasks if all runs have the same.
 
-    Tasks on which runs differ are left out: nothing can stand beside both.
+    Tasks on which runs differ are left out, since no reference can be compared with both.
     """
     found: dict[str, set[int]] = {}
     for run in runs:
@@ -64,7 +65,7 @@ def _shipped() -> Mapping[tuple[str, int], Results]:
 
 @lru_cache(maxsize=64)
 def reference_at(name: str, pace: Pace) -> Results | None:
-    """The results of the reference `name` beside tasks that are played at `pace`; `None` where there are none."""
+    """The results of the reference `name` for tasks played at `pace`; `None` if there are none."""
     if name == "expert":
         pace = tuple((task, ACTION_REPEAT) for task, repeat in pace if repeat % ACTION_REPEAT == 0)
         if pace == PROTOCOL_PACE:
@@ -86,7 +87,7 @@ def reference_at(name: str, pace: Pace) -> Results | None:
 
 
 def stands_beside(name: str, own: Pace, pace: Pace) -> bool:
-    """Whether the reference `name`, measured at the pace `own`, stands beside entries at `pace`."""
+    """Whether the reference `name`, measured at the pace `own`, can be compared with entries at `pace`."""
     multiples = all(action_repeat % ACTION_REPEAT == 0 for _, action_repeat in pace)
     return own == pace or (name == "expert" and own == PROTOCOL_PACE and multiples)
 
@@ -98,7 +99,7 @@ def reference_entries() -> tuple[Results, ...]:
 
 
 def reference_label(reference: str) -> str:
-    """The name of a reference policy, with what it is shown beyond pixels.
+    """The name of a reference policy, with what it sees beyond pixels.
 
     >>> reference_label("random"), reference_label("expert")
     ('random', 'expert (privileged: state)')
@@ -123,7 +124,7 @@ def reference_means(pace: Pace = PROTOCOL_PACE) -> dict[str, dict[str, float]]:
 
 
 def share_of_expert(task: str, mean: float, references: Mapping[str, Mapping[str, float]]) -> float | None:
-    """How far `mean` gets from random (0) to the expert (1) on `task`; `None` where either was not measured.
+    """`mean` on a scale from random (0) to the expert (1) on `task`; `None` if either was not measured.
 
     >>> share_of_expert("walker-walk", 500, {"random": {"walker-walk": 0}, "expert": {"walker-walk": 1000}})
     0.5
@@ -135,7 +136,7 @@ def share_of_expert(task: str, mean: float, references: Mapping[str, Mapping[str
 
 
 def half_way(task: str, references: Mapping[str, Mapping[str, float]]) -> float | None:
-    """The return in the middle between random and expert on `task`; `None` where either was not measured.
+    """The return half-way between random and expert on `task`; `None` if either was not measured.
 
     >>> half_way("walker-walk", {"random": {"walker-walk": 100}, "expert": {"walker-walk": 900}})
     500.0

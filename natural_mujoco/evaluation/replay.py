@@ -1,12 +1,12 @@
-"""Playing some of a file's episodes again: what finds a record that is consistent and untrue.
+"""Plays some of a file's episodes again, to find records that are consistent but wrong.
 
-- `policies_at_hand`: which of a file's runs can be played here.
+- `policies_at_hand`: the runs of a file whose policies can be played on this machine.
 - `replay`: plays a random sample of their episodes.
-- `Replay`: an episode as recorded and as played again; `verdict` says what a sample means.
+- `Replay`: an episode as recorded and as played again; `verdict` judges a sample.
 
-A policy in a closed loop is chaotic: a last bit that differs somewhere changes its return. Where versions, platform
-and, for a policy that looks, the OpenGL driver are those of the record, returns must repeat to the sixth digit;
-elsewhere, and on MuJoCo Warp, means are compared.
+A policy in closed loop is chaotic: a difference in the last bit changes its return. If versions, platform and, for
+policies that use pixels, the OpenGL driver are those of the record, returns must agree to the sixth digit. Otherwise,
+and with MuJoCo Warp, only means are compared.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from .rollout import BLOCK, Block
 from .worker import POLICY_TIMEOUT_S, play_blocks
 
 TOLERANCE = 100.0
-"""By how much a sample's mean return may differ on another machine."""
+"""How much a sample's mean return may differ on another machine."""
 _CERTAIN = 0.999
-"""How sure a difference of means must be before a file is refused for it."""
+"""The significance that a difference of means must have for a file to be refused."""
 _SIXTH_DIGIT = 1.5e-6
 
 _PHYSICS = ("mujoco", "dm_control", "numpy")
 _SIGHT = (*_PHYSICS, "opencv-python-headless", "torch")
-"""Packages that decide what an episode returns, for policies that do not look and for those that do."""
+"""Packages that affect an episode's return, for policies that ignore pixels and for those that use them."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """An episode as it is in the file, and as it was played now. `exact` says that the returns must be the same."""
+    """An episode as recorded in the file and as played now. `exact` says whether the returns must be equal."""
 
     recorded: Episode
     played: Episode
@@ -50,19 +50,19 @@ class Replay:
 
     @property
     def difference(self) -> float:
-        """Of the returns: now minus then."""
+        """The return now minus the recorded return."""
         return self.played.return_ - self.recorded.return_
 
     @property
     def repeats(self) -> bool:
-        """Whether the returns are the same to the sixth digit."""
+        """Whether the returns agree to the sixth digit."""
         return abs(self.difference) < _SIXTH_DIGIT
 
 
 def policies_at_hand(results: Results, given: Sequence[PolicySource] = ()) -> dict[Run, PolicySource]:
-    """The policy of each run that is zero, random, the shipped expert, or one of `given`.
+    """The policy of each run, for runs of zero, random, the shipped expert, or one of `given`.
 
-    A policy is a run's by the sha256 of its weights or source, which the file has, not by what the file calls it.
+    Policies are matched with runs by the sha256 of their weights or source, not by the name in the file.
     """
     found = {}
     for run in results.runs:
@@ -76,7 +76,7 @@ def policies_at_hand(results: Results, given: Sequence[PolicySource] = ()) -> di
 def _is_of(source: PolicySource, run: Run) -> bool:
     if source.kind == "run":
         return run.digest == source.digest and run.tasks == (source.task,)
-    # One module may have several factories.
+    # The name is compared too, since one module may have several factories.
     return run.policy == source.name and run.digest in (source.digest, source.earlier_digest)
 
 
@@ -90,11 +90,11 @@ def replay(
     choice: random.Random | None = None,
     same_processor: bool = True,
 ) -> list[Replay]:
-    """Plays `count` random episodes of the runs in `policies` again, or all where there are fewer.
+    """Plays `count` random episodes of the runs in `policies` again, or all if there are fewer.
 
-    `videos` says where the video set is, unless it ships with the package; without it the natural episodes of other
-    sets are left out. `choice` is by default one that nobody can foresee. Without `same_processor`, policies that
-    compute need not repeat: another kind of processor gives other last bits. Raises as an evaluation does.
+    `videos` names the video set if it does not ship with the package; without it, natural episodes on other sets are
+    left out. `choice` draws the sample, by default unpredictably. Without `same_processor`, returns of policies that
+    compute need not be equal, since another kind of processor gives other last bits. Raises as `evaluate` does.
     """
     name = results.video_set.name if results.video_set else ""
     videos = videos or (name if name in shipped_names() else None)
@@ -130,7 +130,7 @@ def _blocks(
     for (task, condition, training_seed, k), wanted in rows.items():
         run = owners[task, condition, training_seed]
         source = policies[run]
-        if source.kind != "run":  # which knows its own
+        if source.kind != "run":  # a run directory has its own action repeat
             source = dataclasses.replace(source, action_repeat=run.action_repeat)
         block_seeds = seeds[k * BLOCK : (k + 1) * BLOCK]
         cell = task, condition, training_seed
@@ -142,7 +142,7 @@ def _must_repeat(there: Machine, here: Machine, block: Block, then: Episode, now
     looks = block.source.looks
     packages = _SIGHT if looks else _PHYSICS
     return (
-        block.renderer == "opengl"  # MuJoCo Warp adds in whatever order its threads come
+        block.renderer == "opengl"  # MuJoCo Warp's threads add in no fixed order
         and all(there.versions.get(name) == here.versions.get(name) for name in packages)
         and there.platform == here.platform
         and (not looks or there.gl_renderer == here.gl_renderer)
@@ -151,7 +151,7 @@ def _must_repeat(there: Machine, here: Machine, block: Block, then: Episode, now
 
 
 def verdict(replays: Sequence[Replay]) -> Verdict:
-    """What a sample says of its file: what is wrong for certain, and what is worth knowing."""
+    """Judges a sample: faults that are certain, and remarks for readers."""
     faults, remarks = [], []
     for one in replays:
         then, now = one.recorded, one.played
@@ -185,7 +185,7 @@ def _elsewhere(replays: Sequence[Replay]) -> str:
 
 
 def _is_off(replays: Sequence[Replay]) -> bool:
-    """Whether the mean is off by more than is accepted, and that is no chance."""
+    """Whether the mean differs by more than is accepted, and significantly."""
     differences = [one.difference for one in replays]
     off = abs(float(np.mean(differences)))
     if off <= TOLERANCE or len(differences) < 2:

@@ -1,12 +1,12 @@
-"""The blocks of an evaluation: ten episodes at a time, each in an environment and from a seed of its own.
+"""The blocks of an evaluation: ten episodes at a time, each with its own environment and seed.
 
 - `Block`: up to ten episodes of one policy, task and condition; the unit of scheduling.
 - `Stage`: the environments of a task and condition, kept from block to block.
-- `play`: a block's records, played by the one loop in `episodes`.
+- `play`: plays a block with the loop in `episodes` and returns its records.
 
-A record must not depend on how the work is cut up. So an episode's block and its row there follow from its number
-alone, the policy always gets all ten rows (those of episodes that are not played are black), and it is reset for every
-block: neither the number of workers nor what had been finished before a resume changes what it computes.
+Records must not depend on how the work is divided. Therefore an episode's number alone decides its block and row, the
+policy always gets all ten rows (rows that are not played are black), and it is reset for every block. Neither the
+number of workers nor the episodes finished before a resume change what the policy computes.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from .protocol import Actions, Observations, Policy
 from .records import Episode, Results, VideoSet
 
 BLOCK = 10
-"""Rows of a block: what a policy sees at once."""
+"""Rows of a block, and so of the observations that a policy gets."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Episodes to play. `seeds` are the block's ten episode seeds, `wanted` the rows to play now."""
+    """A block of episodes. `seeds` are the seeds of all its rows, `wanted` the rows to play now."""
 
     source: PolicySource
     task: str
@@ -61,7 +61,7 @@ class Block:
         wanted: tuple[int, ...],
         videos: str,
     ) -> Block:
-        """A block of a `cell` (task, condition, training seed), of the video set and the renderer of `results`."""
+        """A block of a `cell` (task, condition, training seed), with the video set and the renderer of `results`."""
         return cls(source, *cell, seeds, wanted, videos, results.video_set, results.protocol.renderer)
 
     def __str__(self) -> str:
@@ -69,19 +69,19 @@ class Block:
 
     @property
     def scene(self) -> tuple[object, ...]:
-        """What decides the environments: blocks with the same scene can be played in the same ones."""
+        """Everything that decides the environments; blocks with the same scene can use the same ones."""
         source = self.source
         return self.task, self.condition, self.videos, source.action_repeat, source.looks, self.renderer
 
 
 class Watch:
-    """Where a player tells what it is doing, for someone else to see whether it goes on. This one tells nobody."""
+    """Callbacks by which `play` reports what it is doing, so that a hung policy is noticed. These do nothing."""
 
     def enter(self, phase: str) -> None:
-        """Work of a kind begins: `loading`, `environment` or `policy`."""
+        """Called when a phase begins: `loading`, `environment` or `policy`."""
 
     def step(self, steps: int) -> None:
-        """`steps` agent steps are done."""
+        """Called with the number of agent steps that are done."""
 
 
 class Stage:
@@ -103,7 +103,7 @@ class Stage:
         self.close()
 
     def environments(self, block: Block, count: int) -> Environments:
-        """`count` environments for `block`. Raises `VideoSetError` if its videos are not those here."""
+        """`count` environments for `block`. Raises `VideoSetError` if this machine has other videos than the block."""
         if block.scene != self._key:
             self.close()
             self._key = block.scene
@@ -113,7 +113,7 @@ class Stage:
             block.task, block.condition, block.videos, block.source.action_repeat
         )
         if not block.source.looks:
-            kwargs["rendering"] = "fast"  # dm_control's own takes most of an evaluation, and nobody sees it
+            kwargs["rendering"] = "fast"  # full quality takes most of the time, and these pixels are not used
         if block.renderer == "warp":
             return self._batched(block, count, kwargs)
         while len(self._envs) < count:
@@ -165,7 +165,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
     guarded = _Guarded(policy, block, action_size, watch)
 
     if block.source.privileged == "state":
-        assert not isinstance(envs, gym.vector.VectorEnv)  # `prepare` sees to it
+        assert not isinstance(envs, gym.vector.VectorEnv)  # checked by `plan.prepare`
         by_row = dict(zip(block.wanted, envs, strict=True))
         policy.attach([by_row.get(row) for row in range(BLOCK)])  # type: ignore[attr-defined]
 
@@ -182,7 +182,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
                 "condition": block.condition,
                 "training_seed": block.training_seed,
                 "episode_seed": episode.seed,
-                # Six digits: sums of floats differ in the last bit between processors.
+                # Rounded to six digits, since sums of floats differ in the last bit between processors.
                 "return": round(episode.return_, 6),
                 "length": episode.length,
                 "video": episode.video,
@@ -195,7 +195,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
 
 
 class _Guarded:
-    """A stranger's policy: what it raises becomes a `PolicyError`, what it returns is checked, its time is watched."""
+    """Wraps an untrusted policy: turns its errors into `PolicyError`, checks its actions, and reports its time."""
 
     def __init__(self, policy: Policy, block: Block, action_size: int, watch: Watch) -> None:
         self._policy, self._block, self._watch = policy, block, watch
@@ -235,7 +235,7 @@ class _Guarded:
 
 
 def _as_actions(returned: object) -> Actions | str:
-    """`returned` as an array, or the name of its type where that is no array of numbers."""
+    """`returned` as an array, or the name of its type if it is not an array of numbers."""
     try:
         return np.asarray(returned, dtype=np.float32)
     except (TypeError, ValueError, RuntimeError):

@@ -1,12 +1,12 @@
-"""From records to the arrays that statistics are made of.
+"""Turns records into the arrays from which statistics are computed.
 
 - `EntryScores`: one entry's returns by condition, task and unit.
-- `summarise`: the means a results file shows to people.
+- `summarise`: the means in a results file's `summary`.
 
-A *unit* is what a repetition of the experiment would draw anew (`natural_mujoco.evaluation.statistics`): a training
-seed, as the mean of its episodes, once an entry has two of them on some task; else an episode. With
-one training seed the episodes' spread says how well that one policy is measured and nothing about training again,
-which is why `EntryScores.over` travels with every interval.
+A *unit* is what would be drawn again if the experiment were repeated (`natural_mujoco.evaluation.statistics`): a
+training seed, with the mean of its episodes, if an entry has at least two of them on some task; else an episode. With
+one training seed, the spread of episodes says how precisely that policy was measured, and nothing about other training
+runs. For this reason `EntryScores.over` is shown with every interval.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Over = Literal["training seeds", "episodes"]
 
 
 class EntryScores:
-    """Returns of one entry: `returns[condition][task][unit]`, units being training seeds or episode seeds."""
+    """Returns of one entry: `returns[condition][task][unit]`, where units are training seeds or episode seeds."""
 
     def __init__(self, episodes: Iterable[Episode]) -> None:
         collected: dict[tuple[Condition, str, int], list[tuple[int, float]]] = defaultdict(list)
@@ -50,10 +50,10 @@ class EntryScores:
         return np.array(list(self.returns.get(condition, {}).get(task, {}).values()), np.float64)
 
     def matrix(self, *conditions: Condition, tasks: Sequence[str] = TASK_NAMES) -> list[Floats] | None:
-        """Scores (return ÷ 1000) of all `tasks`, `[tasks, units]`, under each of the conditions, on common units.
+        """Scores (return ÷ 1000) `[tasks, units]` of all `tasks`, for each of the conditions, on common units.
 
-        Units that some task or condition lacks are left out. `None` where a task is missing or nothing is common:
-        an aggregate over fewer tasks would be compared with aggregates over all.
+        Units that are missing on some task or condition are left out. `None` if a task is missing or there is no common
+        unit, since an aggregate over fewer tasks must not be compared with aggregates over all.
         """
         common: set[int] | None = None
         for condition in conditions:
@@ -71,7 +71,7 @@ class EntryScores:
 
 
 def summarise(results: Results, tasks: Sequence[str] = TASK_NAMES) -> dict[Condition, TaskSummary]:
-    """What the file's `summary` has to say, from its records; the aggregate is over `tasks`."""
+    """Computes a file's `summary` from its records; the aggregate is over `tasks`."""
     scores = EntryScores(results.episodes)
     summary = {}
     for condition, returns in scores.returns.items():

@@ -1,16 +1,16 @@
-"""Aggregates with honest intervals, from scores and nothing else.
+"""Aggregates of scores, with confidence intervals.
 
 - `Estimate`: a point and its 95 % interval.
 - `task_estimates`: mean, median and Student's interval of each task.
-- `Bootstrap`: stratified bootstrap draws, shared by everything that has the same shape.
+- `Bootstrap`: stratified bootstrap draws, shared by all scores of the same shape.
 - `aggregates`: interquartile mean, median, mean and optimality gap over all tasks.
 - `difference`, `ratio`: the same policies under two conditions (video gap, robustness).
 - `performance_profile`, `probability_of_improvement`.
 
 Scores are `float[tasks, units]`: normalised returns (return ÷ 1000, the most a task pays), one row per task. A
-*unit* is what a repetition of the experiment would draw anew: a training seed, its episodes averaged, or an
+*unit* is what would be drawn again if the experiment were repeated: a training seed, its episodes averaged, or an
 episode where nothing was trained. The definitions are those of Agarwal et al., "Deep Reinforcement Learning at
-the Edge of the Statistical Precipice" (NeurIPS 2021); the tests hold them against the authors' own library.
+the Edge of the Statistical Precipice" (NeurIPS 2021); the tests compare them with the authors' own library.
 
 A bootstrap draw here is a *count* per unit (how often it was drawn), not a gathered copy of the scores. Means
 are then products with the counts, and the interquartile mean is one cumulative sum over the units in sorted
@@ -40,7 +40,7 @@ _QUARTER = 0.25
 
 
 class Estimate(NamedTuple):
-    """A point estimate with its 95 % interval; `low` and `high` are NaN where no interval can be given."""
+    """A point estimate with its 95 % interval; `low` and `high` are NaN if there is no interval."""
 
     point: float
     low: float = float("nan")
@@ -53,7 +53,7 @@ class Estimate(NamedTuple):
 
 
 class TaskEstimate(NamedTuple):
-    """What one task's units say: their mean with Student's 95 % interval, their median, and how many they are."""
+    """Statistics of one task's units: their mean with Student's 95 % interval, their median, and their number."""
 
     mean: Estimate
     median: float
@@ -75,7 +75,7 @@ class Bootstrap:
 
     Units are drawn with replacement within each task. The draws are made once for a shape and seed and reused, so
     that two entries are compared on the same draws and the same files always give the same intervals.
-    Holds `draws · tasks · units` bytes (two of them each from 256 units on).
+    Takes `draws · tasks · units` bytes (twice as many from 256 units on).
     """
 
     def __init__(self, tasks: int, units: int, draws: int = DRAWS, seed: int = 0) -> None:
@@ -144,9 +144,9 @@ def checked_scores(scores: npt.ArrayLike) -> Floats:
 def task_estimates(returns: Sequence[npt.ArrayLike], maximum: float = MAX_RETURN) -> list[TaskEstimate]:
     """Mean with Student's 95 % interval, and median, of each task's units (which may differ in number).
 
-    The interval is cut at 0 and `maximum`, which no return leaves. One unit alone has no interval: nothing in it
-    says how another would fall out. Student's rather than a percentile bootstrap, which is too narrow
-    for the three to ten seeds that people run.
+    The interval is cut off at 0 and `maximum`, the bounds of returns. A single unit has no interval, since it says
+    nothing about the spread. Student's interval is used because a percentile bootstrap is too narrow for the usual
+    three to ten seeds. Raises `InvalidArgument` for a task without units and for returns that are not finite.
     """
     estimates = []
     for values in returns:
@@ -174,9 +174,9 @@ def aggregates(scores: npt.ArrayLike, bootstrap: Bootstrap | None = None, target
     - interquartile mean: mean of the middle half of all tasks' units,
     - median: median over tasks of their means,
     - mean: mean over tasks of their means,
-    - optimality gap: how far scores fall short of `target` on average, those above it counting as `target`.
+    - optimality gap: how far scores are below `target` on average, where scores above it count as `target`.
 
-    With one unit a task there is nothing to resample and the estimates have no interval.
+    With one unit per task there is nothing to resample, and the estimates have no interval.
     """
     array = checked_scores(scores)
     capped = np.minimum(array, target)
@@ -202,10 +202,10 @@ def aggregates(scores: npt.ArrayLike, bootstrap: Bootstrap | None = None, target
 
 
 def difference(a: npt.ArrayLike, b: npt.ArrayLike, bootstrap: Bootstrap | None = None) -> Estimate:
-    """IQM of `a` minus IQM of `b`, the same units (columns) under two conditions, resampled together.
+    """IQM of `a` minus IQM of `b`: scores of the same units (columns) under two conditions, resampled together.
 
-    With training videos as `a` and test videos as `b` this is the video gap: what the videos that were seen in
-    training are worth.
+    With training videos as `a` and test videos as `b` this is the video gap: how much better the policy is in front of
+    videos that it has seen in training.
     """
     first, second, boot = _pair(a, b, bootstrap)
     point = interquartile_mean(first) - interquartile_mean(second)
@@ -215,7 +215,7 @@ def difference(a: npt.ArrayLike, b: npt.ArrayLike, bootstrap: Bootstrap | None =
 def ratio(a: npt.ArrayLike, b: npt.ArrayLike, bootstrap: Bootstrap | None = None) -> Estimate:
     """IQM of `a` ÷ IQM of `b`, resampled together; natural ÷ standard is the robustness ratio.
 
-    NaN where `b`'s IQM is 0, and without an interval where it is 0 in some draws: a ratio to nothing says nothing.
+    NaN if `b`'s IQM is 0; without an interval if it is 0 in some draws.
     """
     first, second, boot = _pair(a, b, bootstrap)
     below = interquartile_mean(second)
@@ -259,7 +259,7 @@ def performance_profile(
 def probability_of_improvement(
     x: npt.ArrayLike, y: npt.ArrayLike, bootstraps: tuple[Bootstrap, Bootstrap] | None = None
 ) -> Estimate:
-    """How likely a unit of `x` beats one of `y` on the same task, averaged over tasks; ties count half.
+    """The probability that a unit of `x` beats one of `y` on the same task, averaged over tasks; ties count half.
 
     `x` is `[tasks, units]` and `y` `[tasks, other units]`. The two are resampled independently, by `bootstraps`
     of their shapes and of two different seeds.

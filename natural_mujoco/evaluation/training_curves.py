@@ -1,10 +1,10 @@
-"""From a run's evaluations.jsonl to learning curves, each under the condition that it was really played in.
+"""Reads learning curves from a run's evaluations.jsonl, each with the condition in which it was actually played.
 
-- `training_curves`: one curve for every way in which the run evaluated itself.
+- `training_curves`: one curve for each setting in which the run evaluated itself.
 
-A line of evaluations.jsonl is an episode record with `control_steps` and `setting` (`curves.Setting`). Lines of
-versions that wrote no setting get the one in the run's config.json, and their video set from the clips they name. What
-training had cost by then comes from metrics.jsonl (`train/seconds`) and from config.json (`threads`, `device`).
+A line of evaluations.jsonl is an episode record with `control_steps` and `setting` (`curves.Setting`). Lines of older
+versions have no setting; it is taken from the run's config.json, and the video set is found by the clips that the lines
+name. The cost of training comes from metrics.jsonl (`train/seconds`) and config.json (`threads`, `device`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Line(BaseModel):
 
 
 class _Metrics(BaseModel):
-    """A line of metrics.jsonl, as far as it says when it was."""
+    """The fields of a line of metrics.jsonl that tell the time."""
 
     control_steps: Steps
     seconds: Annotated[float | None, Field(alias="train/seconds", ge=0, le=10**10)] = None
@@ -54,10 +54,10 @@ LineT = TypeVar("LineT", bound=BaseModel)
 def training_curves(
     source: PolicySource, video_set: VideoSet | None, manifest: Manifest | None
 ) -> list[Curve]:
-    """The evaluations that a run made while it trained: mean return by control steps.
+    """The learning curves of a run: mean return of its evaluations during training, by control steps.
 
-    `video_set` and `manifest` are those of the evaluation that the curves join. A curve that was played by its protocol
-    has one of its conditions; any other is `as trained` and says in what it differs.
+    `video_set` and `manifest` are those of the evaluation to which the curves are added. A curve that was played by its
+    protocol has one of its conditions; any other has the condition `as trained` and lists how it differs.
     """
     if source.kind != "run":
         return []
@@ -91,7 +91,7 @@ def training_curves(
 
 
 def _cost(run: Path) -> Callable[[Sequence[int]], Cost | None]:
-    """What `run` had cost at some control steps; `None` where it did not write down its time, threads or device."""
+    """A function that gives the cost of `run` up to control steps; `None` if time, threads or device are unknown."""
     try:
         config: Any = files.read_json(run / "config.json")["config"]
         cores, device = config["threads"], config["device"]
@@ -108,14 +108,14 @@ def _cost(run: Path) -> Callable[[Sequence[int]], Cost | None]:
         hours = tuple(round(latest[count - 1] / 3600, 4) if count else 0.0 for count in counts)
         try:
             return Cost(hours=hours, cores=cores, device=device) if times else None
-        except ValidationError:  # threads 0 left the number to PyTorch
+        except ValidationError:  # with threads 0, PyTorch chose the number, which is not recorded
             return None
 
     return cost
 
 
 def _read(path: Path, kind: type[LineT]) -> list[LineT]:
-    """The lines that are whole. A run that was killed may have left half a one; what is no record is passed over."""
+    """The valid lines of a file; others, such as half a line of a run that was killed, are skipped."""
     try:
         text = files.read_bytes(path, MOST_BYTES).decode("utf-8", "replace")
     except (OSError, NaturalMujocoError):
@@ -130,7 +130,7 @@ def _read(path: Path, kind: type[LineT]) -> list[LineT]:
 
 
 def _assumed(run: Path, lines: list[_Line], video_set: VideoSet | None, manifest: Manifest | None) -> Setting:
-    """The setting of lines that name none: the run's configuration, and the evaluation's set if all clips are its."""
+    """The setting for lines without one: from the run's configuration, and the evaluation's set if all clips fit."""
     try:
         environment: Any = files.read_json(run / "config.json")["config"]["environment"]
         told = {name: environment[name] for name in ("matte", "playback", "action_repeat", "size")}
@@ -145,7 +145,7 @@ def _assumed(run: Path, lines: list[_Line], video_set: VideoSet | None, manifest
 
 
 def _shows(manifest: Manifest, line: _Line) -> bool:
-    """Whether the line's clip and frame are what its seed leads to in this set."""
+    """Whether the line's clip and frame are those that its seed leads to in this set."""
     if line.condition == "standard":
         return True
     if line.episode_seed is None or line.video is None or line.frame is None:

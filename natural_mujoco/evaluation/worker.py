@@ -1,10 +1,10 @@
-"""A process that plays blocks, watched from outside.
+"""Plays blocks in separate processes, which are watched from outside.
 
-- `PlayerProcess`: starts one, hands it blocks, notices when it dies or its policy hangs.
-- `play_blocks`: many blocks on several of them, results as they come.
+- `PlayerProcess`: one process; gets blocks, and is noticed if it dies or its policy hangs.
+- `play_blocks`: plays many blocks on several processes and yields results as they finish.
 
-A policy is a stranger's code: it may loop for ever, hold the interpreter or crash it. It therefore runs in a process of
-its own that counts what it is doing, step by step, where we can see it: that tells a slow policy from a hung one.
+A policy is untrusted code: it may loop for ever, hold the interpreter or crash it. It therefore runs in a separate
+process, which counts its steps where this process can see them. This tells a slow policy from a hung one.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _PHASE, _STEPS = 0, 1
 """Counters of a player."""
 
 TICK_S = 0.2
-"""How often a player is looked at."""
+"""Seconds between two looks at a player."""
 
 POLICY_TIMEOUT_S = 120.0
 _OTHER_TIMEOUT_S = 600.0
 _DEATHS = 2
-"""How often a block is given to another process after one died over it."""
+"""How often a block is given to another process after a process died while playing it."""
 
 
 class PlayerProcess:
     """A process that plays one block at a time.
 
-    `timeout` is how many seconds a policy may take for one call; loading it and the environments' own work may
-    take ten minutes. Only time in which this process itself ran counts.
+    `timeout` is how many seconds one call of the policy may take; loading it and the environments' own work may take
+    ten minutes. Only time in which this process itself ran counts.
     """
 
     def __init__(self, timeout: float = POLICY_TIMEOUT_S) -> None:
@@ -46,14 +46,14 @@ class PlayerProcess:
 
     def _start(self) -> None:
         self.scene: object = None
-        """What decided the environments of the last block: the process still has them."""
+        """The scene of the last block, whose environments the process still has."""
         self._child = ChildProcess(_Player, name="evaluation process")
         self._exchange = Exchange([self._child])
         self._watch = Stopwatch()
         self._seen: tuple[int, ...] = ()
 
     def fileno(self) -> int:
-        """Readable, for `multiprocessing.connection.wait`, when the block is done or the process has died."""
+        """A descriptor that is readable when the block is done or the process has died."""
         return self._child.fileno()
 
     @property
@@ -67,7 +67,7 @@ class PlayerProcess:
         return self._child.mailbox.counters[_STEPS]
 
     def submit(self, block: Block) -> None:
-        """Hands over a block. The previous one must be done."""
+        """Gives the process a block to play. The previous one must be done."""
         self.block, self.scene = block, block.scene
         self._child.mailbox.count(_PHASE, 0)
         self._child.mailbox.count(_STEPS, 0)
@@ -82,7 +82,7 @@ class PlayerProcess:
         return self.result()
 
     def is_ready(self) -> bool:
-        """Waits a moment for `result` to have something to say."""
+        """Whether `result` can be called; waits a moment."""
         return bool(wait([self.fileno()], timeout=TICK_S)) or not self.is_alive()
 
     def is_alive(self) -> bool:
@@ -90,7 +90,7 @@ class PlayerProcess:
         return self._child.is_alive()
 
     def require_alive(self) -> None:
-        """Raises `PolicyError` (and kills the process) if what it does has taken too long. Call it often."""
+        """Raises `PolicyError`, and kills the process, if its present call has taken too long. Call it often."""
         counters = self._child.mailbox.counters
         if counters != self._seen:
             self._seen = counters
@@ -110,9 +110,9 @@ class PlayerProcess:
         )
 
     def result(self) -> list[Episode]:
-        """The records of the submitted block, once there is something to read.
+        """The records of the submitted block, once `is_ready`.
 
-        Raises `ChildDied` if the process died, else what `play` raised.
+        Raises `ChildDied` if the process died, else the error that `play` raised.
         """
         self.block = None
         [answer] = self._exchange.collect()
@@ -124,18 +124,18 @@ class PlayerProcess:
         raise WorkerError(f"An evaluation process failed.\n{answer.traceback}")
 
     def restart(self) -> None:
-        """A new process in place of a dead one."""
+        """Starts a new process in place of a dead one."""
         self.kill()
         self._start()
 
     def kill(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Ends the process, even during a block."""
         self.block = None
         self._child.end()
 
 
 def death_message(block: Block, death: ChildDied, times: int = 1) -> str:
-    """What to tell about a process that died over `block`."""
+    """The error message for a process that died while playing `block`."""
     often = f" {times} times" if times > 1 else ""
     words = f"\n{death.last_words}" if death.last_words else ""
     return (
@@ -152,8 +152,8 @@ def play_blocks(
 ) -> Generator[tuple[Block, list[Episode]], None, None]:
     """Plays `blocks` on `workers` processes and yields each block with its records, in the order they finish.
 
-    `progress` is told the agent steps of the blocks that are being played. Raises `PolicyError` if a
-    policy fails or hangs, and `WorkerError` if a process dies three times over the same block.
+    `progress` is called with the number of agent steps in the blocks that are being played. Raises `PolicyError` if a
+    policy fails or hangs, and `WorkerError` if processes die three times while playing the same block.
     """
     waiting = list(blocks)
     deaths: dict[Block, int] = {}
@@ -191,9 +191,10 @@ def play_blocks(
 
 
 def _next_for(player: PlayerProcess, waiting: Sequence[Block], players: Sequence[PlayerProcess]) -> int:
-    """The first block for the environments that `player` has, else for ones that no other is busy with, else the first.
+    """The index of the next block for `player`: one for the environments it has, else one for environments that no
+    other player is using, else the first.
 
-    Ten environments take as long to create as thousands of natural steps; the training seeds of an agent share them.
+    Ten environments take as long to create as thousands of natural steps; training seeds of an agent can share them.
     """
     theirs = {other.scene for other in players if other.block is not None}
     return min(
@@ -203,15 +204,15 @@ def _next_for(player: PlayerProcess, waiting: Sequence[Block], players: Sequence
 
 
 class _Player(Watch):
-    """What the process does. Its counters tell the phase and the steps."""
+    """The child's side. Its counters tell the phase and the steps."""
 
     def __init__(self) -> None:
-        # One core a process: there are as many processes as cores. Results then do not depend on how many.
+        # One core per process, as there are as many processes as cores. Results then do not depend on their number.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         import cv2
 
         cv2.setNumThreads(1)
-        # dm_control's models use words that MuJoCo now discourages; ten processes would say so for every environment.
+        # dm_control's models use deprecated keywords, about which MuJoCo would warn for every environment.
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._stage = Stage()
         self._steps = 0

@@ -1,6 +1,6 @@
-"""The leaderboard: results files in, a static site or a table out.
+"""The leaderboard: makes a static site or tables from results files.
 
-- `board`: what is computed from entries: views, rows, ranks, intervals.
+- `board`: computes tabs, rows, ranks and intervals from entries.
 - `site`: the pages; `overview_charts`, `entry_charts`: their plots; `svg`: how plots are drawn.
 - `tables`: the same as text and Markdown.
 """

@@ -1,12 +1,11 @@
-"""What the leaderboard shows, computed from records: one tab per condition and video set, one row per entry.
+"""Computes the content of the leaderboard from records: one tab per condition and video set, one row per entry.
 
-- `Board`: everything; `make_board` computes it.
-- `Tab`: what may be compared, and therefore ranked.
+- `Board`: the whole content; `make_board` computes it.
+- `Tab`: the entries that can be compared and ranked.
 
-Only entries on the same condition and the same frames share a tab. Published entries stand in tabs of their own
-condition, except the paper's on `standard`, where there are no videos to differ; they are never ranked. The reference
-policies stand in every tab, since no video changes what they do, at every pace (action repeat by task) that one of its
-entries has.
+Only entries with the same condition and video set share a tab. Published entries have tabs of their own, except the
+paper's on `standard`, where there are no videos that could differ; they are never ranked. The reference policies, whose
+returns do not depend on videos, are in every tab, at every pace (action repeat by task) of the tab's entries.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from ..evaluation.scores import EntryScores
 from .rows import MeasuredEntry, Row, elsewhere_row, measured_row, published_row
 
 COLOURED = 6
-"""Entries with a colour and a marker of their own; people cannot tell more apart."""
+"""Number of entries with a colour and a marker of their own, as readers cannot tell more apart."""
 
 _TITLES = {
     "natural-test": "Natural, test videos",
@@ -43,22 +42,22 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Tab:
-    """A condition on a video set. Rows come best first: ranked entries, then incomplete and published ones."""
+    """A condition on a video set. Rows are sorted: ranked entries, best first, then incomplete and published ones."""
 
     key: str
     condition: Condition
-    """Or what published entries have in common: `natural (as published)`, a kind of `elsewhere`."""
+    """The condition, or for published entries `natural (as published)` or a kind of `elsewhere`."""
     title: str
     video_set: VideoSet | None
     rows: tuple[Row, ...]
 
     @property
     def references(self) -> tuple[Row, ...]:
-        """The rows of the reference policies, at every pace that is needed here."""
+        """The rows of the reference policies, at every pace of the tab's entries."""
         return tuple(row for row in self.rows if row.kind == "reference")
 
     def beside(self, row: Row | None) -> tuple[Row, ...]:
-        """The reference policies at the pace of `row`, or at the protocol's."""
+        """The rows of the reference policies at the pace of `row`, or at the protocol's without one."""
         pace = PROTOCOL_PACE if row is None else row.pace
         beside = [r for r in self.references if stands_beside(r.name, r.pace, pace)]
         return tuple(sorted(beside, key=lambda row: REFERENCES.index(row.name)))
@@ -135,7 +134,7 @@ def make_board(results: Sequence[Results], published: bool = True) -> Board:
             if mine:
                 tabs.append(_tab(condition, sets[key], mine, references, (), colours))
     if not tabs or tabs[0].condition != "natural-test":
-        # The condition that counts comes first, and says so where nothing was measured on it yet.
+        # The main condition comes first, even if nothing was measured on it yet.
         tabs.insert(0, _tab("natural-test", reference_entries()[0].video_set, (), references, (), colours))
     standard = [e for e in entries if "standard" in e.scores.returns]
     on_standard = [p for p in paper if p.condition == "standard"]
@@ -152,13 +151,13 @@ def make_board(results: Sequence[Results], published: bool = True) -> Board:
 
 
 def _references(entries: Sequence[MeasuredEntry]) -> tuple[MeasuredEntry, ...]:
-    """The reference policies at the protocol's pace, and at that of every entry for which they were measured."""
+    """The reference policies at the protocol's pace, and at every entry's pace at which they were measured."""
     paces = dict.fromkeys((PROTOCOL_PACE, *(entry.pace for entry in entries)))
     found: list[MeasuredEntry] = []
     for pace in paces:
         for name in REFERENCES:
             reference = _reference(name, pace)
-            # The expert stands beside several paces.
+            # The same expert can be compared with entries at several paces.
             if reference is not None and not any(reference.results is one.results for one in found):
                 found.append(reference)
     return tuple(found)
@@ -175,7 +174,7 @@ def _reference(name: str, pace: Pace) -> MeasuredEntry | None:
 
 @lru_cache(maxsize=64)
 def _reference_row(name: str, pace: Pace) -> Row:
-    """Blind policies do the same in front of any video, and so does the expert: their returns are any condition's."""
+    """The row of a reference policy, which fits every condition, as its returns do not depend on videos."""
     entry = _reference(name, pace)
     assert entry is not None
     return measured_row(entry, entry.conditions[0], {})
@@ -211,28 +210,34 @@ def _tab(
 
 
 def _usual_frames(entries: Sequence[MeasuredEntry]) -> dict[str, str]:
-    """What most of the entries that were played on a clip saw in it, by clip, where the set's manifest does not say."""
+    """The most frequent frames' hash of each clip among the entries, for clips without a hash in the manifest."""
     seen = Counter(item for entry in entries for item in frames_played(entry.results))
     return dict(sorted(seen, key=lambda item: (seen[item], item)))
 
 
 def _remarking(row: Row, entry: MeasuredEntry, usual: Mapping[str, str]) -> Row:
-    """`row` with a remark where its entry was played on other frames of the same clips than most."""
+    """`row`, with a remark if its entry was played on other frames of the same clips than most entries."""
     other = sum(usual[video] != sha256 for video, sha256 in frames_played(entry.results))
     remark = f"other frames than most entries on {other} clip{'s' * (other > 1)}"
     return replace(row, remarks=(*row.remarks, remark)) if other else row
 
 
 def _colours(entries: Sequence[MeasuredEntry]) -> dict[str, int]:
-    """Colours by how well entries do where it matters most, so that an entry keeps its colour in all tabs."""
+    """Colours by how well entries do where it matters most, so that an entry keeps its colour in all tabs.
 
-    def merit(entry: MeasuredEntry) -> tuple[float, str]:
+    Entries that lack tasks come by how many they have, those from pixels alone before privileged ones, then by mean
+    return.
+    """
+
+    def merit(entry: MeasuredEntry) -> tuple[float, bool, float, str]:
         for condition in ("natural-test", "natural-train", "standard"):
             matrix = entry.scores.matrix(condition)
             if matrix is not None:
-                return -float(matrix[0].mean()), entry.name
-        tasks = {task for returns in entry.scores.returns.values() for task in returns}
-        return 1 / (1 + len(tasks)), entry.name
+                return -float(matrix[0].mean()), False, 0.0, entry.name
+        played = entry.scores.returns
+        tasks = {task for returns in played.values() for task in returns}
+        units = [u for returns in played.values() for by_unit in returns.values() for u in by_unit.values()]
+        return 1 / (1 + len(tasks)), entry.privileged is not None, -sum(units) / len(units), entry.name
 
     return {entry.slug: number for number, entry in enumerate(sorted(entries, key=merit)[:COLOURED])}
 

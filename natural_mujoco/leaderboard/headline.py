@@ -1,4 +1,4 @@
-"""What a stranger should see first: who leads in front of unseen video, by how much, how far from expert, the cost.
+"""The headline of the leaderboard: who leads in front of unseen video, by how much, how far from expert, at what cost.
 
 - `headline`: a sentence about the ranking, and the leader on each task.
 """
@@ -41,7 +41,7 @@ class Standing:
 
     @property
     def cost(self) -> str:
-        """Of a run on the task."""
+        """The cost of a run on the task, in words."""
         return cost_in_words(self.row, self.task)
 
 
@@ -56,12 +56,12 @@ class Line:
 
     @property
     def ahead(self) -> float | None:
-        """By how much the first leads; `None` where it is alone."""
+        """The lead of the first entry over the second; `None` if there is no second."""
         return self.first.mean.point - self.second.mean.point if self.first and self.second else None
 
 
 def headline(board: Board) -> dict[str, Any] | None:
-    """What stands above the tabs: of the first natural-test tab; `None` where no entry was measured on it."""
+    """The headline above the tabs, about the first natural-test tab; `None` if no entry was measured on it."""
     tab = board.tabs[0]
     measured = [row for row in tab.others if row.kind == "measured"]
     if tab.condition != "natural-test" or not measured:
@@ -92,7 +92,7 @@ def seeds_in_words(row: Row, units: int) -> str:
 
 
 def cost_in_words(row: Row, task: str | None = None) -> str:
-    """What a run of an entry cost, on `task` or any: control steps, and core-hours where they are known."""
+    """The cost of an entry's run, on `task` or any task: control steps, and core-hours if they are known."""
     steps = row.training_steps if task is None else row.steps_on.get(task, row.training_steps)
     parts = [] if steps is None else [f"{short_steps(steps)} steps"]
     # Where runs are of different lengths, the middle of their hours says little about one task.

@@ -1,12 +1,12 @@
-"""Score against cost, computed from the learning curves in results files.
+"""Scores against cost, computed from the learning curves in results files.
 
-- `Learner`: an entry's curves under one condition; its bands, and when it is half-way to the expert.
+- `Learner`: an entry's curves under one condition, with its bands and when it gets half-way to the expert.
 - `Band`: a line with its 95 % interval at each point.
 - `Reached`: when the runs on a task first return half-way between random and expert.
-- `Efficiency`: the same over tasks, and what a run cost.
+- `Efficiency`: the same over tasks, and the cost of a run.
 
-A point of a curve is the mean return of an evaluation in the course of training. Between evaluations a curve is a
-straight line; a band is drawn as far as all of its runs went.
+A point of a curve is the mean return of an evaluation during training. Between evaluations curves are interpolated
+linearly; a band ends where the shortest of its runs ends.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Axis = Literal["control steps", "core-hours"]
 AXES: tuple[Axis, ...] = ("control steps", "core-hours")
 
 _POINTS = 60
-"""Of a band: a plot shows no more."""
+"""Number of points of a band; a plot cannot show more."""
 _DRAWS = 2_000
 
 
 @dataclass(frozen=True)
 class Band:
-    """Returns `point[k]` at `x[k]`; `low` and `high` are NaN where there is one run, which has no spread."""
+    """Returns `point[k]` at `x[k]`; `low` and `high` are NaN if there is only one run, which has no spread."""
 
     x: Floats
     point: Floats
@@ -51,27 +51,27 @@ class Band:
 
 @dataclass(frozen=True)
 class Reached:
-    """When the runs on a task first return `threshold`, as the median over them; `None` where half of them never do."""
+    """When the runs on a task first reach `threshold` (median over runs; `None` if half of them never do)."""
 
     threshold: float
     steps: float | None
     core_hours: float | None
     runs: int
     most_steps: int
-    """How far the shortest run went."""
+    """Length of the shortest run in control steps."""
 
 
 @dataclass(frozen=True)
 class Efficiency:
-    """What an entry's runs cost, and the median over tasks of when they are half-way to the expert."""
+    """The cost of an entry's runs, and the median over tasks of when they get half-way to the expert."""
 
     tasks: int
-    """With curves and a threshold."""
+    """Number of tasks with curves and a threshold."""
     reached: int
     steps: float | None
     core_hours: float | None
     run_core_hours: float | None
-    """A run's, from beginning to end, on average; `None` unless all are known."""
+    """Mean core-hours of a whole run; `None` unless those of all runs are known."""
 
 
 class Learner:
@@ -88,12 +88,12 @@ class Learner:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Those with curves."""
+        """The tasks with curves."""
         return tuple(self.curves)
 
     @property
     def seeds(self) -> int:
-        """Training seeds, of the task that has the most."""
+        """Number of training seeds on the task that has the most."""
         return max(map(len, self.curves.values()), default=0)
 
     def has(self, axis: Axis) -> bool:
@@ -142,7 +142,7 @@ class Learner:
         )
 
     def efficiency(self) -> Efficiency | None:
-        """Over all tasks; `None` without curves."""
+        """The efficiency over all tasks; `None` without curves."""
         if not self.curves:
             return None
         found = [reached for task in self.curves if (reached := self.reached(task)) is not None]
@@ -158,7 +158,7 @@ class Learner:
 
 
 def shared_tasks(learners: Sequence[Learner]) -> tuple[str, ...]:
-    """The tasks of the learner that has the most: an aggregate is drawn of those that have them all."""
+    """The tasks of the learner with the most tasks; aggregates are only drawn for learners that have all of them."""
     return max((learner.tasks for learner in learners), key=len, default=())
 
 

@@ -74,7 +74,7 @@ def lines_chart(frame: Frame, lines: Sequence[Line], references: Mapping[str, Se
             drawing.marker(*point, line.shape, "mark")
         drawing.end()
     if not lines:
-        words = "nowhere were all tasks evaluated" if frame.large else "no curves yet"
+        words = f"all tasks share no number of {frame.across}" if frame.large else "no curves yet"
         drawing.text((left + width) / 2, (top + bottom) / 2, words, "muted middle")
     return drawing.render()
 

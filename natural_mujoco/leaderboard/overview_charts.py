@@ -27,6 +27,9 @@ References = Sequence[tuple[Row, Estimate | None]]
 
 TICKS = (0, 250, 500, 750, 1000)
 MOST_ROWS = 12
+"""Entries in a plot of an aggregate."""
+MOST_BARS = 12
+"""Entries in a plot of one task."""
 
 
 def label_of(row: Row) -> str:
@@ -111,8 +114,13 @@ def interval_chart(aggregate: Aggregate, rows: Sequence[Row], beside: Beside) ->
 
 
 def task_chart(task: str, rows: Sequence[Row], beside: Beside) -> Markup:
-    """Mean returns on one task as bars with intervals, the references beside each as vertical lines."""
-    drawn = [(row, row.tasks[task].mean) for row in rows if task in row.tasks][:8]
+    """Mean returns on one task as bars with intervals, the references beside each as vertical lines.
+
+    Drawn are the best `MOST_BARS` of those measured on the task, in the order of `rows`.
+    """
+    measured = [(row, row.tasks[task].mean) for row in rows if task in row.tasks]
+    best = sorted(measured, key=lambda pair: -pair[1].point)[:MOST_BARS]
+    drawn = [pair for pair in measured if pair in best]
     width, step, top = 230.0, 30.0, 22.0
     height = top + step * max(len(drawn), 1) + 20
     drawing = Drawing(width, height, f"Mean return on {task}", "task")
@@ -217,7 +225,7 @@ def _label(
 
     Colours and tooltips tell the rest.
     """
-    limit = 22
+    limit = 26
     length = 6.9 * min(len(name), limit)
     for right, shift in ((True, 4), (False, 4), (True, 19), (False, 19), (True, -11), (False, -11)):
         left = here[0] + 10 if right else here[0] - 10 - length

@@ -11,10 +11,11 @@ from ..evaluation.conditions import TASK_NAMES
 from ..evaluation.elsewhere import ELSEWHERE, UNCHECKED, elsewhere_entries
 from ..evaluation.published import INCONSISTENCIES, PAPER, PAPER_LINK
 from .board import Board, Tab
-from .headline import headline
+from .headline import headline, seeds_in_words
 from .legend import legend_of
 from .overview_charts import (
     AGGREGATES,
+    MOST_BARS,
     MOST_ROWS,
     Pair,
     aggregates_of,
@@ -69,7 +70,7 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
     more = (
         f" The best {MOST_ROWS} of {complete} are drawn; the table has all." if complete > MOST_ROWS else ""
     )
-    panels = sorted(tab.others or tab.references, key=lambda row: row.kind == "published")[:8]
+    panels = sorted(tab.others or tab.references, key=lambda row: row.kind == "published")
     tasks = [task for task in TASK_NAMES if any(task in row.tasks for row in panels)]
     return {
         "key": tab.key,
@@ -99,7 +100,9 @@ def _tab(board: Board, tab: Tab) -> dict[str, Any]:
         "task_plots": [{"name": task, "plot": task_chart(task, panels, tab.beside)} for task in tasks],
         "tasks_note": _tasks_note(panels)
         + (
-            f" The first {len(panels)} of {len(tab.others)} entries are drawn." if len(tab.others) > 8 else ""
+            f" The best {MOST_BARS} on a task are drawn; the table has all."
+            if any(sum(task in row.tasks for row in panels) > MOST_BARS for task in tasks)
+            else ""
         ),
         "profile": profile_chart(tab.rows) if has_iqm else None,
         "scatter": _scatter(board, tab),
@@ -120,10 +123,8 @@ def _table_row(row: Row, board: Board) -> dict[str, Any]:
     authors = entry.results.entry.authors if entry else ()
     words = (row.name, *authors, row.source, row.units, *row.remarks, row.kind)
     return {
-        **{
-            name: getattr(row, name)
-            for name in ("name", "kind", "badge", "tasks", "units", "rank", "slug", "source")
-        },
+        **{name: getattr(row, name) for name in ("name", "kind", "badge", "tasks", "rank", "slug", "source")},
+        "units": seeds_in_words(row, int(row.units.split()[0])) if row.kind == "measured" else row.units,
         "remarks": (
             *row.remarks,
             *(() if row.summary else (f"{len(row.tasks)} of {len(TASK_NAMES)} tasks",)),

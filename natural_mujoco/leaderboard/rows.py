@@ -58,7 +58,7 @@ class MeasuredEntry:
     slug: str
     is_reference: bool
     composed_at: Pace | None = None
-    """The pace at which a reference was put together."""
+    """For a reference, the pace for which its results were composed."""
 
     @property
     def pace(self) -> Pace:
@@ -93,12 +93,12 @@ class MeasuredEntry:
 
     @property
     def privileged(self) -> str | None:
-        """What its policies, or their teachers, are shown beyond pixels, as `state`; `None` where that is nothing."""
+        """What its policies, or their teachers, see beyond pixels, e.g. `state`; `None` if nothing."""
         return next((run.privileged for run in self.results.runs if run.privileged), None)
 
     @cached_property
     def video_gap(self) -> Estimate | None:
-        """Interquartile mean on training minus on test videos; `None` for the references and after other videos."""
+        """Interquartile mean on training minus on test videos; `None` for references, or if trained on other videos."""
         others = any(_other_set(run, self.results.video_set) for run in self.results.runs)
         return (
             None if self.is_reference or others else self._pair("natural-train", "natural-test", difference)
@@ -116,7 +116,7 @@ class MeasuredEntry:
         return None if matrices is None else statistic(*matrices, shared_bootstrap(matrices[0].shape[1]))
 
     def remarks(self, condition: Condition) -> tuple[str, ...]:
-        """What a reader should know before comparing."""
+        """Remarks that a reader should know before comparing the entry with others."""
         runs = [run for run in self.results.runs if condition in run.conditions]
         repeats = sorted({run.action_repeat for run in runs})
         remarks = (
@@ -140,7 +140,7 @@ class MeasuredEntry:
         return tuple(remarks)
 
     def _training_remarks(self, condition: Condition) -> list[str]:
-        """What was different in training, in front of video."""
+        """Remarks about training that differed from the usual, for conditions with video."""
         runs = [run for run in self.results.runs if condition in run.conditions]
         sets = {s.name for run in runs if (s := _other_set(run, self.results.video_set)) is not None}
         videos = {run.num_videos for run in runs if run.num_videos is not None}
@@ -153,18 +153,18 @@ class MeasuredEntry:
 
 
 def _other_set(run: Run, video_set: VideoSet | None) -> VideoSet | None:
-    """The set that a run was trained on, where that is known and another than it is evaluated on."""
+    """The set that a run was trained on, if it is known and not the one on which it is evaluated."""
     same = run.trained_set is None or video_set is None or run.trained_set == video_set
     return None if same else run.trained_set
 
 
 BADGES = {"zero": "blind baseline", "random": "blind baseline"}
-"""What a table says of a reference policy."""
+"""The badges of the reference policies."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """An entry in a tab. Estimates are `None` where the entry has too little for them."""
+    """An entry in a tab. Estimates are `None` if the entry has too few results for them."""
 
     name: str
     kind: Kind
@@ -177,9 +177,9 @@ class Row:
     steps_on: dict[str, int] = field(default_factory=dict)
     rank: int | None = None
     privileged: str | None = None
-    """What the entry is shown beyond pixels; it takes no rank then."""
+    """What the entry sees beyond pixels; such entries are not ranked."""
     renderer: Renderer = "opengl"
-    """What drew for it; with another than everybody's it takes no rank."""
+    """What drew its observations; entries drawn by anything but OpenGL are not ranked."""
     slug: str | None = None
     colour: int | None = None
     source: str = ""
@@ -189,9 +189,9 @@ class Row:
     robustness: Estimate | None = None
     profile: Profile | None = None
     efficiency: Efficiency | None = None
-    """What training cost; of entries with learning curves."""
+    """The cost of training, for entries with learning curves."""
     shares: dict[str, float] = field(default_factory=dict)
-    """How far from random (0) to the expert (1) it gets, on each task where both are known."""
+    """Its mean return on a scale from random (0) to the expert (1), on each task where both are known."""
 
     @property
     def competes(self) -> bool:
@@ -205,7 +205,7 @@ class Row:
 
     @property
     def badge(self) -> str:
-        """What to know of a reference policy, in a word or two."""
+        """A word or two about a reference policy."""
         return BADGES.get(self.name, "reference")
 
 
@@ -252,7 +252,7 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
 
 
 def published_row(entry: PublishedEntry) -> Row:
-    """The row of a column of the paper: means alone."""
+    """The row of a column of the paper's tables, which has only means."""
     known = {task: value for task, value in entry.returns.items() if value is not None}
     summary = None
     if set(known) >= set(TASK_NAMES):
@@ -273,7 +273,7 @@ def published_row(entry: PublishedEntry) -> Row:
 
 
 def elsewhere_row(entry: ElsewhereEntry) -> Row:
-    """The row of an entry from elsewhere: means, and intervals where its source has the training seeds apart."""
+    """The row of an entry from elsewhere: means, and intervals if its source gives results by training seed."""
     estimates = task_estimates(list(entry.returns.values()))
     seeds = max(map(len, entry.returns.values()))
     return Row(

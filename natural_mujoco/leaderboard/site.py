@@ -1,9 +1,9 @@
-"""The leaderboard as static pages that open from a disk and load nothing from anywhere.
+"""The leaderboard as static pages that open from the disk and load nothing from the network.
 
-- `build_site`: results files in, a folder of pages out.
+- `build_site`: writes a folder of pages from results files.
 
-Every page holds its own style and script; a content security policy names them by hash and allows nothing else, so text
-from entries stays text even where escaping should fail.
+Every page contains its style and script. A content security policy allows only these, by their hashes, so that text
+from entries could not run as a script even if escaping failed.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def build_site(
 ) -> list[Path]:
     """Writes the site of checked results `files` (path and content of each) to the folder `out`.
 
-    Returns what was written, index.html first. A site that was built there before is replaced; a folder with
-    anything else in it is refused. What ends the build early leaves the old pages or the new, each of them whole.
+    Returns the files that were written, index.html first. A site that was built there before is replaced; a folder with
+    anything else in it is refused. If the build ends early, every page is either the old or the new one.
 
-    Raises `InvalidArgument` for an `out` that is in use or a link, and for entries that clash; `ResultsError` for media
-    that are missing, too large or outside of the results file's folder, or if the pages cannot be written.
+    Raises `InvalidArgument` if `out` holds something else or is a link, and for entries that clash; `ResultsError` for
+    media that are missing, too large or outside of the results file's folder, and if the pages cannot be written.
     """
     board = make_board([results for _, results in files], published)
     sources = {id(results): path for path, results in files}

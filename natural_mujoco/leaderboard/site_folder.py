@@ -1,9 +1,9 @@
-"""The folder of a site: written beside its pages first, then renamed into place, by one build at a time.
+"""Writes the folder of a site: first beside the old pages, then renamed into place, by one build at a time.
 
-- `write_site`: pages and media into a folder, in place of those of an earlier build.
+- `write_site`: writes pages and media into a folder and replaces those of an earlier build.
 
-A full disk is noticed while nothing was touched. Renaming needs no space; index.html comes last, and the pages that it
-no longer leads to go after that. So what ends a build early leaves whole pages, the old index or the new one on top.
+A full disk is noticed before any old page is touched, and renaming needs no space. index.html is replaced last, and
+pages to which it no longer links are removed after that. A build that ends early therefore leaves only whole pages.
 """
 
 from __future__ import annotations

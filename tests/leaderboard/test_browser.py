@@ -178,6 +178,15 @@ def test_small_screens_scroll_tables_and_never_the_page(page: WebDriver, site: P
                 .map(text => text.getBoundingClientRect().height);
         """)
         assert min(sizes) > 8
+    page.get((site / "index.html").as_uri())
+    cut = page.execute_script("""
+        const cells = Array.from(document.querySelectorAll("table.leaders td"));
+        const edge = document.documentElement.clientWidth;
+        return [cells.length, cells.filter(cell => cell.getBoundingClientRect().right > edge).length];
+    """)
+    assert cut[0] > 0
+    if width == 390:
+        assert cut[1] == 0, "lead, seeds and cost are read without scrolling"
 
 
 LUMINANCE = """

@@ -19,6 +19,7 @@ from natural_mujoco.evaluation.elsewhere import ELSEWHERE, UNCHECKED
 from natural_mujoco.evaluation.published import PAPER_TASKS
 from natural_mujoco.evaluation.records import Media, Results
 from natural_mujoco.leaderboard.board import Board, Tab, make_board
+from natural_mujoco.leaderboard.overview_charts import MOST_BARS, task_chart
 from natural_mujoco.leaderboard.site import build_site
 from natural_mujoco.leaderboard.tables import markdown_tables, text_tables
 from tests.evaluation.made_up import make_results
@@ -365,3 +366,25 @@ def test_colours_stay_with_their_entry(entries: list[Results]) -> None:
     assert all(len(colours) == 1 for colours in seen.values())
     assert sorted(c for colours in seen.values() for c in colours if c is not None) == list(range(6))
     assert dataclasses.is_dataclass(board)
+
+
+def test_where_there_are_many_entries_pixels_have_the_colours_and_the_best_the_bars() -> None:
+    walker, many = TASK_NAMES[:1], MOST_BARS + 1
+    students = [
+        make_results(f"a student {k:02}", 0.9 - k / 50, tasks=walker, conditions=["natural-test"])
+        for k in range(many)
+    ]
+    taught = [
+        s.model_copy(
+            update={"runs": tuple(r.model_copy(update={"privileged": "state in training"}) for r in s.runs)}
+        )
+        for s in students
+    ]
+    agent = make_results("pixels", 0.7, tasks=walker, conditions=["natural-test"])
+    tab = view(make_board([*taught, agent]), "Natural, test videos")
+    assert [row.colour for row in tab.others if row.name == "pixels"] == [0]
+    chart = str(task_chart(walker[0], tab.others, tab.beside))
+    returns = {row.name: row.tasks[walker[0]].mean.point for row in tab.others}
+    best = sorted(returns, key=lambda name: -returns[name])[:MOST_BARS]
+    assert {name for name in returns if f">{name}<" in chart} == set(best) < set(returns)
+    assert "pixels" in best
