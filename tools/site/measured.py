@@ -17,8 +17,14 @@ from natural_mujoco.evaluation.published import published_entries
 from natural_mujoco.evaluation.references import reference_means, steady
 
 ROOT = Path(__file__).parents[2]
-NAMES = {"cvrl": "CVRL", "dreamer": "Dreamer", "repo": "RePo", "sac": "SAC", "ppo": "PPO"}
-COLOURS = {"CVRL": "#1f6f50", "Dreamer": "#c2571a", "PPO": "#3b6fb6", "RePo": "#8a5fb0", "SAC": "#b0903a"}
+NAMES = {
+    "cvrl": "CVRL", "dreamer": "Dreamer", "repo": "RePo", "sac": "SAC", "ppo": "PPO", "drqv2": "DrQ-v2",
+    "distil": "Student",
+}  # fmt: skip
+COLOURS = {
+    "CVRL": "#1f6f50", "Dreamer": "#c2571a", "PPO": "#3b6fb6", "RePo": "#8a5fb0", "SAC": "#b0903a",
+    "DrQ-v2": "#7a7a7a", "Student": "#2a2a2a",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
