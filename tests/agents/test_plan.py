@@ -44,7 +44,7 @@ def test_the_plan_of_the_repository_is_one() -> None:
     assert len({run.name for run in runs}) == len(runs) > 100
     assert runs[0].name == "cvrl-laptop-cartpole-swingup-0"
     for agent, count in (("cvrl", 10), ("dreamer", 10), ("sac", 10), ("repo", 7), ("drqv2", 7), ("ppo", 10)):
-        natural = [r for r in runs if r.group.entry == f"{agent}-laptop" and r.seed == 0]
+        natural = [r for r in runs if r.group.entry == f"{agent}-laptop"]
         assert len({r.task for r in natural}) == count
 
 
