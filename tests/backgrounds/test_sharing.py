@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -147,7 +148,10 @@ def test_kills_at_random_moments_leave_a_cache_that_verifies(street: Path, home:
     undisturbed = prepared_under(home.parent / "clean")
     after = prepared_under(home)
     assert {name: after[name] for name in undisturbed} == undisturbed
-    assert not [name for name in files_under(home) if name.endswith(".tmp")]
+    # What was left half written of a size is swept when that size is prepared again.
+    others = re.compile(rf"@(?!({all_begun.replace(',', '|')})\.)\d+\.[^/]*$")
+    left = [name for name in files_under(home) if name.endswith(".tmp")]
+    assert not [name for name in left if not others.search(name)]
 
 
 def in_a_namespace(mounts: str, code: str, *arguments: object, env: dict[str, str]) -> tuple[int, str]:
