@@ -22,8 +22,7 @@ from torch import Tensor
 from natural_mujoco.experts import Expert, load_expert
 
 from .agent import Metrics
-from .behaviour.binned_actions import cross_entropy, mean_action
-from .behaviour.noisy_policy import noisy_action
+from .behaviour.imitation import Bins, OneNumber
 from .model.networks import MLP
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
@@ -48,7 +47,8 @@ class Distil(StackedAgent[Lesson]):
         super().__init__(config, action_size, device, config.frame_stack)
         self.config, c = config, config
         self.encoder = PixelEncoder(c.environment.size, c.frame_stack, c.channels, c.units)
-        self.mean = MLP(c.units, c.units, c.layers, action_size * (c.bins if c.loss == "categorical" else 1))
+        self.told = Bins(c.bins) if c.loss == "categorical" else OneNumber(c.loss)
+        self.mean = MLP(c.units, c.units, c.layers, action_size * self.told.outputs)
         self.register_buffer("updates_made", torch.zeros((), dtype=torch.int64))
         self.to(device)
         self.optimisers = {
@@ -65,17 +65,13 @@ class Distil(StackedAgent[Lesson]):
         return self.expert.card.observation_size
 
     def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
-        action = self.action(self.answer(stacks))
-        return action if noise is None else noisy_action(action, self.config.exploration_noise * noise)
+        return self.told.action(
+            self.answer(stacks), None if noise is None else self.config.exploration_noise * noise
+        )
 
     def answer(self, stacks: Tensor) -> Tensor:
-        """The network's output for stacks of frames: logits of bins [B, A, K], or actions before the tanh [B, A]."""
-        answer = self.mean(self.encoder(stacks)).float()
-        return answer.unflatten(-1, (self.action_size, -1)) if self.config.loss == "categorical" else answer
-
-    def action(self, answer: Tensor) -> Tensor:
-        """The greedy actions [B, A] for the network's output."""
-        return mean_action(answer) if self.config.loss == "categorical" else torch.tanh(answer)
+        """The network's outputs for stacks of frames, K for each action: [B, A, K]."""
+        return self.mean(self.encoder(stacks)).float().unflatten(-1, (self.action_size, -1))
 
     def overrule(
         self,
@@ -105,18 +101,15 @@ class Distil(StackedAgent[Lesson]):
             frames = random_shift(frames, self.config.random_shift, self.update_noise)
         with self.autocast():
             answer = self.answer(frames)
-        error = self.action(answer) - batch.actions  # [B, A]
-        squared = error.square().mean()
-        if self.config.loss == "categorical":
-            loss = cross_entropy(answer, batch.actions).mean()
-        else:
-            loss = error.abs().mean() if self.config.loss == "absolute" else squared
+        loss = self.told.loss(answer, batch.actions)
         norm = self.optimisers["student"].differentiate(loss)
         self.optimisers["student"].step()
+        error = self.told.action(answer.detach()) - batch.actions  # [B, A]
         deviation = batch.actions - batch.actions.mean(0)
         return {
             "distil/loss": loss.detach(),
-            "distil/explained_variance": 1 - squared.detach() / deviation.square().mean().clamp(min=1e-8),
+            "distil/explained_variance": 1
+            - error.square().mean() / deviation.square().mean().clamp(min=1e-8),
             "distil/gradient_norm": norm,
             "distil/learning_rate": torch.tensor(learning_rate),
         }

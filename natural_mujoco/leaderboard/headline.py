@@ -84,8 +84,9 @@ def _line(task: str, rows: Sequence[Row]) -> Line:
     return Line(task, first, second, best_taught)
 
 
-def seeds_in_words(row: Row, units: int) -> str:
-    """What `units` of an entry are, seeds first."""
+def seeds_in_words(row: Row, units: int = 0) -> str:
+    """What `units` of an entry are, seeds first; by default all of them."""
+    units = units or row.count
     if "seed" in row.units:
         return f"{units} training seed{'s' * (units > 1)}"
     return f"1 training seed, {units} episode{'s' * (units > 1)}"
@@ -124,4 +125,4 @@ def _overall(row: Row) -> str:
     words = f"interquartile mean return {in_words(as_return(row.summary.iqm))}"
     if row.share is not None:
         words += f"; {row.share * 100:.0f} % of the way from random to the expert"
-    return f"{words}; {seeds_in_words(row, int(row.units.split()[0]))}; a run cost {cost_in_words(row)}"
+    return f"{words}; {seeds_in_words(row)}; a run cost {cost_in_words(row)}"

@@ -90,8 +90,7 @@ def _values(tab: Tab, row: Row) -> Iterator[tuple[str, float]]:
 
 def _results(board: Board, tab: Tab, row: Row, dataset: str) -> Iterator[dict[str, Any]]:
     link = next(entry.results.entry.link for entry in board.entries if entry.slug == row.slug)
-    units = int(row.units.split()[0])
-    notes = "; ".join([f"videos {tab.videos}", seeds_in_words(row, units), *row.remarks])
+    notes = "; ".join([f"videos {tab.videos}", seeds_in_words(row), *row.remarks])
     for task, value in _values(tab, row):
         yield {
             "dataset": {"id": dataset, "task_id": task},

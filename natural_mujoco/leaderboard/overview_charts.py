@@ -119,8 +119,8 @@ def task_chart(task: str, rows: Sequence[Row], beside: Beside) -> Markup:
     Drawn are the best `MOST_BARS` of those measured on the task, in the order of `rows`.
     """
     measured = [(row, row.tasks[task].mean) for row in rows if task in row.tasks]
-    best = sorted(measured, key=lambda pair: -pair[1].point)[:MOST_BARS]
-    drawn = [pair for pair in measured if pair in best]
+    best = sorted(range(len(measured)), key=lambda number: -measured[number][1].point)[:MOST_BARS]
+    drawn = [measured[number] for number in sorted(best)]
     width, step, top = 230.0, 30.0, 22.0
     height = top + step * max(len(drawn), 1) + 20
     drawing = Drawing(width, height, f"Mean return on {task}", "task")

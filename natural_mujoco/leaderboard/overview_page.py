@@ -124,7 +124,7 @@ def _table_row(row: Row, board: Board) -> dict[str, Any]:
     words = (row.name, *authors, row.source, row.units, *row.remarks, row.kind)
     return {
         **{name: getattr(row, name) for name in ("name", "kind", "badge", "tasks", "rank", "slug", "source")},
-        "units": seeds_in_words(row, int(row.units.split()[0])) if row.kind == "measured" else row.units,
+        "units": seeds_in_words(row) if row.kind == "measured" else row.units,
         "remarks": (
             *row.remarks,
             *(() if row.summary else (f"{len(row.tasks)} of {len(TASK_NAMES)} tasks",)),

@@ -172,6 +172,8 @@ class Row:
     summary: Aggregates | None
     units: str
     """What its intervals are over, in words: `5 training seeds`, `10 episodes`."""
+    count: int = 0
+    """How many of them there are; 0 if that is not known."""
     training_steps: int | None = None
     """Control steps of the longest run; `steps_on` has those of each task."""
     steps_on: dict[str, int] = field(default_factory=dict)
@@ -235,6 +237,7 @@ def measured_row(entry: MeasuredEntry, condition: Condition, colours: dict[str, 
         tasks=dict(zip(present, estimates, strict=True)),
         summary=summary,
         units=f"{count} {scores.over}" if count != 1 else f"1 {scores.over[:-1]}",
+        count=count,
         training_steps=entry.training_steps,
         steps_on=entry.steps_on,
         privileged=entry.privileged,

@@ -12,7 +12,7 @@ import torch
 
 import agents
 from agents import distil
-from agents.behaviour.binned_actions import cross_entropy, mean_action
+from agents.behaviour.imitation import Bins
 from agents.distil import Lesson
 from agents.training.command_line import check_config
 from agents.training.config import ReplayConfig
@@ -114,21 +114,32 @@ def test_the_student_comes_to_do_what_the_expert_does(loss: Any) -> None:
     assert noisy.abs().max() <= 1
 
 
+def test_noise_goes_into_the_tanh_where_an_action_is_one_number() -> None:
+    """As it did for the students of results/distil-laptop.json."""
+    agent: Any = make(tiny_distil(exploration_noise=0.3))
+    frames = torch.randint(0, 256, (4, 3, 64, 64, 3), dtype=torch.uint8)
+    noise = torch.randn(4, 2)
+    with torch.no_grad():
+        greedy, noisy = agent.choose(frames, None), agent.choose(frames, noise)
+    torch.testing.assert_close(noisy, torch.tanh(torch.atanh(greedy) + 0.3 * noise), atol=1e-4, rtol=0)
+
+
 def test_bins_hold_an_action_between_them() -> None:
     """Two bins share an action so that their mean is it; the loss is then the entropy, and no smaller elsewhere."""
     actions = torch.tensor([-1.0, -0.95, 0.0, 0.33, 1.0])
     for bins in (2, 5, 21):
+        told = Bins(bins)
         logits = torch.zeros(5, bins, requires_grad=True)
         optimiser = torch.optim.Adam([logits], 0.1)
         for _ in range(500):
             optimiser.zero_grad()
-            loss = cross_entropy(logits, actions)
-            loss.sum().backward()
+            loss = told.loss(logits, actions)
+            loss.backward()
             optimiser.step()
-        torch.testing.assert_close(mean_action(logits.detach()), actions, atol=0.02, rtol=0)
+        torch.testing.assert_close(told.action(logits.detach()), actions, atol=0.02, rtol=0)
         part = (actions + 1) / 2 * (bins - 1) % 1
         entropy = -(torch.xlogy(part, part) + torch.xlogy(1 - part, 1 - part))
-        torch.testing.assert_close(loss.detach(), entropy, atol=0.03, rtol=0)
+        torch.testing.assert_close(loss.detach(), entropy.mean(), atol=0.03, rtol=0)
 
 
 def test_a_run_knows_its_expert_and_learns_from_no_other() -> None:

@@ -41,11 +41,18 @@ class StateTask(gym.Env[State, npt.NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[State, dict[str, Any]]:
-        """Begins an episode; `seed` begins the task's random stream anew."""
+        """Begins an episode; `seed` begins the random stream anew, `options` are positions of joints by name."""
         if seed is not None:
             self._env.task.random.seed(seed)
         self._return = 0.0
-        return flatten(self._env.reset().observation), {}
+        state = flatten(self._env.reset().observation)
+        if options:
+            physics = self._env.physics
+            with physics.reset_context():
+                for joint, position in options.items():
+                    physics.named.data.qpos[joint] = position
+            state = flatten(self._env.task.get_observation(physics))
+        return state, {}
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[State, float, bool, bool, dict[str, Any]]:
         """Repeats `action` (`float32[n]` in [-1, 1])."""

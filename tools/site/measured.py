@@ -17,14 +17,16 @@ from natural_mujoco.evaluation.published import published_entries
 from natural_mujoco.evaluation.references import reference_means, steady
 
 ROOT = Path(__file__).parents[2]
-NAMES = {
-    "cvrl": "CVRL", "dreamer": "Dreamer", "repo": "RePo", "sac": "SAC", "ppo": "PPO", "drqv2": "DrQ-v2",
-    "distil": "Student",
-}  # fmt: skip
-COLOURS = {
-    "CVRL": "#1f6f50", "Dreamer": "#c2571a", "PPO": "#3b6fb6", "RePo": "#8a5fb0", "SAC": "#b0903a",
-    "DrQ-v2": "#7a7a7a", "Student": "#2a2a2a",
-}  # fmt: skip
+AGENTS = {
+    "cvrl": ("CVRL", "#1f6f50"),
+    "dreamer": ("Dreamer", "#c2571a"),
+    "ppo": ("PPO", "#3b6fb6"),
+    "repo": ("RePo", "#8a5fb0"),
+    "sac": ("SAC", "#b0903a"),
+    "drqv2": ("DrQ-v2", "#7a7a7a"),
+}
+"""Name and colour of each agent, in the figure's order."""
+COLOURS = dict(AGENTS.values())
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def measured_returns(root: Path = ROOT) -> list[Measured]:
                 Measured(
                     task=curves["task"],
                     condition=curves["condition"],
-                    agent=NAMES[agent],
+                    agent=AGENTS[agent][0],
                     mean=float(np.mean([np.mean(returns) for returns in last])),
                     seeds=len(same),
                     episodes=sum(map(len, last)),
