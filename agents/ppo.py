@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .agent import Metrics
-from .behaviour.actor_critic import Policy
+from .behaviour.policies import TanhNormal
 from .behaviour.policy_gradient import clipped_objective, generalised_advantages
 from .model.distributions import normal_entropy, normal_log_prob
 from .model.networks import MLP, orthogonal_
@@ -83,11 +83,11 @@ class PPO(StackedAgent[Rollout]):
     def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
         return self._judge(beside(stacks))[0].action(noise)
 
-    def _judge(self, stacks: Tensor) -> tuple[Policy, Tensor]:
+    def _judge(self, stacks: Tensor) -> tuple[TanhNormal, Tensor]:
         """The policy at stacks [B, height, width, stack·C], and their values in normalised returns [B]."""
         features = self.encoder.read(stacks)
         mean = self.mean(features)
-        return Policy(mean, self.log_std.exp().expand_as(mean)), self.value(features).squeeze(-1)
+        return TanhNormal(mean, self.log_std.exp().expand_as(mean)), self.value(features).squeeze(-1)
 
     def draw(self, replay: Replay, rng: np.random.Generator) -> Rollout:
         """All experience since the last update; its last state will be the first of the next rollout."""
@@ -177,13 +177,13 @@ class PPO(StackedAgent[Rollout]):
             out.copy_(beside(frames[chosen]))
         return laid_out
 
-    def _judge_all(self, stacks: Tensor) -> tuple[Policy, Tensor]:
+    def _judge_all(self, stacks: Tensor) -> tuple[TanhNormal, Tensor]:
         """`_judge` for stacks [N, T + 1, …], by pieces and without a graph."""
         with torch.no_grad(), self.autocast():
             pieces = [self._judge(piece) for piece in stacks.flatten(0, 1).split(self.config.minibatch)]
         policies, values = zip(*pieces, strict=True)
         mean, std = (torch.cat(x).unflatten(0, stacks.shape[:2]) for x in zip(*policies, strict=True))
-        return Policy(mean, std), torch.cat(values).unflatten(0, stacks.shape[:2])
+        return TanhNormal(mean, std), torch.cat(values).unflatten(0, stacks.shape[:2])
 
     def _follow_returns(self, returns: Tensor) -> None:
         """Updates the running mean and standard deviation by which returns are normalised, from `returns` [B]."""

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from .agent import Metrics
-from .behaviour.actor_critic import Actor, Policy
+from .behaviour.actor_critic import Actor
+from .behaviour.policies import Policy
 from .behaviour.soft_actor_critic import SoftCritic, Transitions
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent

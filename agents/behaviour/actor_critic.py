@@ -18,30 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..model.distributions import tanh_normal_log_prob, tanh_normal_sample
 from ..model.networks import MLP
 from ..model.rssm import Latent
 from ..model.world_model import WorldModel
-
-
-class Policy(NamedTuple):
-    """q(a | s) at some states: a Gaussian that is squashed by tanh."""
-
-    mean: Tensor  # [..., A], before the tanh
-    std: Tensor  # [..., A]
-
-    def mode(self) -> Tensor:
-        """tanh(μ), the median of every action: [..., A]."""
-        return torch.tanh(self.mean)
-
-    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """(action, log-density) with `noise` [..., A] from N(0, I): [..., A] and [...]."""
-        action, raw = tanh_normal_sample(self.mean, self.std, noise)
-        return action, tanh_normal_log_prob(raw, self.mean, self.std)
-
-    def action(self, noise: Tensor | None) -> Tensor:
-        """The mode without noise, else a sample: [..., A]."""
-        return self.mode() if noise is None else self.sample(noise)[0]
+from .policies import Policy, TanhNormal, TruncatedNormal
 
 
 class Actor(nn.Module):
@@ -60,16 +40,20 @@ class Actor(nn.Module):
         initial_std: float = 5.0,
         mean_scale: float = 5.0,
         min_std: float = 1e-4,
+        truncated: bool = False,
     ) -> None:
         super().__init__()
         self.action_size, self.mean_scale, self.min_std = action_size, mean_scale, min_std
+        self.truncated = truncated
         self.raw_initial_std = math.log(math.expm1(initial_std))
         self.network = MLP(features, units, layers, 2 * action_size)
 
     def forward(self, features: Tensor) -> Policy:
         mean, std = self.network(features).float().chunk(2, -1)
+        if self.truncated:
+            return TruncatedNormal(torch.tanh(mean), 2 * torch.sigmoid(std / 2) + 0.1)
         mean = self.mean_scale * torch.tanh(mean / self.mean_scale)
-        return Policy(mean, F.softplus(std + self.raw_initial_std) + self.min_std)
+        return TanhNormal(mean, F.softplus(std + self.raw_initial_std) + self.min_std)
 
 
 class Imagination(NamedTuple):
@@ -82,7 +66,7 @@ class Imagination(NamedTuple):
 
     def entropy(self) -> Tensor:
         """Mean entropy of the policy at the imagined states, from its samples: a scalar in nats, differentiable."""
-        return -tanh_normal_log_prob(self.raw, self.policy.mean, self.policy.std).mean()
+        return -self.policy.log_prob(self.raw).mean()
 
 
 def imagine(
@@ -101,14 +85,14 @@ def imagine(
     actions, raws, policies = [], [], []
     for a_noise, s_noise in zip(action_noise, state_noise, strict=True):
         policy = actor(features[-1].detach())
-        action, raw = tanh_normal_sample(policy.mean, policy.std, a_noise)
+        action, raw = policy.draw(a_noise)
         latent = model.rssm.imagine_step(latent, action, s_noise)
         features.append(latent.features)
         actions.append(action)
         raws.append(raw)
         policies.append(policy)
-    means, stds = (torch.stack(x) for x in zip(*policies, strict=True))
-    return Imagination(torch.stack(features), torch.stack(actions), torch.stack(raws), Policy(means, stds))
+    policy = type(policies[0])(*(torch.stack(x) for x in zip(*policies, strict=True)))
+    return Imagination(torch.stack(features), torch.stack(actions), torch.stack(raws), policy)
 
 
 def follow(model: WorldModel, start: Latent, actions: Tensor, state_noise: Tensor) -> Tensor:

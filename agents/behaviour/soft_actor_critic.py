@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model.networks import MLP
-from .actor_critic import Policy
+from .policies import Policy
 
 
 class Transitions(NamedTuple):

@@ -138,14 +138,27 @@ class RSSM(nn.Module):
         return posterior, Latent(mean, std, mean + std * noise, posterior.deterministic)
 
 
-def kl_loss(posterior: Latent, prior: Latent, free_nats: float) -> tuple[Tensor, Tensor]:
+def kl_loss(
+    posterior: Latent, prior: Latent, free_nats: float, prior_share: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """The dynamics term of eqs. 2 and 6: (the loss, the KL itself), scalars in nats.
 
     The KL is first averaged over the batch and then bounded below by `free_nats`; below the bound there is no gradient.
     This is Dreamer's rule, which the released code follows.
     """
+    if prior_share:
+        to_prior, to_posterior = divided_kl(posterior, prior)
+        bounded = to_posterior.clamp(min=free_nats)
+        return prior_share * to_prior + (1 - prior_share) * bounded, to_posterior.detach()
     kl = normal_kl(posterior.mean, posterior.std, prior.mean, prior.std).mean()
     return kl.clamp(min=free_nats), kl
+
+
+def divided_kl(posterior: Latent, prior: Latent) -> tuple[Tensor, Tensor]:
+    """The KL twice: with a gradient for the prior alone, and with one for the posterior alone."""
+    to_prior = normal_kl(posterior.mean.detach(), posterior.std.detach(), prior.mean, prior.std).mean()
+    to_posterior = normal_kl(posterior.mean, posterior.std, prior.mean.detach(), prior.std.detach()).mean()
+    return to_prior, to_posterior
 
 
 def balanced_kl(posterior: Latent, prior: Latent, prior_share: float) -> tuple[Tensor, Tensor]:
@@ -153,6 +166,5 @@ def balanced_kl(posterior: Latent, prior: Latent, prior_share: float) -> tuple[T
 
     The prior gets `prior_share` of the gradient, so that it follows the posterior faster, and the posterior the rest.
     """
-    to_prior = normal_kl(posterior.mean.detach(), posterior.std.detach(), prior.mean, prior.std).mean()
-    to_posterior = normal_kl(posterior.mean, posterior.std, prior.mean.detach(), prior.std.detach()).mean()
+    to_prior, to_posterior = divided_kl(posterior, prior)
     return prior_share * to_prior + (1 - prior_share) * to_posterior, to_posterior.detach()

@@ -103,7 +103,7 @@ class WorldModel(nn.Module):
         posterior, prior, embeddings = self.infer(batch, noise, seen)
         features = posterior.features
         reward = self.reward_log_prob(batch, features)
-        dynamics, kl = kl_loss(posterior, prior, self.config.free_nats)
+        dynamics, kl = kl_loss(posterior, prior, self.config.free_nats, self.config.prior_share)
         observation, metrics = self._observation_term(batch, features, embeddings)
         loss = (
             self.config.kl_weight * dynamics

@@ -118,6 +118,8 @@ class ModelConfig:
     """Factor on the contrastive or the reconstruction term."""
     kl_weight: float = 1.0
     free_nats: float = 3.0
+    prior_share: float = 0.0
+    """The prior's share of the KL's gradient, which it gets below the free nats, too; 0 for an undivided KL."""
     learning_rate: float = 6e-4
     gradient_clip: float = 100.0
 
@@ -148,6 +150,8 @@ class BehaviourConfig:
     value_units: int = 400
     value_learning_rate: float = 8e-5
     gradient_clip: float = 100.0
+    policy: Literal["tanh-normal", "truncated-normal"] = "tanh-normal"
+    """A Gaussian squashed by tanh, or DreamerV2's, which is cut off at the bounds of the actions."""
     initial_std: float = 5.0
     mean_scale: float = 5.0
     min_std: float = 1e-4

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.behaviour.actor_critic import Policy
+from agents.behaviour.policies import TanhNormal
 from agents.behaviour.soft_actor_critic import SoftCritic, Transitions, transitions
 from agents.model.distributions import tanh_normal_log_prob
 
@@ -44,7 +44,7 @@ def test_td_target_by_hand(critic: SoftCritic, unit: float) -> None:
         torch.tensor([0.0, 0.0, 1.0]),
         torch.randn(3, F_SIZE, generator=g),
     )
-    policy = Policy(torch.randn(3, A, generator=g), torch.rand(3, A, generator=g) + 0.5)
+    policy = TanhNormal(torch.randn(3, A, generator=g), torch.rand(3, A, generator=g) + 0.5)
     noise = torch.randn(3, A, generator=g)
     targets = critic.targets(t, policy, noise, unit).numpy()
 
@@ -66,7 +66,7 @@ def test_the_critics_learn_a_known_value(critic: SoftCritic) -> None:
     critic.target_rate = 0.2
     n = 32
     state = torch.zeros(n, F_SIZE)
-    policy = Policy(torch.zeros(n, A), torch.full((n, A), 0.3))
+    policy = TanhNormal(torch.zeros(n, A), torch.full((n, A), 0.3))
     for _ in range(600):
         action, _ = policy.sample(torch.randn(n, A))
         t = Transitions(state, action, torch.ones(n), torch.zeros(n), state)
