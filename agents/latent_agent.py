@@ -50,7 +50,14 @@ class LatentAgent(Agent[Batch]):
         )
         features = self.world_model.rssm.feature_size
         self.actor = Actor(
-            features, action_size, b.actor_units, b.actor_layers, b.initial_std, b.mean_scale, b.min_std, b.policy == "truncated-normal"
+            features,
+            action_size,
+            b.actor_units,
+            b.actor_layers,
+            b.initial_std,
+            b.mean_scale,
+            b.min_std,
+            b.policy == "truncated-normal",
         )
         self.value = MLP(features, b.value_units, b.value_layers, 1)
         if config.initialisation == "keras":

@@ -1,6 +1,6 @@
 """Behaviour learned in latent imagination: section 3.2 eq. 7, appendices A.1 and A.2.
 
-- `Actor`: the tanh-Gaussian policy q(a | s).
+- `Actor`: the network of the policy q(a | s), which is one of policies.py.
 - `imagine`: trajectories under the actor, differentiable from rewards to actions.
 - `lambda_returns`: Ṽ_λ.
 - `actor_loss`, `value_loss`: the two halves of eq. 7.
@@ -25,10 +25,11 @@ from .policies import Policy, TanhNormal, TruncatedNormal
 
 
 class Actor(nn.Module):
-    """a = tanh(μ(s) + σ(s)·ε) (section 3.2, appendix B).
+    """a = tanh(μ(s) + σ(s)·ε) (section 3.2, appendix B), or a Gaussian that is cut off at ±1.
 
     As in Dreamer, μ is bounded softly at ±`mean_scale` and σ starts at `initial_std`, far above what a tanh lets
-    through, so that the first actions are near ±1 at random.
+    through, so that the first actions are near ±1 at random. With `truncated` they are DreamerV2's instead: μ a tanh,
+    σ from 0.1 to 2.1.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Imagination(NamedTuple):
 
     features: Tensor  # [H + 1, N, F]
     actions: Tensor  # [H, N, A]
-    raw: Tensor  # [H, N, A], the actions before the tanh
+    raw: Tensor  # [H, N, A], what the policy tells the density of the actions from
     policy: Policy  # [H, N, A], what they were drawn from
 
     def entropy(self) -> Tensor:

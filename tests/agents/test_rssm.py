@@ -129,6 +129,23 @@ def test_above_the_free_nats_the_kl_counts_in_full() -> None:
     torch.testing.assert_close(gradient, torch.full((2, 3, S), 2.0 / 6))
 
 
+@pytest.mark.parametrize(("distance", "posterior_moves"), [(1.0, False), (2.0, True)])
+def test_with_a_prior_share_the_prior_follows_below_the_free_nats_too(
+    distance: float, posterior_moves: bool
+) -> None:
+    posterior, prior = latents(distance)
+    prior = prior._replace(mean=prior.mean.clone().requires_grad_())
+    loss, kl = kl_loss(posterior, prior, free_nats=3.0, prior_share=0.75)
+    true = 2 * distance**2
+    assert kl.item() == pytest.approx(true)
+    assert loss.item() == pytest.approx(0.75 * true + 0.25 * max(true, 3.0))
+    to_posterior, to_prior = torch.autograd.grad(loss, [posterior.mean, prior.mean])
+    # The KL's own gradient is distance ÷ the 6 states.
+    expected = torch.full((2, 3, S), distance / 6)
+    torch.testing.assert_close(to_prior, -0.75 * expected)
+    torch.testing.assert_close(to_posterior, 0.25 * expected * posterior_moves)
+
+
 def test_free_nats_apply_to_the_mean_over_the_batch_not_to_each_state() -> None:
     mean = torch.zeros(1, 2, S)
     mean[0, 0] = 2.0  # one state of 8 nats, one of 0: 4 on average, above 3 free nats

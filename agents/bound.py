@@ -1,0 +1,8 @@
+"""What holds a run back, its model or its behaviour: `python -m agents.bound`; the work is in studies/bound.py."""
+
+import sys
+
+from .studies.bound import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""`python -m agents.bound RUN_DIR` tells what holds a run with a world model back: the model or the behaviour.
+
+From the run's last checkpoint, with its replay and without new experience, three ways to go on:
+
+- `behaviour`: the world model stays as it is, only the behaviour learns;
+- `anew`: so it does, beginning with an untrained actor and value;
+- `model`: the world model learns alone first, then the behaviour.
+
+A behaviour that gains nothing in the first two has found what there is to find in this model. What the third one gains
+is what more updates on the same experience are worth; the rest has to come from new experience. RUN_DIR is only read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from natural_mujoco import InvalidArgument, NaturalMujocoError, files
+from natural_mujoco.cli import exit_status
+
+from ..latent_agent import LatentAgent
+from ..table import agent_name, make_agent
+from ..training.checkpoint import TENSORS, load_checkpoint
+from ..training.config import RunConfig
+from ..training.evaluation import evaluate
+from ..training.loading import TrainedPolicy, load
+from ..training.replay import Replay
+from ..training.state import PolicyState, ReplayState
+
+Way = Literal["behaviour", "anew", "model"]
+WAYS: tuple[Way, ...] = ("behaviour", "anew", "model")
+
+
+class _ReplayState(PolicyState):
+    """The fields of a checkpoint's state that are needed here."""
+
+    replay: ReplayState
+
+
+class Stand(NamedTuple):
+    """Where an agent is after some updates: what it imagines to earn, and what it earns."""
+
+    model_updates: int
+    behaviour_updates: int
+    imagined_return: float | None
+    """Mean λ-return of the imagination since the last stand; None before the behaviour has learned."""
+    returns: list[float]
+    """Of the protocol's first episodes, on held-out videos for a run on natural ones."""
+
+
+def go_on(
+    agent: LatentAgent,
+    replay: Replay,
+    way: Way,
+    updates: int,
+    every: int,
+    play: Callable[[LatentAgent], list[float]],
+    seed: int = 0,
+) -> Iterator[Stand]:
+    """Trains `agent` in one of the three ways, on batches of `replay` alone.
+
+    Yields its stand before, and after every `every` updates of the behaviour.
+    """
+    rng = np.random.default_rng(seed)
+    taught = updates if way == "model" else 0
+    yield Stand(0, 0, None, play(agent))
+    for _ in range(taught):
+        agent.warm_up(agent.draw(replay, rng))
+    agent.optimisers["model"].learning_rate = 0.0
+    imagined: list[float] = []
+    for done in range(1, updates + 1):
+        metrics = agent.update(agent.draw(replay, rng))
+        imagined.append(float(metrics["behaviour/imagined_return"]))
+        if done % every == 0 or done == updates:
+            yield Stand(taught, done, float(np.mean(imagined)), play(agent))
+            imagined.clear()
+
+
+def _agent(run: Path, way: Way, device: str) -> tuple[LatentAgent, RunConfig, Replay]:
+    """The run's agent, for `anew` with an untrained behaviour, and its replay. Raises InvalidArgument."""
+    policy = load(run, device)
+    agent, config = policy.agent, policy.config
+    if not isinstance(agent, LatentAgent):
+        raise InvalidArgument(f"{run} is a run of {agent_name(config)}, which has no world model.")
+    checkpoint = load_checkpoint(run, _ReplayState)
+    assert checkpoint is not None
+    if not (run / "replay").exists():
+        raise NaturalMujocoError(f"{run} has no replay any more: this needs the experience of the run.")
+    size = config.environment.size
+    replay = Replay(
+        run / "replay",
+        config.num_envs,
+        config.replay.capacity,
+        (size, size, 3),
+        agent.action_size,
+        storage="reading",
+    )
+    replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
+    if way == "anew":
+        untrained = make_agent(config, agent.action_size, agent.device)
+        assert isinstance(untrained, LatentAgent)
+        untrained.world_model.load_state_dict(agent.world_model.state_dict())
+        return untrained, config, replay
+    agent.load_tensors(checkpoint.tensors, str(checkpoint.path / TENSORS))  # with the optimisers' moments
+    return agent, config, replay
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Goes on in the chosen ways and prints a line for every stand; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m agents.bound",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="a run of cvrl, dreamer or repo")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="by default all three")
+    parser.add_argument("--updates", type=int, default=2000, help="of the behaviour, and of the model before")
+    parser.add_argument("--every", type=int, default=500, help="updates between evaluations")
+    parser.add_argument("--episodes", type=int, default=10, help="in an evaluation")
+    parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0 for its choice")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, … (default: auto)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures there, as JSON")
+    chosen = parser.parse_args(arguments)
+    for name in ("updates", "every", "episodes"):
+        if getattr(chosen, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    return exit_status("agents.bound", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    figures: dict[str, list[dict[str, object]]] = {}
+    for way in chosen.ways:
+        agent, config, replay = _agent(chosen.run, way, chosen.device)
+
+        def play(agent: LatentAgent, config: RunConfig = config) -> list[float]:
+            played, _ = evaluate(TrainedPolicy(agent, config, 0), config, chosen.episodes)
+            return [episode.return_ for episode in played]
+
+        print(f"{way}: model updates, behaviour updates, imagined return, return ± standard error")
+        figures[way] = []
+        for stand in go_on(agent, replay, way, chosen.updates, chosen.every, play):
+            figures[way].append(stand._asdict())
+            returns, imagined = np.asarray(stand.returns), stand.imagined_return
+            error = returns.std(ddof=1) / len(returns) ** 0.5 if len(returns) > 1 else float("nan")
+            print(
+                f"{stand.model_updates:8,} {stand.behaviour_updates:8,} "
+                f"{'–' if imagined is None else f'{imagined:.1f}':>8} {returns.mean():8.1f} ± {error:.1f}",
+                flush=True,
+            )
+    if chosen.out:
+        files.write_json(chosen.out, {"run": chosen.run.name, "ways": figures}, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
