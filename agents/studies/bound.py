@@ -30,7 +30,7 @@ from ..training.checkpoint import TENSORS, load_checkpoint
 from ..training.config import RunConfig
 from ..training.evaluation import evaluate
 from ..training.loading import TrainedPolicy, load
-from ..training.replay import Replay
+from ..training.replay import Recency, Replay
 from ..training.state import PolicyState, ReplayState
 
 Way = Literal["behaviour", "anew", "model"]
@@ -100,6 +100,7 @@ def _agent(run: Path, way: Way, device: str) -> tuple[LatentAgent, RunConfig, Re
         (size, size, 3),
         agent.action_size,
         storage="reading",
+        recency=Recency(config.replay.recent_share, config.replay.recent_steps),
     )
     replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
     if way == "anew":

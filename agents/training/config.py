@@ -57,6 +57,11 @@ class ReplayConfig:
     edge_windows: bool = False
     """Also draw windows that extend beyond an episode's ends by up to a quarter and move them inside, so that first and
     last steps are seen a quarter as often as others; otherwise every window is equally likely."""
+    recent_share: float = 0.0
+    """Share of a batch that is drawn from recent episodes alone. What is drawn uniformly is mostly old: after 250,000
+    control steps the newest tenth of them is a tenth of every batch."""
+    recent_steps: int = 10_000
+    """Agent steps, of all environments together: episodes that lasted into the last so many are recent."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"num_videos", 1, 1_000_000),
     (r"strength", 0, 1),
     (r"windows_per_episode", 1, 1_000_000),
+    (r"recent_share", 0, 1),
+    (r"recent_steps", 1, 10**9),
     (r"overlay_(probability|weight)", 0, 1),
     (r"noise_steps", 1, 10**15),
     (r"discount|lambda_|least_guidance|(.*_)?target_rate", 0, 1),

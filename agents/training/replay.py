@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +33,15 @@ _CHECKSUMS = "replay.checksums"
 ROWS_BETWEEN_CHECKPOINTS = 1000
 
 
+class Recency(NamedTuple):
+    """How much of what is drawn is recent."""
+
+    share: float
+    """The share that is from recent episodes alone; the rest is from all."""
+    steps: int
+    """Steps of all streams together: episodes that lasted into the last so many are recent."""
+
+
 class Replay:
     """The last `capacity` agent steps of `streams` environments that step together.
 
@@ -44,6 +54,7 @@ class Replay:
             `"mapped"` works on the file itself; `"reading"` does so and writes nothing.
         state_size: size of the physical state beside each frame; 0 to keep none.
         device: if given, everything is kept there, without files; `storage` is then ignored.
+        recency: the share of what is drawn that comes from recent episodes.
 
     Raises:
         InvalidArgument: the capacity is below one step per stream.
@@ -60,12 +71,14 @@ class Replay:
         storage: Storage = "memory",
         state_size: int = 0,
         device: torch.device | None = None,
+        recency: Recency | None = None,
     ) -> None:
         if streams < 1 or capacity < streams:
             raise InvalidArgument(
                 f"Replay capacity {capacity} is below one step for each of {streams} environments."
             )
         self.streams, self.capacity = streams, capacity // streams
+        self.recency = recency or Recency(0.0, 1)
         self.outlives = device is None  # the process
         self.stored = self.capacity + 2 * ROWS_BETWEEN_CHECKPOINTS * self.outlives
         self.rows = self.synced = 0  # rows added to each stream, ever; and those that are safe in the files
@@ -166,7 +179,7 @@ class Replay:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Draws `count` windows: (stream, first row, the episode's first row still stored, the episode's first row).
 
-        Every window within an episode is equally likely. With `edge_windows`, a window may first extend beyond either
+        Every window within an episode is equally likely, but that a share is from recent episodes alone. With `edge_windows`, a window may first extend beyond either
         end of the episode by up to a quarter of its length and is then moved inside. An episode's ends are then seen a
         quarter as often as its middle, but the first and last window do not dominate a batch. Each `per_episode`
         consecutive windows come from the same episode.
@@ -183,6 +196,11 @@ class Replay:
                 f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
             )
         ticket = rng.integers(total[-1], size=-(-count // per_episode))
+        if self.recency.share:
+            recent = np.where(self._end > self.rows - -(-self.recency.steps // self.streams), extent, 0)
+            if recent.any():
+                chosen = rng.random(len(ticket)) < self.recency.share
+                ticket[chosen] = _tickets(recent, total - extent, int(chosen.sum()), rng)
         episode = np.searchsorted(total, ticket, side="right")
         offset = ticket - (total[episode] - extent[episode])
         if per_episode > 1:
@@ -345,3 +363,13 @@ class Replay:
             return []
         a, b = start % self.stored, (stop - 1) % self.stored + 1
         return [(a, b)] if a < b else [(a, self.stored), (0, b)]
+
+
+def _tickets(
+    extent: NDArray[np.int64], first: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draws `count` of the tickets `first[i]` … `first[i] + extent[i] − 1` of all episodes i, all equally likely."""
+    total = np.cumsum(extent)
+    drawn = rng.integers(total[-1], size=count)
+    episode = np.searchsorted(total, drawn, side="right")
+    return first[episode] + drawn - (total[episode] - extent[episode])

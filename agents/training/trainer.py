@@ -30,7 +30,7 @@ from .loading import TrainedPolicy
 from .open_loop_prediction import write_open_loop
 from .optimiser import NonFiniteGradient
 from .progress import Progress, Stand
-from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay
+from .replay import ROWS_BETWEEN_CHECKPOINTS, Recency, Replay
 from .run_folder import held, run_directory, write_failed
 from .run_log import RunLog
 from .running_means import RunningMeans
@@ -118,6 +118,7 @@ class Trainer:
             config.replay.storage,
             self.agent.state_size,
             self.device if warp and self.agent.on_policy else None,
+            Recency(config.replay.recent_share, config.replay.recent_steps),
         )
         keep_freed_memory()  # not before the replay has its own
         longest = -(-config.training.episode_steps // config.environment.action_repeat)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from agents.training.replay import ROWS_BETWEEN_CHECKPOINTS, Replay
+from agents.training.replay import ROWS_BETWEEN_CHECKPOINTS, Recency, Replay
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 SHAPE = (2, 2, 3)
@@ -56,6 +56,30 @@ def test_sampling_is_uniform_over_valid_starts(tmp_path: Path) -> None:
     counts = np.array([np.sum((stream == s) & (start == r)) for s, r in valid])
     assert counts.sum() == 60_000
     assert chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("edges", [False, True])
+def test_a_share_is_drawn_from_recent_episodes_alone(tmp_path: Path, edges: bool) -> None:
+    replay = make_replay(tmp_path, streams=2, recency=Recency(0.5, 40))
+    add_rows(replay, 195)  # nineteen episodes of 10, and one of 5 that is still running
+    _, start, low, _ = replay.draw(60_000, 4, np.random.default_rng(1), edge_windows=edges)
+    assert ((start >= low) & (start % 10 <= 6)).all()
+    # The last 40 steps of two streams are rows 175 to 194: three episodes lasted into them.
+    recent = (start >= 170).mean()
+    of_all = (7 * 2 + 2 + 2 * edges * 3) / (
+        7 * 19 + 2 + 2 * edges * 20
+    )  # windows, and margins of one at each end
+    assert recent == pytest.approx(0.5 + 0.5 * of_all, abs=0.01)
+    valid = [row for row in range(170, 192) if row % 10 <= 6]
+    counts = np.array([np.sum(start == row) for row in valid])
+    assert edges or chisquare(counts).pvalue > 1e-3
+
+
+def test_where_no_recent_episode_is_long_enough_all_are_drawn_from(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path, recency=Recency(1.0, 2))
+    add_rows(replay, 22)  # the running episodes have two rows
+    _, start, *_ = replay.draw(1000, 4, np.random.default_rng(1))
+    assert set(start // 10) == {0, 1}
 
 
 def test_edge_windows_show_the_ends_of_episodes_without_filling_batches_with_them(tmp_path: Path) -> None:
