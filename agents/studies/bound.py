@@ -30,7 +30,8 @@ from ..training.checkpoint import TENSORS, load_checkpoint
 from ..training.config import RunConfig
 from ..training.evaluation import evaluate
 from ..training.loading import TrainedPolicy, load
-from ..training.replay import Recency, Replay
+from ..training.replay import Replay
+from ..training.sampling import Recency
 from ..training.state import PolicyState, ReplayState
 
 Way = Literal["behaviour", "anew", "model"]

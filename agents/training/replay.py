@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .batch import Batch
 from .replay_column import Column, DeviceColumn, Storage
+from .sampling import Recency, draw_windows
 from .saved_tensors import take
 from .state import ReplayState
 
@@ -31,15 +31,6 @@ _CHECKSUMS = "replay.checksums"
 
 # Rows of one environment between checkpoints, at most; the ring keeps twice as many beyond its capacity.
 ROWS_BETWEEN_CHECKPOINTS = 1000
-
-
-class Recency(NamedTuple):
-    """How much of what is drawn is recent."""
-
-    share: float
-    """The share that is from recent episodes alone; the rest is from all."""
-    steps: int
-    """Steps of all streams together: episodes that lasted into the last so many are recent."""
 
 
 class Replay:
@@ -179,34 +170,23 @@ class Replay:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Draws `count` windows: (stream, first row, the episode's first row still stored, the episode's first row).
 
-        Every window within an episode is equally likely, but that a share is from recent episodes alone. With `edge_windows`, a window may first extend beyond either
-        end of the episode by up to a quarter of its length and is then moved inside. An episode's ends are then seen a
-        quarter as often as its middle, but the first and last window do not dominate a batch. Each `per_episode`
-        consecutive windows come from the same episode.
+        Every window within an episode is equally likely, but that the `recency`'s share is drawn from recent episodes
+        alone. With `edge_windows`, a window may first extend beyond either end of the episode by up to a quarter of its
+        length and is then moved inside. An episode's ends are then seen a quarter as often as its middle, but the first
+        and last window do not dominate a batch. Each `per_episode` consecutive windows come from the same episode.
 
         Raises:
             NaturalMujocoError: no episode has `length` rows yet.
         """
         low, windows = self._windows(length)
-        margin = np.where(windows > 0, length // 4 if edge_windows else 0, 0)
-        extent = windows + 2 * margin
-        total = np.cumsum(extent)
-        if not len(total) or total[-1] == 0:
+        if not windows.any():
             raise NaturalMujocoError(
                 f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
             )
-        ticket = rng.integers(total[-1], size=-(-count // per_episode))
-        if self.recency.share:
-            recent = np.where(self._end > self.rows - -(-self.recency.steps // self.streams), extent, 0)
-            if recent.any():
-                chosen = rng.random(len(ticket)) < self.recency.share
-                ticket[chosen] = _tickets(recent, total - extent, int(chosen.sum()), rng)
-        episode = np.searchsorted(total, ticket, side="right")
-        offset = ticket - (total[episode] - extent[episode])
-        if per_episode > 1:
-            episode = np.repeat(episode, per_episode)[:count]
-            offset = rng.integers(extent[episode])
-        start = low[episode] + np.clip(offset - margin[episode], 0, windows[episode] - 1)
+        recent = self._end > self.rows - -(-self.recency.steps // self.streams)
+        margin = length // 4 if edge_windows else 0
+        episode, offset = draw_windows(windows, count, rng, margin, per_episode, recent, self.recency.share)
+        start = low[episode] + offset
         return self._stream[episode], start, low[episode], self._start[episode]
 
     def sample(
@@ -363,13 +343,3 @@ class Replay:
             return []
         a, b = start % self.stored, (stop - 1) % self.stored + 1
         return [(a, b)] if a < b else [(a, self.stored), (0, b)]
-
-
-def _tickets(
-    extent: NDArray[np.int64], first: NDArray[np.int64], count: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draws `count` of the tickets `first[i]` … `first[i] + extent[i] − 1` of all episodes i, all equally likely."""
-    total = np.cumsum(extent)
-    drawn = rng.integers(total[-1], size=count)
-    episode = np.searchsorted(total, drawn, side="right")
-    return first[episode] + drawn - (total[episode] - extent[episode])

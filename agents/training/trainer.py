@@ -30,10 +30,11 @@ from .loading import TrainedPolicy
 from .open_loop_prediction import write_open_loop
 from .optimiser import NonFiniteGradient
 from .progress import Progress, Stand
-from .replay import ROWS_BETWEEN_CHECKPOINTS, Recency, Replay
+from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay
 from .run_folder import held, run_directory, write_failed
 from .run_log import RunLog
 from .running_means import RunningMeans
+from .sampling import Recency
 from .state import RunState
 
 # Consecutive failures of the environments, without a finished episode between them, that a run survives.

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from agents.training.replay import ROWS_BETWEEN_CHECKPOINTS, Recency, Replay
+from agents.training.replay import ROWS_BETWEEN_CHECKPOINTS, Replay
+from agents.training.sampling import Recency
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 SHAPE = (2, 2, 3)
