@@ -76,7 +76,14 @@ class LatentAgent(Agent[Batch]):
     def draw(self, replay: Replay, rng: np.random.Generator) -> Batch:
         """Draws B sequences of T steps, each within one episode."""
         t, r = self.config.training, self.config.replay
-        batch = replay.sample(t.batch_size, t.batch_length, rng, r.edge_windows, r.windows_per_episode)
+        batch = replay.sample(
+            t.batch_size,
+            t.batch_length,
+            rng,
+            r.edge_windows,
+            r.windows_per_episode,
+            r.simultaneous_windows,
+        )
         return batch.to(self.device)
 
     def model_loss(self, batch: Batch) -> ModelLoss:

@@ -102,6 +102,8 @@ class Collector:
         seed: the run's seed.
         warp: whether `envs` is from `natural_mujoco.batched`.
         longest: agent steps after which a round ends, with episodes that are not over; 0 for none.
+        shared_background: whether all environments play, in each round, the clip that the first one would play, from
+            the same frame.
     """
 
     def __init__(
@@ -112,9 +114,10 @@ class Collector:
         seed: int,
         warp: bool = False,
         longest: int = 0,
+        shared_background: bool = False,
     ) -> None:
         self.envs, self.agent, self.replay, self.seed, self.warp = envs, agent, replay, seed, warp
-        self.longest = longest
+        self.longest, self.shared_background = longest, shared_background
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 3]))
         self.memory = agent.begin(envs.num_envs)
         self.round = -1
@@ -181,10 +184,20 @@ class Collector:
         parts = self.envs.call("task_observation")  # type: ignore[attr-defined]  # all of Gymnasium's have it
         return np.stack([flatten(part) for part in parts])
 
+    def _reset(self) -> Any:
+        """Resets all environments with the seeds of the round; returns their first frames."""
+        seeds = round_seeds(self.seed, self.round, self.envs.num_envs)
+        frames, infos = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
+        if not self.shared_background:
+            return frames
+        drawn = infos["background"]
+        background = {"video": str(drawn["video"][0]), "frame": int(drawn["frame"][0])}
+        return self.envs.reset(seed=seeds, options=background)[0]  # type: ignore[arg-type]
+
     def _begin_round(self) -> None:
         self.round += 1
         n = self.envs.num_envs
-        frames, _ = self.envs.reset(seed=round_seeds(self.seed, self.round, n))  # type: ignore[arg-type]
+        frames = self._reset()
         self.replay.add(
             frames,
             np.zeros((n, self.agent.action_size), np.float32),
@@ -252,8 +265,7 @@ class Collector:
                 f"{source}: collector.row is {self.row}, and the replay has {self.replay.rows} rows. It is damaged."
             )
         self._reset_bookkeeping()
-        seeds = round_seeds(self.seed, self.round, self.envs.num_envs)
-        frames, _ = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
+        frames = self._reset()
         for actions in self.replay.recent_actions(self.row - 1):
             first = self.ended
             frames, rewards, terminated, truncated, _ = self.envs.step(actions)

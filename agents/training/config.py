@@ -39,6 +39,9 @@ class EnvironmentConfig:
     """Natural only: how many of the training videos to train on; evaluation is on all held-out ones."""
     strength: float = 1.0
     """Natural only: how strongly the video shows, from 0 (the standard background) to 1."""
+    shared_background: bool = False
+    """Natural only: all training environments play the same clip from the same frame, another one in every episode. At
+    any step their frames then differ by the robot alone."""
 
     def discount_per_step(self, discount: float) -> float:
         """The discount of one agent step, for a `discount` given for two control steps, the paper's agent step."""
@@ -54,6 +57,9 @@ class ReplayConfig:
     windows_per_episode: int = 1
     """Number of sequences in a batch that come from the same episode. With four windows from each of four episodes,
     telling episodes apart by their clips lowers InfoNCE by log 4 instead of log 16."""
+    simultaneous_windows: int = 1
+    """Number of sequences in a batch that are of the same steps in as many environments. With a shared background,
+    InfoNCE is then not solved by telling backgrounds apart."""
     edge_windows: bool = False
     """Also draw windows that extend beyond an episode's ends by up to a quarter and move them inside, so that first and
     last steps are seen a quarter as often as others; otherwise every window is equally likely."""

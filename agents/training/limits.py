@@ -28,7 +28,7 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"random_shift|iterations", 0, 1000),
     (r"num_videos", 1, 1_000_000),
     (r"strength", 0, 1),
-    (r"windows_per_episode", 1, 1_000_000),
+    (r"windows_per_episode|simultaneous_windows", 1, 1_000_000),
     (r"recent_share", 0, 1),
     (r"recent_steps", 1, 10**9),
     (r"overlay_(probability|weight)", 0, 1),

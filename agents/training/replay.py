@@ -22,8 +22,8 @@ from torch import Tensor
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
 from .batch import Batch
-from .replay_column import Column, DeviceColumn, Storage
-from .sampling import Recency, draw_windows
+from .replay_column import Column, DeviceColumn, Storage, stretches
+from .sampling import Recency, draw_streams, draw_windows
 from .saved_tensors import take
 from .state import ReplayState
 
@@ -183,11 +183,12 @@ class Replay:
             raise NaturalMujocoError(
                 f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
             )
-        recent = self._end > self.rows - -(-self.recency.steps // self.streams)
-        margin = length // 4 if edge_windows else 0
+        recent, margin = (
+            self._end > self.rows - -(-self.recency.steps // self.streams),
+            length // 4 * edge_windows,
+        )
         episode, offset = draw_windows(windows, count, rng, margin, per_episode, recent, self.recency.share)
-        start = low[episode] + offset
-        return self._stream[episode], start, low[episode], self._start[episode]
+        return self._stream[episode], low[episode] + offset, low[episode], self._start[episode]
 
     def sample(
         self,
@@ -196,9 +197,16 @@ class Replay:
         rng: np.random.Generator,
         edge_windows: bool = False,
         per_episode: int = 1,
+        simultaneous: int = 1,
     ) -> Batch:
-        """`count` sequences of `length` rows, each within one episode; see `draw`."""
-        stream, start, _, began = self.draw(count, length, rng, edge_windows, per_episode)
+        """`count` sequences of `length` rows, each within one episode; see `draw`.
+
+        Each `simultaneous` consecutive ones are the same rows of different streams, whose episodes begin together.
+        """
+        stream, start, _, began = self.draw(-(-count // simultaneous), length, rng, edge_windows, per_episode)
+        if simultaneous > 1:
+            stream = draw_streams(self.streams, simultaneous, len(start), rng)[:count]
+            start, began = (np.repeat(x, simultaneous)[:count] for x in (start, began))
         return self._gather(stream[:, None], start[:, None] + np.arange(length), began[:, None])
 
     def sample_stacked(
@@ -275,7 +283,7 @@ class Replay:
     def sync(self) -> ReplayState:
         """Writes all new rows to the files; returns the state for `restore`. Raises OSError, e.g. on a full disk."""
         new = min(self.rows - self.synced, self.stored)
-        for start, stop in self._ranges(self.rows - new, self.rows):
+        for start, stop in stretches(self.rows - new, self.rows, self.stored):
             for column in self._columns:
                 column.write(start, stop)
         for column in self._columns if new else ():
@@ -317,7 +325,7 @@ class Replay:
         )
         # The running round may have more rows than the capacity.
         kept = self.capacity + ROWS_BETWEEN_CHECKPOINTS
-        for start, stop in self._ranges(max(0, self.rows - kept), self.rows):
+        for start, stop in stretches(max(0, self.rows - kept), self.rows, self.stored):
             for column in self._columns:
                 column.read(start, stop)
         known = None
@@ -336,10 +344,3 @@ class Replay:
                         f"{column.file} is damaged: step {row} is not what was written. Bring the file back "
                         "from a copy, or start a run in another --logdir."
                     )
-
-    def _ranges(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Rows [start, stop) as one or two stretches of the ring."""
-        if start == stop:
-            return []
-        a, b = start % self.stored, (stop - 1) % self.stored + 1
-        return [(a, b)] if a < b else [(a, self.stored), (0, b)]

@@ -127,3 +127,11 @@ class DeviceColumn(Column):
 
     def read(self, start: int, stop: int) -> None:
         """Does nothing, as there is no file to read."""
+
+
+def stretches(start: int, stop: int, stored: int) -> list[tuple[int, int]]:
+    """Rows [start, stop) as one or two stretches of a ring of `stored` rows."""
+    if start == stop:
+        return []
+    a, b = start % stored, (stop - 1) % stored + 1
+    return [(a, b)] if a < b else [(a, stored), (0, b)]

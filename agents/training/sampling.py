@@ -50,6 +50,11 @@ def draw_windows(
     return episode, np.clip(offset - margins[episode], 0, windows[episode] - 1)
 
 
+def draw_streams(streams: int, each: int, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each of `draws`, `each` different ones of `streams`, one after the other: [draws · each]."""
+    return np.stack([rng.permutation(streams)[:each] for _ in range(draws)]).ravel()
+
+
 def _draw(
     extent: NDArray[np.int64], count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

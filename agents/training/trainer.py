@@ -123,7 +123,10 @@ class Trainer:
         )
         keep_freed_memory()  # not before the replay has its own
         longest = -(-config.training.episode_steps // config.environment.action_repeat)
-        self.collector = Collector(self.envs, self.agent, self.replay, config.seed, warp, longest)
+        shared = config.variant == "natural" and config.environment.shared_background
+        self.collector = Collector(
+            self.envs, self.agent, self.replay, config.seed, warp, longest, shared_background=shared
+        )
 
     def _resume(self, checkpoint: Checkpoint[RunState]) -> None:
         """Restores the run from `checkpoint`."""

@@ -31,10 +31,12 @@ class FakeEnvs(gym.vector.VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.seeds_seen: list[list[int]] = []
+        self.options_seen: list[Any] = []
         self.steps_taken = 0
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         self.seeds_seen.append(list(seed))
+        self.options_seen.append(options)
         self.streams = [np.random.default_rng(s) for s in seed]
         self.seeds = np.array(seed) % 256
         self.row = np.zeros(self.num_envs, int)

@@ -20,11 +20,11 @@ from .tiny import make, tiny_cvrl
 
 
 def make_collector(
-    folder: Path, lengths: tuple[int, ...] = (10,), num_envs: int = 3, longest: int = 0
+    folder: Path, lengths: tuple[int, ...] = (10,), num_envs: int = 3, longest: int = 0, shared: bool = False
 ) -> Collector:
     envs = FakeEnvs(num_envs, lengths)
     replay = Replay(folder, num_envs, 600, (64, 64, 3), 2)
-    return Collector(envs, make(tiny_cvrl()), replay, seed=5, longest=longest)
+    return Collector(envs, make(tiny_cvrl()), replay, seed=5, longest=longest, shared_background=shared)
 
 
 def run(collector: Collector, steps: int, randomly: bool = False) -> list[Any]:
@@ -45,6 +45,42 @@ def test_a_round_is_a_seeded_reset_and_one_episode_of_each(tmp_path: Path) -> No
     assert all(e.length == 10 for _, episodes in results for e in episodes)
     assert collector.envs.seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
     assert rows(collector)[0, :, 1].tolist() == [*range(11), *range(11), 0]
+
+
+def test_with_a_shared_background_a_round_shows_everyone_what_the_first_one_drew(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path, shared=True)
+    run(collector, 23)
+    seeds = [round_seeds(5, n, 3) for n in range(3)]
+    assert collector.envs.seeds_seen == [s for s in seeds for _ in range(2)]
+    pinned = [{"video": f"clip-{s[0] % 256}", "frame": 0} for s in seeds]
+    assert collector.envs.options_seen == [x for options in pinned for x in (None, options)]
+
+    again = make_collector(tmp_path, shared=True)
+    state = CollectorState.model_validate(json.loads(json.dumps(collector.state())))
+    run(collector, 3)
+    saved, tensors = collector.replay.sync(), collector.memory_tensors()
+    state = CollectorState.model_validate(json.loads(json.dumps(collector.state())))
+    again.replay.restore(saved, {}, "")
+    again.restore(state, tensors, "")
+    assert again.envs.options_seen == [None, pinned[-1]]
+
+
+def test_with_a_shared_background_frames_differ_by_the_robot_alone(tmp_path: Path) -> None:
+    config = CVRLConfig(task="cartpole-swingup", videos="embedded", num_envs=3)
+    shown = {}
+    for shared in (False, True):
+        envs = make_environments(config, 3)
+        replay = Replay(tmp_path / str(shared), 3, 600, (64, 64, 3), 1)
+        collector = Collector(envs, make(tiny_cvrl(), 1), replay, seed=1, shared_background=shared)
+        run(collector, 4, randomly=True)
+        shown[shared] = replay._frames.data[:, :4].astype(int)
+        envs.close()
+    # The pole hangs or stands in the middle: the corners are background.
+    corners = {shared: frames[:, :, :6, :6] for shared, frames in shown.items()}
+    assert (corners[True] == corners[True][:1]).all()
+    assert not (corners[False] == corners[False][:1]).all()
+    assert not (shown[True] == shown[True][:1]).all()
+    assert not (corners[True][:, 0] == corners[True][:, 3]).all()  # the video goes on
 
 
 def test_a_round_ends_early_where_rounds_are_short(tmp_path: Path) -> None:

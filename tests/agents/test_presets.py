@@ -11,6 +11,7 @@ import torch
 from agents.cvrl import CVRL
 from agents.dreamer import Dreamer
 from agents.table import preset_config
+from agents.training.command_line import check_config
 from agents.training.config import CVRLConfig, DreamerConfig, EnvironmentConfig
 from natural_mujoco import InvalidArgument
 
@@ -178,3 +179,10 @@ def test_the_discount_reaches_equally_far_in_control_time_at_every_action_repeat
     assert discount ** (1000 / repeat) == pytest.approx(0.99**500)
     if name == "cvrl":
         assert agent.critic.discount == discount
+
+
+def test_simultaneous_windows_need_as_many_environments_that_begin_together() -> None:
+    few = tiny_cvrl(num_envs=2, replay=replace(tiny_cvrl().replay, simultaneous_windows=3))
+    with pytest.raises(InvalidArgument, match="is 3; with --num-envs 2 there are not as many"):
+        check_config(few)
+    check_config(replace(few, num_envs=3))

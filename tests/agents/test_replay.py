@@ -83,6 +83,19 @@ def test_where_no_recent_episode_is_long_enough_all_are_drawn_from(tmp_path: Pat
     assert set(start // 10) == {0, 1}
 
 
+def test_simultaneous_windows_are_the_same_rows_of_different_streams(tmp_path: Path) -> None:
+    replay = make_replay(tmp_path, streams=4)
+    add_rows(replay, 95)
+    batch = replay.sample(30, 4, np.random.default_rng(1), edge_windows=True, simultaneous=3)
+    rows = batch.frames[:, :, 0, 0, 0].numpy().astype(int).reshape(10, 3, 4)
+    assert (rows == rows[:, :1]).all()
+    streams = batch.rewards[:, -1].numpy().reshape(10, 3)
+    assert all(len(set(group)) == 3 for group in streams)
+    assert set(streams.ravel()) == {0, 1, 2, 3}
+    assert len({group[0, 0] for group in rows}) > 3
+    assert replay.sample(8, 4, np.random.default_rng(1), simultaneous=3).frames.shape[0] == 8
+
+
 def test_edge_windows_show_the_ends_of_episodes_without_filling_batches_with_them(tmp_path: Path) -> None:
     """An episode at action repeat 8 and windows of 24: the first window was drawn 16 % of the time, now 5 %."""
     replay = make_replay(tmp_path, streams=1)
