@@ -1,4 +1,4 @@
-"""What holds a run back, its model or its behaviour: `python -m agents.bound`; the work is in studies/bound.py."""
+"""What holds a run back, its sight, model or behaviour: `python -m agents.bound`; the work is in studies/bound.py."""
 
 import sys
 

@@ -1,6 +1,9 @@
-"""`python -m agents.bound RUN_DIR` tells what holds a run with a world model back: the model or the behaviour.
+"""`python -m agents.bound RUN_DIR` tells what holds a run with a world model back: sight, model or behaviour.
 
-From the run's last checkpoint, with its replay and without new experience, three ways to go on:
+Sight is told by linear probes from the latent to the physical state. They are fitted on episodes of the run's own
+policy in front of training videos, and scored on others, in front of held-out ones: R² of 1 is sight, 0 is blindness.
+
+Then, from the run's last checkpoint, with its replay and without new experience, three ways to go on:
 
 - `behaviour`: the world model stays as it is, only the behaviour learns;
 - `anew`: so it does, beginning with an untrained actor and value;
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import torch
 
@@ -27,15 +31,19 @@ from natural_mujoco.cli import exit_status
 from ..latent_agent import LatentAgent
 from ..table import agent_name, make_agent
 from ..training.checkpoint import TENSORS, load_checkpoint
+from ..training.collection import environment_arguments, environment_id
 from ..training.config import RunConfig
 from ..training.evaluation import evaluate
 from ..training.loading import TrainedPolicy, load
 from ..training.replay import Replay
 from ..training.sampling import Recency
 from ..training.state import PolicyState, ReplayState
+from .probe import score
+from .probe_data import ProbeEpisodes, play, stacked
 
 Way = Literal["behaviour", "anew", "model"]
 WAYS: tuple[Way, ...] = ("behaviour", "anew", "model")
+_FITTED_SEED, _HELD_OUT_SEED = 5000, 9000
 
 
 class _ReplayState(PolicyState):
@@ -53,6 +61,28 @@ class Stand(NamedTuple):
     """Mean λ-return of the imagination since the last stand; None before the behaviour has learned."""
     returns: list[float]
     """Of the protocol's first episodes, on held-out videos for a run on natural ones."""
+
+
+def sight(policy: TrainedPolicy, episodes: int) -> dict[str, float]:
+    """R² of linear probes from the latent to every physical quantity that varies, their mean, and R² of the reward.
+
+    Args:
+        policy: of an agent with a world model.
+        episodes: number of episodes to fit on; half as many, with other seeds, are scored.
+    """
+    agent = policy.agent
+    assert isinstance(agent, LatentAgent)
+
+    def played(split: str, first_seed: int, count: int) -> ProbeEpisodes:
+        c = policy.config
+        env = gym.make(environment_id(c.task, c.variant), **environment_arguments(c, split))
+        try:
+            return stacked([play(env, policy, first_seed + i) for i in range(count)])
+        finally:
+            env.close()
+
+    held_out = played("test", _HELD_OUT_SEED, max(1, episodes // 2))
+    return score(agent, played("train", _FITTED_SEED, episodes), [held_out])[0]["features"]
 
 
 def go_on(
@@ -84,11 +114,10 @@ def go_on(
 
 
 def _agent(run: Path, way: Way, device: str) -> tuple[LatentAgent, RunConfig, Replay]:
-    """The run's agent, for `anew` with an untrained behaviour, and its replay. Raises InvalidArgument."""
+    """The run's agent, for `anew` with an untrained behaviour, and its replay. Raises NaturalMujocoError."""
     policy = load(run, device)
     agent, config = policy.agent, policy.config
-    if not isinstance(agent, LatentAgent):
-        raise InvalidArgument(f"{run} is a run of {agent_name(config)}, which has no world model.")
+    assert isinstance(agent, LatentAgent)
     checkpoint = load_checkpoint(run, _ReplayState)
     assert checkpoint is not None
     if not (run / "replay").exists():
@@ -121,7 +150,10 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="a run of cvrl, dreamer or repo")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="by default all three")
+    parser.add_argument(
+        "--probe-episodes", type=int, default=16, metavar="N", help="to fit probes on; 0 for no probes"
+    )
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=WAYS, help="by default all three")
     parser.add_argument("--updates", type=int, default=2000, help="of the behaviour, and of the model before")
     parser.add_argument("--every", type=int, default=500, help="updates between evaluations")
     parser.add_argument("--episodes", type=int, default=10, help="in an evaluation")
@@ -129,9 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, … (default: auto)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures there, as JSON")
     chosen = parser.parse_args(arguments)
-    for name in ("updates", "every", "episodes"):
-        if getattr(chosen, name) < 1:
-            parser.error(f"--{name} must be at least 1")
+    for name, least in (("updates", 1), ("every", 1), ("episodes", 1), ("probe_episodes", 0)):
+        if getattr(chosen, name) < least:
+            parser.error(f"--{name.replace('_', '-')} must be at least {least}")
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     return exit_status("agents.bound", lambda: _run(chosen))
@@ -139,6 +171,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     figures: dict[str, list[dict[str, object]]] = {}
+    policy = load(chosen.run, chosen.device)
+    if not isinstance(policy.agent, LatentAgent):
+        raise InvalidArgument(
+            f"{chosen.run} is a run of {agent_name(policy.config)}, which has no world model."
+        )
+    seen: dict[str, float] = {}
+    if chosen.probe_episodes:
+        seen = sight(policy, chosen.probe_episodes)
+        print("sight: R² of linear probes from the latent, in front of held-out videos")
+        for name, r2 in seen.items():
+            print(f"{name:>24} {r2:6.2f}", flush=True)
     for way in chosen.ways:
         agent, config, replay = _agent(chosen.run, way, chosen.device)
 
@@ -158,7 +201,7 @@ def _run(chosen: argparse.Namespace) -> int:
                 flush=True,
             )
     if chosen.out:
-        files.write_json(chosen.out, {"run": chosen.run.name, "ways": figures}, indent=1)
+        files.write_json(chosen.out, {"run": chosen.run.name, "sight": seen, "ways": figures}, indent=1)
     return 0
 
 

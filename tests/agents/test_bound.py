@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from torch import Tensor
 
 from agents.studies import bound
 from agents.studies.bound import go_on, main
+from agents.training.checkpoint import save_checkpoint
 from agents.training.command_line import main as train
+from agents.training.config import EnvironmentConfig
+from agents.training.run_folder import save_config
 
 from .fake_envs import FakeEnvs
 from .test_loading import write_run
@@ -107,6 +111,7 @@ def test_a_run_is_read_and_left_as_it_is(
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     capsys.readouterr()
     options = ["--updates", "3", "--every", "2", "--episodes", "2", "--threads", "1", "--device", "cpu"]
+    options += ["--probe-episodes", "0"]
     assert main([str(run), *options, "--out", str(out)]) == 0
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
@@ -136,7 +141,28 @@ def test_what_it_cannot_judge_is_said(tmp_path: Path, fake_simulator: list[FakeE
     run = tmp_path / "run"
     assert train("cvrl", [*RUN, *TINY, "--logdir", str(run)]) == 0
     shutil.rmtree(run / "replay")
-    assert main([str(run), "--device", "cpu"]) == 1
+    assert main([str(run), "--device", "cpu", "--probe-episodes", "0"]) == 1
     assert "has no replay any more" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(run), "--every", "0"])
+
+
+def test_sight_is_scored_on_other_episodes_in_front_of_held_out_videos(tmp_path: Path, capsys: Any) -> None:
+    """A latent that was never trained sees little of the cart; the run is evaluated in the real simulator."""
+    config = replace(
+        tiny_cvrl(),
+        task="cartpole-swingup",
+        videos="embedded",
+        environment=EnvironmentConfig(action_repeat=25),
+    )
+    save_config(tmp_path, config)
+    agent = make(config, 1)
+    save_checkpoint(tmp_path, 1, agent.tensors(), {"action_size": 1, "control_steps": 123})
+    out = tmp_path.parent / "sight.json"
+    assert main([str(tmp_path), "--device", "cpu", "--probe-episodes", "4", "--ways", "--out", str(out)]) == 0
+    seen = json.loads(out.read_text())["sight"]
+    assert {"mean", "reward", "position[0]", "velocity[1]"} <= set(seen)
+    quantities = [r2 for name, r2 in seen.items() if name not in ("mean", "reward")]
+    assert seen["mean"] == pytest.approx(sum(quantities) / len(quantities))
+    assert max(quantities) < 1
+    assert "sight: R²" in capsys.readouterr().out
