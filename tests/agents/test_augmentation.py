@@ -74,7 +74,7 @@ def test_encoders_see_what_was_done_and_decoders_are_asked_for_what_was_filmed(t
     assert len(targets) == (tiny is tiny_dreamer)
 
 
-def test_batches_of_several_windows_an_episode_reach_the_agent() -> None:
+def test_what_batches_are_made_of_reaches_the_replay() -> None:
     asked = []
 
     class Replay:
@@ -83,6 +83,6 @@ def test_batches_of_several_windows_an_episode_reach_the_agent() -> None:
             return random_batch()
 
     config = tiny_cvrl()
-    agent = make(replace(config, replay=replace(config.replay, windows_per_episode=4)))
+    agent = make(replace(config, replay=replace(config.replay, windows_per_episode=4, simultaneous_windows=2)))
     agent.draw(Replay(), None)  # type: ignore[arg-type]
-    assert asked == [(B, T, None, False, 4)]
+    assert asked == [(B, T, None, False, 4, 2)]
