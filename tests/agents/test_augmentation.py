@@ -83,6 +83,8 @@ def test_what_batches_are_made_of_reaches_the_replay() -> None:
             return random_batch()
 
     config = tiny_cvrl()
-    agent = make(replace(config, replay=replace(config.replay, windows_per_episode=4, simultaneous_windows=2)))
+    agent = make(
+        replace(config, replay=replace(config.replay, windows_per_episode=4, simultaneous_windows=2))
+    )
     agent.draw(Replay(), None)  # type: ignore[arg-type]
     assert asked == [(B, T, None, False, 4, 2)]
