@@ -8,6 +8,7 @@ step, with the parameters that chose the actions.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .agent import Metrics
-from .behaviour.policies import TanhNormal
+from .behaviour.policies import Policy, TanhNormal
 from .behaviour.policy_gradient import clipped_objective, generalised_advantages
 from .model.distributions import normal_entropy, normal_log_prob
 from .model.networks import MLP, orthogonal_
@@ -83,7 +84,7 @@ class PPO(StackedAgent[Rollout]):
     def choose(self, stacks: Tensor, noise: Tensor | None) -> Tensor:
         return self._judge(beside(stacks))[0].action(noise)
 
-    def _judge(self, stacks: Tensor) -> tuple[TanhNormal, Tensor]:
+    def _judge(self, stacks: Tensor) -> tuple[Policy, Tensor]:
         """The policy at stacks [B, height, width, stack·C], and their values in normalised returns [B]."""
         features = self.encoder.read(stacks)
         mean = self.mean(features)
@@ -177,13 +178,16 @@ class PPO(StackedAgent[Rollout]):
             out.copy_(beside(frames[chosen]))
         return laid_out
 
-    def _judge_all(self, stacks: Tensor) -> tuple[TanhNormal, Tensor]:
+    def _judge_all(self, stacks: Tensor) -> tuple[Policy, Tensor]:
         """`_judge` for stacks [N, T + 1, …], by pieces and without a graph."""
         with torch.no_grad(), self.autocast():
             pieces = [self._judge(piece) for piece in stacks.flatten(0, 1).split(self.config.minibatch)]
         policies, values = zip(*pieces, strict=True)
-        mean, std = (torch.cat(x).unflatten(0, stacks.shape[:2]) for x in zip(*policies, strict=True))
-        return TanhNormal(mean, std), torch.cat(values).unflatten(0, stacks.shape[:2])
+
+        def whole(parts: Sequence[Tensor]) -> Tensor:
+            return torch.cat(list(parts)).unflatten(0, stacks.shape[:2])
+
+        return Policy.joined(policies, whole), whole(values)
 
     def _follow_returns(self, returns: Tensor) -> None:
         """Updates the running mean and standard deviation by which returns are normalised, from `returns` [B]."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .agent import Metrics
 from .dreamer import Dreamer
-from .model.rssm import balanced_kl
+from .model.rssm import kl_loss
 from .model.world_model import ModelLoss
 from .training.batch import Batch
 from .training.config import RePoConfig
@@ -57,7 +57,7 @@ class RePo(Dreamer):
         noise = self.normal(*batch.rewards.shape, model.rssm.stochastic_size)
         posterior, prior, embeddings = model.infer(batch, noise, self.seen(batch))
         reward = model.reward_log_prob(batch, posterior.features)
-        balanced, kl = balanced_kl(posterior, prior, self.bottleneck.prior_share)
+        balanced, kl = kl_loss(posterior, prior, 0.0, self.bottleneck.prior_share)
         loss = self.multiplier() * balanced - model.config.reward_weight * reward
         metrics = {"model/loss": loss, "model/kl": kl, "model/reward_log_prob": reward}
         return ModelLoss(loss, posterior, embeddings, {k: v.detach() for k, v in metrics.items()})

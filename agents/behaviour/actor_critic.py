@@ -92,7 +92,7 @@ def imagine(
         actions.append(action)
         raws.append(raw)
         policies.append(policy)
-    policy = type(policies[0])(*(torch.stack(x) for x in zip(*policies, strict=True)))
+    policy = Policy.joined(policies, torch.stack)
     return Imagination(torch.stack(features), torch.stack(actions), torch.stack(raws), policy)
 
 

@@ -145,26 +145,15 @@ def kl_loss(
 
     The KL is first averaged over the batch and then bounded below by `free_nats`; below the bound there is no gradient.
     This is Dreamer's rule, which the released code follows.
+
+    With a `prior_share` the gradient is divided (DreamerV2, Hafner and others 2021, algorithm 2): the prior gets this
+    share of it, below the bound too, so that it follows the posterior faster, and the posterior the rest.
     """
-    if prior_share:
-        to_prior, to_posterior = divided_kl(posterior, prior)
-        bounded = to_posterior.clamp(min=free_nats)
-        return prior_share * to_prior + (1 - prior_share) * bounded, to_posterior.detach()
-    kl = normal_kl(posterior.mean, posterior.std, prior.mean, prior.std).mean()
-    return kl.clamp(min=free_nats), kl
-
-
-def divided_kl(posterior: Latent, prior: Latent) -> tuple[Tensor, Tensor]:
-    """The KL twice: with a gradient for the prior alone, and with one for the posterior alone."""
+    if not prior_share:
+        kl = normal_kl(posterior.mean, posterior.std, prior.mean, prior.std).mean()
+        return kl.clamp(min=free_nats), kl
     to_prior = normal_kl(posterior.mean.detach(), posterior.std.detach(), prior.mean, prior.std).mean()
     to_posterior = normal_kl(posterior.mean, posterior.std, prior.mean.detach(), prior.std.detach()).mean()
-    return to_prior, to_posterior
-
-
-def balanced_kl(posterior: Latent, prior: Latent, prior_share: float) -> tuple[Tensor, Tensor]:
-    """The KL with its gradient divided (DreamerV2, Hafner and others 2021, algorithm 2): (loss, KL), scalars in nats.
-
-    The prior gets `prior_share` of the gradient, so that it follows the posterior faster, and the posterior the rest.
-    """
-    to_prior, to_posterior = divided_kl(posterior, prior)
-    return prior_share * to_prior + (1 - prior_share) * to_posterior, to_posterior.detach()
+    return prior_share * to_prior + (1 - prior_share) * to_posterior.clamp(
+        min=free_nats
+    ), to_posterior.detach()

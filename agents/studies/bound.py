@@ -25,31 +25,23 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from natural_mujoco import InvalidArgument, NaturalMujocoError, files
+from natural_mujoco import InvalidArgument, files
 from natural_mujoco.cli import exit_status
 
 from ..latent_agent import LatentAgent
 from ..table import agent_name, make_agent
 from ..training.checkpoint import TENSORS, load_checkpoint
 from ..training.collection import environment_arguments, environment_id
-from ..training.config import RunConfig
 from ..training.evaluation import evaluate
-from ..training.loading import TrainedPolicy, load
+from ..training.loading import TrainedPolicy, load, load_replay
 from ..training.replay import Replay
-from ..training.sampling import Recency
-from ..training.state import PolicyState, ReplayState
+from ..training.state import PolicyState
 from .probe import score
 from .probe_data import ProbeEpisodes, play, stacked
 
 Way = Literal["behaviour", "anew", "model"]
 WAYS: tuple[Way, ...] = ("behaviour", "anew", "model")
 _FITTED_SEED, _HELD_OUT_SEED = 5000, 9000
-
-
-class _ReplayState(PolicyState):
-    """The fields of a checkpoint's state that are needed here."""
-
-    replay: ReplayState
 
 
 class Stand(NamedTuple):
@@ -91,7 +83,7 @@ def go_on(
     way: Way,
     updates: int,
     every: int,
-    play: Callable[[LatentAgent], list[float]],
+    earn: Callable[[LatentAgent], list[float]],
     seed: int = 0,
 ) -> Iterator[Stand]:
     """Trains `agent` in one of the three ways, on batches of `replay` alone.
@@ -100,7 +92,7 @@ def go_on(
     """
     rng = np.random.default_rng(seed)
     taught = updates if way == "model" else 0
-    yield Stand(0, 0, None, play(agent))
+    yield Stand(0, 0, None, earn(agent))
     for _ in range(taught):
         agent.warm_up(agent.draw(replay, rng))
     agent.optimisers["model"].learning_rate = 0.0
@@ -109,37 +101,31 @@ def go_on(
         metrics = agent.update(agent.draw(replay, rng))
         imagined.append(float(metrics["behaviour/imagined_return"]))
         if done % every == 0 or done == updates:
-            yield Stand(taught, done, float(np.mean(imagined)), play(agent))
+            yield Stand(taught, done, float(np.mean(imagined)), earn(agent))
             imagined.clear()
 
 
-def _agent(run: Path, way: Way, device: str) -> tuple[LatentAgent, RunConfig, Replay]:
-    """The run's agent, for `anew` with an untrained behaviour, and its replay. Raises NaturalMujocoError."""
-    policy = load(run, device)
-    agent, config = policy.agent, policy.config
+def _agent(run: Path, way: Way, policy: TrainedPolicy) -> LatentAgent:
+    """An agent as the last checkpoint of the policy's run has it; for `anew` with an untrained behaviour."""
+    checkpoint, trained = load_checkpoint(run, PolicyState), policy.agent
+    agent = make_agent(policy.config, trained.action_size, trained.device)
+    assert checkpoint is not None  # it is the policy's
     assert isinstance(agent, LatentAgent)
-    checkpoint = load_checkpoint(run, _ReplayState)
-    assert checkpoint is not None
-    if not (run / "replay").exists():
-        raise NaturalMujocoError(f"{run} has no replay any more: this needs the experience of the run.")
-    size = config.environment.size
-    replay = Replay(
-        run / "replay",
-        config.num_envs,
-        config.replay.capacity,
-        (size, size, 3),
-        agent.action_size,
-        storage="reading",
-        recency=Recency(config.replay.recent_share, config.replay.recent_steps),
-    )
-    replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
+    assert isinstance(trained, LatentAgent)
     if way == "anew":
-        untrained = make_agent(config, agent.action_size, agent.device)
-        assert isinstance(untrained, LatentAgent)
-        untrained.world_model.load_state_dict(agent.world_model.state_dict())
-        return untrained, config, replay
-    agent.load_tensors(checkpoint.tensors, str(checkpoint.path / TENSORS))  # with the optimisers' moments
-    return agent, config, replay
+        agent.world_model.load_state_dict(trained.world_model.state_dict())
+    else:
+        agent.load_tensors(checkpoint.tensors, str(checkpoint.path / TENSORS))  # with the optimisers' moments
+    return agent
+
+
+def _line(stand: Stand) -> str:
+    returns, imagined = np.asarray(stand.returns), stand.imagined_return
+    error = returns.std(ddof=1) / len(returns) ** 0.5 if len(returns) > 1 else float("nan")
+    return (
+        f"{stand.model_updates:8,} {stand.behaviour_updates:8,} "
+        f"{'–' if imagined is None else f'{imagined:.1f}':>8} {returns.mean():8.1f} ± {error:.1f}"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -170,36 +156,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    figures: dict[str, list[dict[str, object]]] = {}
     policy = load(chosen.run, chosen.device)
     if not isinstance(policy.agent, LatentAgent):
         raise InvalidArgument(
             f"{chosen.run} is a run of {agent_name(policy.config)}, which has no world model."
         )
+    replay = load_replay(chosen.run, policy) if chosen.ways else None
+
+    def earn(agent: LatentAgent) -> list[float]:
+        played, _ = evaluate(TrainedPolicy(agent, policy.config, 0), policy.config, chosen.episodes)
+        return [episode.return_ for episode in played]
+
     seen: dict[str, float] = {}
     if chosen.probe_episodes:
         seen = sight(policy, chosen.probe_episodes)
         print("sight: R² of linear probes from the latent, in front of held-out videos")
         for name, r2 in seen.items():
             print(f"{name:>24} {r2:6.2f}", flush=True)
+    figures: dict[str, list[dict[str, object]]] = {}
     for way in chosen.ways:
-        agent, config, replay = _agent(chosen.run, way, chosen.device)
-
-        def play(agent: LatentAgent, config: RunConfig = config) -> list[float]:
-            played, _ = evaluate(TrainedPolicy(agent, config, 0), config, chosen.episodes)
-            return [episode.return_ for episode in played]
-
+        assert replay is not None
+        agent = _agent(chosen.run, way, policy)
         print(f"{way}: model updates, behaviour updates, imagined return, return ± standard error")
         figures[way] = []
-        for stand in go_on(agent, replay, way, chosen.updates, chosen.every, play):
+        for stand in go_on(agent, replay, way, chosen.updates, chosen.every, earn):
             figures[way].append(stand._asdict())
-            returns, imagined = np.asarray(stand.returns), stand.imagined_return
-            error = returns.std(ddof=1) / len(returns) ** 0.5 if len(returns) > 1 else float("nan")
-            print(
-                f"{stand.model_updates:8,} {stand.behaviour_updates:8,} "
-                f"{'–' if imagined is None else f'{imagined:.1f}':>8} {returns.mean():8.1f} ± {error:.1f}",
-                flush=True,
-            )
+            print(_line(stand), flush=True)
     if chosen.out:
         files.write_json(chosen.out, {"run": chosen.run.name, "sight": seen, "ways": figures}, indent=1)
     return 0

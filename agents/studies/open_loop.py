@@ -11,17 +11,8 @@ from pathlib import Path
 from natural_mujoco import InvalidArgument
 from natural_mujoco.cli import exit_status
 
-from ..training.checkpoint import TENSORS, load_checkpoint
-from ..training.loading import load
+from ..training.loading import load, load_replay
 from ..training.open_loop_prediction import CONTEXT, STEPS, write_open_loop
-from ..training.replay import Replay
-from ..training.state import PolicyState, ReplayState
-
-
-class _ReplayState(PolicyState):
-    """The fields of a checkpoint's state that are needed here."""
-
-    replay: ReplayState
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,20 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(run: Path, device: str) -> int:
     policy = load(run, device)
-    checkpoint = load_checkpoint(run, _ReplayState)
-    assert checkpoint is not None
-    config = policy.config
-    shape = (config.environment.size, config.environment.size, 3)
-    replay = Replay(
-        run / "replay",
-        config.num_envs,
-        config.replay.capacity,
-        shape,
-        policy.agent.action_size,
-        storage="reading",
-    )
-    replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
-    if write_open_loop(policy.agent, replay, run) is None:
+    if write_open_loop(policy.agent, load_replay(run, policy), run) is None:
         raise InvalidArgument(
             f"{run} has no decoder, or no episode of {CONTEXT + STEPS} steps yet: figure 3 is for Dreamer "
             "and CVRL-generative."

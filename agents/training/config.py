@@ -59,7 +59,8 @@ class ReplayConfig:
     telling episodes apart by their clips lowers InfoNCE by log 4 instead of log 16."""
     simultaneous_windows: int = 1
     """Number of sequences in a batch that are of the same steps in as many environments. With a shared background,
-    InfoNCE is then not solved by telling backgrounds apart."""
+    InfoNCE is then not solved by telling backgrounds apart. This and the settings of windows around it are for agents
+    that learn from sequences, those with a world model."""
     edge_windows: bool = False
     """Also draw windows that extend beyond an episode's ends by up to a quarter and move them inside, so that first and
     last steps are seen a quarter as often as others; otherwise every window is equally likely."""
@@ -162,7 +163,8 @@ class BehaviourConfig:
     value_learning_rate: float = 8e-5
     gradient_clip: float = 100.0
     policy: Literal["tanh-normal", "truncated-normal"] = "tanh-normal"
-    """A Gaussian squashed by tanh, or DreamerV2's, which is cut off at the bounds of the actions."""
+    """A Gaussian squashed by tanh, or DreamerV2's, which is cut off at the bounds of the actions and does not use
+    `initial_std`, `mean_scale` and `min_std`."""
     initial_std: float = 5.0
     mean_scale: float = 5.0
     min_std: float = 1e-4
@@ -277,7 +279,7 @@ class BottleneckConfig:
 
 @dataclass(frozen=True)
 class RePoConfig(DreamerConfig):
-    """RePo, which does not use `model.kl_weight`, `model.free_nats` and `model.observation_weight`."""
+    """RePo, which does not use the model's `kl_weight`, `free_nats`, `prior_share` and `observation_weight`."""
 
     bottleneck: BottleneckConfig = field(default_factory=BottleneckConfig)
 

@@ -1,6 +1,7 @@
 """Loads the policy of a run directory: `agents.load(RUN_DIR)`.
 
 - `TrainedPolicy`: what `load` returns, an object with `reset(num_envs)` and `act(observations)`.
+- `make_replay`, `load_replay`: the replay that a run's settings describe, and that of its last checkpoint, to read.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from ..agent import Agent, Memory, choose_device
 from ..table import make_agent
 from .checkpoint import TENSORS, load_checkpoint
 from .config import RunConfig
+from .replay import Replay
+from .replay_column import Storage
 from .run_folder import read_config
-from .state import PolicyState
+from .sampling import Recency
+from .state import PolicyState, ReplayState
 
 
 class TrainedPolicy:
@@ -93,3 +97,44 @@ def load(run: str | os.PathLike[str], device: str = "auto") -> TrainedPolicy:
     agent.load_parameters(checkpoint.tensors, str(checkpoint.path / TENSORS))
     agent.eval()
     return TrainedPolicy(agent, config, state.control_steps, state.sha256)
+
+
+def make_replay(
+    run: Path,
+    config: RunConfig,
+    agent: Agent[Any],
+    storage: Storage | None = None,
+    device: torch.device | None = None,
+) -> Replay:
+    """The replay of a run in `run`; `storage` in place of the settings' one, `device` and errors as in `Replay`."""
+    size, r = config.environment.size, config.replay
+    return Replay(
+        run / "replay",
+        config.num_envs,
+        r.capacity,
+        (size, size, 3),
+        agent.action_size,
+        storage or r.storage,
+        agent.state_size,
+        device,
+        Recency(r.recent_share, r.recent_steps),
+    )
+
+
+class _ReplayState(PolicyState):
+    """The fields of a checkpoint's state that a replay needs."""
+
+    replay: ReplayState
+
+
+def load_replay(run: Path, policy: TrainedPolicy) -> Replay:
+    """The replay of the newest whole checkpoint in `run`, whose policy is `policy`; its files are only read.
+
+    Raises NaturalMujocoError if the run has no replay any more, or a damaged one.
+    """
+    checkpoint = load_checkpoint(run, _ReplayState)
+    if checkpoint is None or not (run / "replay").exists():
+        raise NaturalMujocoError(f"{run} has no replay any more: this needs the experience of the run.")
+    replay = make_replay(run, policy.config, policy.agent, "reading")
+    replay.restore(checkpoint.state.replay, checkpoint.tensors, str(checkpoint.path / TENSORS))
+    return replay

@@ -183,10 +183,8 @@ class Replay:
             raise NaturalMujocoError(
                 f"No episode in the replay is {length} steps long yet; collect more or lower --training.batch-length."
             )
-        recent, margin = (
-            self._end > self.rows - -(-self.recency.steps // self.streams),
-            length // 4 * edge_windows,
-        )
+        recent = self._end > self.rows - -(-self.recency.steps // self.streams)
+        margin = length // 4 if edge_windows else 0
         episode, offset = draw_windows(windows, count, rng, margin, per_episode, recent, self.recency.share)
         return self._stream[episode], low[episode] + offset, low[episode], self._start[episode]
 

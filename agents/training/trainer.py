@@ -26,15 +26,14 @@ from .collection import Collector, Episode, make_training_environments
 from .config import RunConfig, flatten
 from .evaluation import evaluate, evaluation_setting, record
 from .interruption import stop_requested
-from .loading import TrainedPolicy
+from .loading import TrainedPolicy, make_replay
 from .open_loop_prediction import write_open_loop
 from .optimiser import NonFiniteGradient
 from .progress import Progress, Stand
-from .replay import ROWS_BETWEEN_CHECKPOINTS, Replay
+from .replay import ROWS_BETWEEN_CHECKPOINTS
 from .run_folder import held, run_directory, write_failed
 from .run_log import RunLog
 from .running_means import RunningMeans
-from .sampling import Recency
 from .state import RunState
 
 # Consecutive failures of the environments, without a finished episode between them, that a run survives.
@@ -109,18 +108,9 @@ class Trainer:
         assert space.shape is not None
         self.action_size = space.shape[0]
         self.agent = make_agent(config, self.action_size, self.device)
-        size, warp = config.environment.size, config.vector == "warp"
-        self.replay = Replay(
-            self.directory / "replay",
-            config.num_envs,
-            config.replay.capacity,
-            (size, size, 3),
-            self.action_size,
-            config.replay.storage,
-            self.agent.state_size,
-            self.device if warp and self.agent.on_policy else None,
-            Recency(config.replay.recent_share, config.replay.recent_steps),
-        )
+        warp = config.vector == "warp"
+        lost_with_it = self.device if warp and self.agent.on_policy else None
+        self.replay = make_replay(self.directory, config, self.agent, device=lost_with_it)
         keep_freed_memory()  # not before the replay has its own
         longest = -(-config.training.episode_steps // config.environment.action_repeat)
         shared = config.variant == "natural" and config.environment.shared_background

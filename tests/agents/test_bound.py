@@ -15,6 +15,7 @@ from agents.studies.bound import go_on, main
 from agents.training.checkpoint import save_checkpoint
 from agents.training.command_line import main as train
 from agents.training.config import EnvironmentConfig
+from agents.training.loading import load
 from agents.training.run_folder import save_config
 
 from .fake_envs import FakeEnvs
@@ -88,7 +89,7 @@ def test_the_behaviour_learns_before_a_model_that_no_longer_does(config: Any, wa
         played.append((parameters(agent.world_model), parameters(agent.actor)))
         return [float(len(played))]
 
-    stands = list(go_on(agent, Batches(), way, updates=5, every=2, play=play))  # type: ignore[arg-type]
+    stands = list(go_on(agent, Batches(), way, updates=5, every=2, earn=play))  # type: ignore[arg-type]
     taught = 5 if way == "model" else 0
     assert [s[:2] for s in stands] == [(0, 0), (taught, 2), (taught, 4), (taught, 5)]
     assert [s.returns for s in stands] == [[1.0], [2.0], [3.0], [4.0]]
@@ -125,7 +126,8 @@ def test_a_run_is_read_and_left_as_it_is(
 def test_only_anew_begins_with_another_actor(tmp_path: Path, fake_simulator: list[FakeEnvs]) -> None:
     run = tmp_path / "run"
     assert train("cvrl", [*RUN, *TINY, "--logdir", str(run)]) == 0
-    agents = {way: bound._agent(run, way, "cpu")[0] for way in bound.WAYS}
+    policy = load(run, "cpu")
+    agents = {way: bound._agent(run, way, policy) for way in bound.WAYS}
     for part, differs in (("world_model", False), ("actor", True), ("value", True), ("critic", True)):
         kept, anew = (
             torch.cat([p.flatten() for p in parameters(getattr(agents[way], part))])

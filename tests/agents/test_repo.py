@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from agents.model.rssm import Latent, balanced_kl
+from agents.model.rssm import Latent, kl_loss
 from agents.repo import Multiplier
 from agents.training.command_line import check_config
 from agents.training.config import BottleneckConfig, EnvironmentConfig, RePoConfig
@@ -17,14 +17,14 @@ from natural_mujoco import InvalidArgument
 from .tiny import make, random_batch, tiny_repo
 
 
-def test_the_balanced_kl_is_the_kl_and_divides_its_gradient() -> None:
+def test_a_divided_kl_is_the_kl_and_divides_its_gradient() -> None:
     g = torch.Generator().manual_seed(0)
     numbers = [(torch.rand(4, 3, generator=g) + 0.5).requires_grad_() for _ in range(4)]
     mean_q, std_q, mean_p, std_p = numbers
     posterior, prior = Latent(mean_q, std_q, mean_q, mean_q), Latent(mean_p, std_p, mean_p, mean_p)
     q, p = torch.distributions.Normal(mean_q, std_q), torch.distributions.Normal(mean_p, std_p)
     expected = torch.distributions.kl_divergence(q, p).sum(-1).mean()
-    loss, kl = balanced_kl(posterior, prior, 5 / 6)
+    loss, kl = kl_loss(posterior, prior, 0.0, 5 / 6)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(kl, expected.detach())
     whole = torch.autograd.grad(expected, numbers)
