@@ -190,6 +190,7 @@ class Collector:
         frames, infos = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
         if not self.shared_background:
             return frames
+        # Once more, with what the first one drew: 5 ms for eight environments, whose episodes take 1.6 s to step.
         drawn = infos["background"]
         background = {"video": str(drawn["video"][0]), "frame": int(drawn["frame"][0])}
         return self.envs.reset(seed=seeds, options=background)[0]  # type: ignore[arg-type]

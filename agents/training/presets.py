@@ -111,7 +111,8 @@ def _laptop_behaviour() -> BehaviourConfig:
 def _laptop_dreamer() -> DreamerConfig:
     return DreamerConfig(
         preset="laptop",
-        # All of this preset's measurements were made with it; Keras' has not been compared on this network.
+        # On the replay of one walker-walk run, after 800 updates of the model: InfoNCE 1.56 and log p(r) −.985; with
+        # Keras' 2.26 and −.995. Not compared on whole runs.
         initialisation="torch",
         # About an hour for CVRL on a core of its own.
         steps=500_000,
