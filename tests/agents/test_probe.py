@@ -12,8 +12,9 @@ import torch
 from agents.studies import probe
 from agents.studies.probe import ProbeConfig, main, probe_features, run_config, score
 from agents.studies.probe_data import ProbeEpisodes, collect_episodes, held_out_r2
+from agents.studies.supervised import Labelled
 
-from .tiny import make, random_batch, tiny_cvrl
+from .tiny import MODEL, make, random_batch, tiny_cvrl
 
 
 def test_r2_finds_what_is_linear_and_not_what_is_not_there() -> None:
@@ -80,6 +81,28 @@ def test_a_probes_replay_holds_every_episode_once_in_a_few_streams(tmp_path: Pat
     assert (began >= 0).all()
 
 
+def test_labels_are_those_of_the_frames_and_teach_the_world_model() -> None:
+    """Brightness counts frames through all episodes, so that every frame tells its label."""
+    data = episodes(0, 5, 12)
+    count = np.arange(60.0).reshape(5, 12)
+    frames = np.broadcast_to(count[..., None, None, None] * 4, data.frames.shape).astype(np.uint8)
+    data = data._replace(frames=frames, states=np.stack([count, np.ones_like(count)], -1))
+    model = replace(MODEL, learning_rate=1e-2, reward_weight=100.0, gradient_clip=1000.0)
+    agent = make(tiny_cvrl(ablation="reward-only", model=model))
+    labelled = Labelled(agent, data)
+    batch, labels = labelled.draw(np.random.default_rng(0))
+    assert labels.shape == (*batch.rewards.shape, 1)  # the constant has none
+    shown = batch.frames[..., 0, 0, 0].float() / 4
+    torch.testing.assert_close(labels[..., 0], (shown - 29.5) / float(count.std(ddof=1)))
+    torch.testing.assert_close(batch.first, (shown % 12 == 0).float())
+    before = {k: v.clone() for k, v in agent.world_model.state_dict().items()}
+    losses = [float(labelled.update(np.random.default_rng(i))["model/label_error"]) for i in range(60)]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+    assert not torch.equal(
+        before["encoder.convolutions.0.weight"], agent.world_model.encoder.convolutions[0].weight
+    )
+
+
 def test_features_are_filtered_over_whole_episodes() -> None:
     agent = make(tiny_cvrl())
     data = episodes(0)
@@ -94,6 +117,9 @@ def test_features_are_filtered_over_whole_episodes() -> None:
 
 def test_a_probe_has_the_agents_own_world_model() -> None:
     config = ProbeConfig(task="CheetahRun", preset="laptop", videos="embedded")
+    shared = run_config(replace(config, shared_background=True, prediction_weight=0.5), "cvrl", "natural", 3)
+    assert (shared.environment.shared_background, shared.replay.simultaneous_windows) == (True, 8)
+    assert shared.contrastive.prediction_weight == 0.5
     generative = run_config(config, "generative", "natural", 3)
     contrastive = run_config(config, "cvrl", "natural", 3)
     assert (generative.ablation, contrastive.ablation) == ("generative", "none")
@@ -123,16 +149,43 @@ def test_real_episodes_have_the_same_motion_in_front_of_any_background(plain_cli
     assert not np.array_equal(train.states[0], train.states[1])
 
 
+def test_episodes_that_share_a_background_differ_by_the_robot_alone(plain_clips: Path) -> None:
+    config = run_config(ProbeConfig(videos=str(plain_clips)), "cvrl", "natural", 0)
+    config = replace(config, environment=replace(config.environment, action_repeat=100))
+    shared = collect_episodes(config, "train", 0, 6, lambda done: None, alike=3)
+    corners = shared.frames[:, :, :4, :4].reshape(2, 3, -1)  # in two groups
+    assert (corners == corners[:, :1]).all()
+    assert (corners[0] != corners[1]).any()
+    assert len({tuple(state) for state in shared.states[:, 0]}) == 6
+    alone = collect_episodes(config, "train", 0, 6, lambda done: None)
+    np.testing.assert_array_equal(alone.states, shared.states)
+    np.testing.assert_array_equal(alone.frames[::3], shared.frames[::3])
+    assert (alone.frames != shared.frames).any()
+
+
+def test_a_batch_of_a_shared_background_is_of_the_same_moments(tmp_path: Path) -> None:
+    data = episodes(0, 48, 12)
+    replay = probe._as_replay(data, tmp_path, 8)
+    assert replay.streams == 8
+    moments = replay.sample(16, 4, np.random.default_rng(0), simultaneous=8).rewards
+    where = [np.argwhere(data.rewards == reward.item())[0] for reward in moments[:, -1]]
+    groups = {(int(episode) // 8, int(step)) for episode, step in where[:8]}
+    assert len(groups) == 1
+    assert len({int(episode) for episode, _ in where[:8]}) == 8
+
+
 @pytest.fixture
 def tiny_probe(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Makes probes tiny; the flags of one, and their data is made up."""
 
     def tiny_run(config: ProbeConfig, model: str, variant: str, seed: int) -> Any:
-        ablation = "none" if model == "cvrl" else model
+        ablation = {"cvrl": "none", "supervised": "reward-only"}.get(model, model)
         return tiny_cvrl(task="cartpole-swingup", variant=variant, seed=seed, ablation=ablation)
 
     monkeypatch.setattr(probe, "run_config", tiny_run)
-    monkeypatch.setattr(probe, "collect_episodes", lambda run, split, first, n, say: episodes(first, n, 12))
+    monkeypatch.setattr(
+        probe, "collect_episodes", lambda run, split, first, n, say, alike: episodes(first, n, 12)
+    )
     return [
         "--updates",
         "6",
@@ -151,6 +204,7 @@ def test_the_command_trains_probes_and_draws(tiny_probe: list[str], tmp_path: Pa
     assert main([*tiny_probe, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "cartpole-swingup.json").read_text())
     assert len(result["results"]) == 2 * 3 * 2
+    assert {r["model"] for r in result["results"]} == {"cvrl", "generative", "reward-only"}
     assert [p["update"] for p in result["results"][0]["probes"]] == [0, 3, 6]
     assert all(np.isfinite(p["r2"]["features"]["mean"]) for r in result["results"] for p in r["probes"])
     assert (tmp_path / "cartpole-swingup.png").stat().st_size > 10_000
@@ -165,11 +219,11 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     trained: list[str] = []
     real = probe.train_and_probe
 
-    def stop_at_the_second(config: Any, run: Any, train: Any, test: Any, seen: Any, label: str) -> Any:
+    def stop_at_the_second(config: Any, run: Any, train: Any, test: Any, seen: Any, model: str) -> Any:
         if len(trained) == 1:
             raise KeyboardInterrupt
-        trained.append(label)
-        return real(config, run, train, test, seen, label)
+        trained.append(model)
+        return real(config, run, train, test, seen, model)
 
     monkeypatch.setattr(probe, "train_and_probe", stop_at_the_second)
     two = [*tiny_probe, "--variants", "natural", "--models", "cvrl", "reward-only"]
@@ -177,9 +231,9 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     first = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"]
     assert [(r["model"], r["variant"]) for r in first] == [("cvrl", "natural")]
 
-    def note(config: Any, run: Any, train: Any, test: Any, seen: Any, label: str) -> Any:
-        trained.append(label)
-        return real(config, run, train, test, seen, label)
+    def note(config: Any, run: Any, train: Any, test: Any, seen: Any, model: str) -> Any:
+        trained.append(model)
+        return real(config, run, train, test, seen, model)
 
     monkeypatch.setattr(probe, "train_and_probe", note)
     assert main([*two, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
@@ -187,6 +241,10 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     results = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"]
     assert results[0] == first[0]
     assert len({(r["model"], r["seed"]) for r in results}) == len(results) == 4
+    assert main([*tiny_probe, "--variants", "natural", "--models", "supervised", "--out", str(tmp_path)]) == 0
+    ceiling = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"][-1]
+    assert ceiling["model"] == "supervised"
+    assert "model/label_error" in ceiling["probes"][-1]
 
     assert main([*two, "--updates", "7", "--out", str(tmp_path)]) == 2
     assert "updates: 6 there, 7 now" in capsys.readouterr().err
@@ -202,6 +260,7 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
         (["--train-episodes", "1"], "--train-episodes is 1"),
         (["--updates", "-1"], "--updates must be at least 0"),
         (["--device", "toaster"], "Unknown device"),
+        (["--shared-background", "--train-episodes", "12"], "a multiple of 8"),
     ],
 )
 def test_wrong_usage_is_one_sentence(
