@@ -42,7 +42,7 @@ def write(folder: Path, text: str = PLAN) -> Path:
 def test_the_plan_of_the_repository_is_one() -> None:
     runs = planned_runs(read_plan(ROOT / "results" / "plan.toml"))
     assert len({run.name for run in runs}) == len(runs) > 100
-    assert runs[0].name == "cvrl-laptop-cartpole-swingup-0"
+    assert runs[0].name == "cvrl-shared-cartpole-swingup-0"
     for agent, count in (("cvrl", 10), ("dreamer", 10), ("sac", 10), ("repo", 7), ("drqv2", 7), ("ppo", 10)):
         natural = [r for r in runs if r.group.entry == f"{agent}-laptop"]
         assert len({r.task for r in natural}) == count
