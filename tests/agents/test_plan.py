@@ -43,8 +43,15 @@ def test_the_plan_of_the_repository_is_one() -> None:
     runs = planned_runs(read_plan(ROOT / "results" / "plan.toml"))
     assert len({run.name for run in runs}) == len(runs) > 100
     assert runs[0].name == "cvrl-shared-cartpole-swingup-0"
-    for agent, count in (("cvrl", 10), ("dreamer", 10), ("sac", 10), ("repo", 7), ("drqv2", 7), ("ppo", 10)):
-        natural = [r for r in runs if r.group.entry == f"{agent}-laptop"]
+    for entry, count in (
+        ("cvrl-shared", 10),
+        ("dreamer-laptop", 10),
+        ("sac-laptop", 10),
+        ("repo-laptop", 7),
+        ("drqv2-laptop", 7),
+        ("ppo-laptop", 10),
+    ):
+        natural = [r for r in runs if r.group.entry == entry]
         assert len({r.task for r in natural}) == count
 
 
