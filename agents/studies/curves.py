@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -139,7 +140,16 @@ def collect(runs: Sequence[Path], episodes: int) -> dict[str, Any]:
     configs = [read_config(run) for run in runs]
     curves = [read_curve(run, config) for run, config in zip(runs, configs, strict=True)]
     # Runs of earlier versions did not record how they were evaluated; their settings tell it.
-    kinds = {(c.task, c.variant, c.videos if _natural(c) else None, c.environment) for c in configs}
+    # What concerns training alone may differ.
+    kinds = {
+        (
+            c.task,
+            c.variant,
+            c.videos if _natural(c) else None,
+            replace(c.environment, shared_background=False, num_videos=None),
+        )
+        for c in configs
+    }
     here = evaluation_setting(configs[0])
     settings = {json.dumps(curve["setting"]) for curve in curves if curve["setting"]}
     if len(kinds) != 1 or len(settings) > 1:

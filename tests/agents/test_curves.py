@@ -66,6 +66,18 @@ def test_a_half_written_last_line_is_left_out(tmp_path: Path) -> None:
     assert read_curve(run, tiny_cvrl())["steps"] == [100]
 
 
+def test_runs_that_were_only_trained_on_other_backgrounds_share_a_picture(tmp_path: Path) -> None:
+    plain = tiny_cvrl()
+    shared = replace(plain, environment=replace(plain.environment, shared_background=True, num_videos=2))
+    runs = [
+        write_run(tmp_path / "a", plain, {100: [1.0, 1.0]}),
+        write_run(tmp_path / "b", shared, {100: [2.0, 2.0]}),
+    ]
+    assert main([*map(str, runs), "--out", str(tmp_path / "x")]) == 0
+    curves = json.loads((tmp_path / "x.json").read_text())["runs"]
+    assert [run["returns"] for run in curves] == [[[1.0, 1.0]], [[2.0, 2.0]]]
+
+
 def test_runs_that_cannot_share_a_picture_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
