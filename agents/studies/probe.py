@@ -52,7 +52,12 @@ _ABLATIONS: dict[ProbeModel, Ablation] = {
 TRAIN_SEED, TEST_SEED = 10_000, 20_000
 _BESIDE = 8  # episodes with the same background, if it is shared
 # Settings that older files do not have, and what they were then.
-_ADDED: dict[str, object] = {"episodes": None, "shared_background": False, "prediction_weight": 0.0}
+_ADDED: dict[str, object] = {
+    "fit_episodes": 128,
+    "episodes": None,
+    "shared_background": False,
+    "prediction_weight": 0.0,
+}
 
 
 @dataclass(frozen=True)

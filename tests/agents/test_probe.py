@@ -246,6 +246,13 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     assert ceiling["model"] == "supervised"
     assert "model/label_error" in ceiling["probes"][-1]
 
+    path = tmp_path / "cartpole-swingup.json"
+    older = json.loads(path.read_text())
+    assert (
+        not {"fit_episodes", "shared_background"} & older["config"].keys()
+    )  # as before there were these settings
+    assert main([*two, "--fit-episodes", "2", "--out", str(tmp_path)]) == 2
+    assert "fit_episodes: None there, 2 now" in capsys.readouterr().err
     assert main([*two, "--updates", "7", "--out", str(tmp_path)]) == 2
     assert "updates: 6 there, 7 now" in capsys.readouterr().err
     (tmp_path / "cartpole-swingup.json").write_text("[]")
