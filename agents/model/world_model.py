@@ -54,6 +54,7 @@ class WorldModel(nn.Module):
         )
         self.reward = MLP(self.rssm.feature_size, model.reward_units, model.reward_layers, 1)
         self.contrastive: Contrastive | None = None
+        self.prediction_weight = 0.0
         self.decoder: Decoder | None = None
         self.redundancy: RedundancyReduction | None = None
         if observation_model == "contrastive":
@@ -66,6 +67,7 @@ class WorldModel(nn.Module):
                 c.bilinear,
                 c.activate_last,
             )
+            self.prediction_weight = c.prediction_weight
         elif observation_model == "redundancy-reduction":
             self.redundancy = RedundancyReduction(self.rssm.feature_size, self.encoder.size)
         elif observation_model == "generative":
@@ -104,7 +106,7 @@ class WorldModel(nn.Module):
         features = posterior.features
         reward = self.reward_log_prob(batch, features)
         dynamics, kl = kl_loss(posterior, prior, self.config.free_nats, self.config.prior_share)
-        observation, metrics = self._observation_term(batch, features, embeddings)
+        observation, metrics = self._observation_term(batch, features, prior, embeddings)
         loss = (
             self.config.kl_weight * dynamics
             - self.config.reward_weight * reward
@@ -114,17 +116,26 @@ class WorldModel(nn.Module):
         return ModelLoss(loss, posterior, embeddings, {k: v.detach() for k, v in metrics.items()})
 
     def _observation_term(
-        self, batch: Batch, features: Tensor, embeddings: Tensor
+        self, batch: Batch, features: Tensor, prior: Latent, embeddings: Tensor
     ) -> tuple[Tensor | float, dict[str, Tensor]]:
         """The first term of eq. 6 or eq. 2, or its replacement: a scalar in nats, higher is better."""
         if self.contrastive is not None:
             contrast = self.contrastive(features, embeddings)
-            return -contrast.loss, {
+            metrics = {
                 "model/info_nce": contrast.loss,
                 "model/contrast_accuracy": contrast.accuracy,
                 "model/contrast_accuracy_within": contrast.accuracy_within,
                 "model/contrast_accuracy_across": contrast.accuracy_across,
             }
+            if not self.prediction_weight:
+                return -contrast.loss, metrics
+            # The first step of a window follows no other, so that nothing predicts it.
+            predicted = self.contrastive(prior.features[:, 1:], embeddings[:, 1:])
+            metrics |= {
+                "model/predicted_info_nce": predicted.loss,
+                "model/predicted_contrast_accuracy": predicted.accuracy,
+            }
+            return -contrast.loss - self.prediction_weight * predicted.loss, metrics
         if self.redundancy is not None:
             redundancy = self.redundancy(features, embeddings)
             return -redundancy.loss, {

@@ -144,6 +144,9 @@ class ContrastiveConfig:
     observation_units: tuple[int, ...] = (200, 200)
     bilinear: bool = True
     activate_last: bool = False
+    prediction_weight: float = 0.0
+    """Weight of a second InfoNCE, by the same f, for the states that the prior predicts before their observation; as in
+    temporal predictive coding (Nguyen and others 2021). What a state tells of speeds helps the next prediction."""
 
 
 @dataclass(frozen=True)
