@@ -42,6 +42,9 @@ from .recorded_data import Recorded
 
 ProbeModel = Literal["cvrl", "generative", "reward-only"]
 TRAIN_SEED, TEST_SEED = 10_000, 20_000
+_BESIDE = 8  # episodes with the same background, if it is shared
+# Settings that older files do not have, and what they were then.
+_ADDED: dict[str, object] = {"episodes": None, "shared_background": False, "prediction_weight": 0.0}
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class ProbeConfig:
     """Number of training episodes on which the linear maps are fitted."""
     test_episodes: int = 16
     """Test episodes, shown in front of held-out videos and, with the same motion, in front of training videos."""
+    shared_background: bool = False
+    """Every eight training episodes show the same clip from the same frame, and a batch holds the same moments of all
+    eight: as `--environment.shared-background --replay.simultaneous-windows 8` does in a run."""
+    prediction_weight: float = 0.0
+    """As `--contrastive.prediction-weight` of a run."""
     episodes: Path | None = None
     """A dataset of `natural-mujoco episodes record` to learn from instead of random actions. Its last `test_episodes`
     are shown in front of held-out videos and as recorded. It then decides task, variant, videos and action repeat."""
@@ -132,12 +140,18 @@ def score(agent: LatentAgent, train: ProbeEpisodes, tests: Sequence[ProbeEpisode
 def run_config(config: ProbeConfig, model: ProbeModel, variant: Variant, seed: int) -> CVRLConfig:
     """The configuration of a run with the same world model, so that the probe's model is exactly the agent's."""
     start = cast(CVRLConfig, preset_config("cvrl", config.preset))
+    beside = _BESIDE if config.shared_background else 1
     return cast(
         CVRLConfig,
         check_config(
             replace(
                 start,
-                environment=replace(start.environment, rendering=config.rendering),
+                environment=replace(
+                    start.environment, rendering=config.rendering, shared_background=config.shared_background
+                ),
+                num_envs=max(start.num_envs, beside),
+                replay=replace(start.replay, simultaneous_windows=beside),
+                contrastive=replace(start.contrastive, prediction_weight=config.prediction_weight),
                 training=replace(start.training, fast=config.fast),
                 task=config.task,
                 variant=variant,
@@ -167,7 +181,7 @@ def train_and_probe(
     agent = cast(LatentAgent, make_agent(run, train.actions.shape[-1], choose_device(run.device)))
     records = []
     with tempfile.TemporaryDirectory() as folder:
-        replay = _as_replay(train, Path(folder))
+        replay = _as_replay(train, Path(folder), _BESIDE if config.shared_background else 16)
         keep_freed_memory(run.training.fast)  # not before the replay has its own
         sampler = np.random.default_rng(np.random.SeedSequence([run.seed, 5]))
         marks = {round(config.updates * i / max(config.probes, 1)) for i in range(config.probes + 1)}
@@ -193,10 +207,13 @@ def train_and_probe(
     return records
 
 
-def _as_replay(episodes: ProbeEpisodes, folder: Path) -> Replay:
-    """A replay with the episodes one after the other in a few streams, as each stream takes room for 2000 more rows."""
+def _as_replay(episodes: ProbeEpisodes, folder: Path, most: int = 16) -> Replay:
+    """A replay with the episodes one after the other in `most` streams or a divisor of it.
+
+    They are few, as each stream takes room for 2000 more rows.
+    """
     count, steps = episodes.rewards.shape
-    streams = math.gcd(count, 16)
+    streams = math.gcd(count, most)
     replay = Replay(folder, streams, count * steps, episodes.frames.shape[2:], episodes.actions.shape[-1])
     none = np.zeros(streams, bool)
     for start in range(0, count, streams):
@@ -207,17 +224,18 @@ def _as_replay(episodes: ProbeEpisodes, folder: Path) -> Replay:
     return replay
 
 
-def _collect(run: RunConfig, split: str, first_seed: int, episodes: int) -> ProbeEpisodes:
+def _collect(run: RunConfig, split: str, first_seed: int, episodes: int, alike: int = 1) -> ProbeEpisodes:
     def say(done: int) -> None:
         if done % 8 == 0 or done == episodes:
             print(f"{run.task} {run.variant}: {done}/{episodes} episodes on {split} videos", flush=True)
 
-    return collect_episodes(run, split, first_seed, episodes, say)
+    return collect_episodes(run, split, first_seed, episodes, say, alike)
 
 
 def _random_data(run: RunConfig, config: ProbeConfig) -> tuple[ProbeEpisodes, ProbeEpisodes, ProbeEpisodes]:
     """Training episodes, and test episodes in front of held-out and of training videos."""
-    train = _collect(run, "train", TRAIN_SEED, config.train_episodes)
+    alike = _BESIDE if config.shared_background and run.variant == "natural" else 1
+    train = _collect(run, "train", TRAIN_SEED, config.train_episodes, alike)
     test = _collect(run, "test", TEST_SEED, config.test_episodes)
     return train, test, _collect(run, "train", TEST_SEED, config.test_episodes)
 
@@ -254,8 +272,7 @@ def run_probe(config: ProbeConfig) -> ProbeResults:
     task = run_config(config, config.models[0], config.variants[0], 0).task
     # Through JSON, so that they compare with what was read from a file.
     settings = json.loads(json.dumps(asdict(config) | {"task": task}, default=str))
-    if config.episodes is None:
-        del settings["episodes"]  # as in files of before there was this setting
+    settings = {k: v for k, v in settings.items() if k not in _ADDED or v != _ADDED[k]}
     results = ProbeResults(config.out / f"{task}.json", task, settings)
     for variant in config.variants:
         missing = [
@@ -295,6 +312,10 @@ def _run(config: ProbeConfig) -> int:
     ):
         if value < 2:
             raise InvalidArgument(f"{name} is {value}; it must be at least 2.")
+    if config.shared_background and (config.episodes or config.train_episodes % _BESIDE):
+        raise InvalidArgument(
+            f"--shared-background needs --train-episodes that are a multiple of {_BESIDE}, and no --episodes."
+        )
     if config.updates < 0 or config.probes < 1:
         raise InvalidArgument("--updates must be at least 0 and --probes at least 1.")
     try:

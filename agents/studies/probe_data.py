@@ -7,7 +7,7 @@ episodes, and those in front of training and test videos, show the same motion.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -41,14 +41,21 @@ class ProbeEpisodes(NamedTuple):
 
 
 def collect_episodes(
-    config: RunConfig, split: str, first_seed: int, episodes: int, say: Callable[[int], None]
+    config: RunConfig,
+    split: str,
+    first_seed: int,
+    episodes: int,
+    say: Callable[[int], None],
+    alike: int = 1,
 ) -> ProbeEpisodes:
     """Episodes of random actions that are held for some steps, so that bodies gather speed and cover ground.
 
     The physical state is dm_control's own observation of the task. `say` is called after each episode with the number
-    of episodes done.
+    of episodes done. With `alike`, so many consecutive episodes show the clip that the first of them would show, from
+    the same frame.
     """
-    env = gym.make(environment_id(config.task, config.variant), **environment_arguments(config, split))
+    made = gym.make(environment_id(config.task, config.variant), **environment_arguments(config, split))
+    env = made if alike == 1 else _Alike(made, alike)
     try:
         assert env.action_space.shape is not None
         (size,) = env.action_space.shape
@@ -65,6 +72,24 @@ def stacked(episodes: Sequence[tuple[NDArray, NDArray, NDArray, NDArray, tuple[s
     """Combines the results of `play` for several seeds."""
     frames, actions, rewards, states, names = zip(*episodes, strict=True)
     return ProbeEpisodes(np.stack(frames), np.stack(actions), np.stack(rewards), np.stack(states), names[0])
+
+
+class _Alike(gym.Wrapper):
+    """Shows every `count` episodes what the first of them drew."""
+
+    def __init__(self, env: gym.Env, count: int) -> None:
+        super().__init__(env)
+        self._count, self._episodes = count, 0
+        self._background: dict[str, Any] = {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        follows = self._episodes % self._count > 0
+        observation, info = self.env.reset(seed=seed, options=self._background if follows else options)
+        self._background = {k: info["background"][k] for k in ("video", "frame")}
+        self._episodes += 1
+        return observation, info
 
 
 class _HeldActions:
