@@ -94,6 +94,9 @@ def test_features_are_filtered_over_whole_episodes() -> None:
 
 def test_a_probe_has_the_agents_own_world_model() -> None:
     config = ProbeConfig(task="CheetahRun", preset="laptop", videos="embedded")
+    shared = run_config(replace(config, shared_background=True, prediction_weight=0.5), "cvrl", "natural", 3)
+    assert (shared.environment.shared_background, shared.replay.simultaneous_windows) == (True, 8)
+    assert shared.contrastive.prediction_weight == 0.5
     generative = run_config(config, "generative", "natural", 3)
     contrastive = run_config(config, "cvrl", "natural", 3)
     assert (generative.ablation, contrastive.ablation) == ("generative", "none")
@@ -123,6 +126,31 @@ def test_real_episodes_have_the_same_motion_in_front_of_any_background(plain_cli
     assert not np.array_equal(train.states[0], train.states[1])
 
 
+def test_episodes_that_share_a_background_differ_by_the_robot_alone(plain_clips: Path) -> None:
+    config = run_config(ProbeConfig(videos=str(plain_clips)), "cvrl", "natural", 0)
+    config = replace(config, environment=replace(config.environment, action_repeat=100))
+    shared = collect_episodes(config, "train", 0, 6, lambda done: None, alike=3)
+    corners = shared.frames[:, :, :4, :4].reshape(2, 3, -1)  # in two groups
+    assert (corners == corners[:, :1]).all()
+    assert (corners[0] != corners[1]).any()
+    assert len({tuple(state) for state in shared.states[:, 0]}) == 6
+    alone = collect_episodes(config, "train", 0, 6, lambda done: None)
+    np.testing.assert_array_equal(alone.states, shared.states)
+    np.testing.assert_array_equal(alone.frames[::3], shared.frames[::3])
+    assert (alone.frames != shared.frames).any()
+
+
+def test_a_batch_of_a_shared_background_is_of_the_same_moments(tmp_path: Path) -> None:
+    data = episodes(0, 48, 12)
+    replay = probe._as_replay(data, tmp_path, 8)
+    assert replay.streams == 8
+    moments = replay.sample(16, 4, np.random.default_rng(0), simultaneous=8).rewards
+    where = [np.argwhere(data.rewards == reward.item())[0] for reward in moments[:, -1]]
+    groups = {(int(episode) // 8, int(step)) for episode, step in where[:8]}
+    assert len(groups) == 1
+    assert len({int(episode) for episode, _ in where[:8]}) == 8
+
+
 @pytest.fixture
 def tiny_probe(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Makes probes tiny; the flags of one, and their data is made up."""
@@ -132,7 +160,9 @@ def tiny_probe(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return tiny_cvrl(task="cartpole-swingup", variant=variant, seed=seed, ablation=ablation)
 
     monkeypatch.setattr(probe, "run_config", tiny_run)
-    monkeypatch.setattr(probe, "collect_episodes", lambda run, split, first, n, say: episodes(first, n, 12))
+    monkeypatch.setattr(
+        probe, "collect_episodes", lambda run, split, first, n, say, alike: episodes(first, n, 12)
+    )
     return [
         "--updates",
         "6",
@@ -202,6 +232,7 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
         (["--train-episodes", "1"], "--train-episodes is 1"),
         (["--updates", "-1"], "--updates must be at least 0"),
         (["--device", "toaster"], "Unknown device"),
+        (["--shared-background", "--train-episodes", "12"], "a multiple of 8"),
     ],
 )
 def test_wrong_usage_is_one_sentence(

@@ -13,6 +13,7 @@ from agents.agent import Agent
 from agents.model.networks import preprocess
 from agents.model.pixels import random_shift
 from agents.sac import StackedBatch
+from agents.training.config import ContrastiveConfig
 from agents.training.optimiser import NonFiniteGradient, Optimiser
 
 from .tiny import MODEL, TRAINING, A, B, make, random_batch, tiny_cvrl, tiny_dreamer, tiny_repo, tiny_sac
@@ -209,6 +210,27 @@ def test_reward_only_has_no_observation_term_but_still_trains_the_encoder() -> N
     before = agent.world_model.encoder.convolutions[0].weight.clone()
     agent.update(random_batch())
     assert not torch.equal(before, agent.world_model.encoder.convolutions[0].weight)
+
+
+def test_the_prediction_is_asked_for_the_observation_that_it_did_not_see() -> None:
+    """The prior's states from the second step on, by the same f; nothing precedes the first."""
+    weight = 0.5
+    predicting = ContrastiveConfig(prediction_weight=weight)
+    losses = {}
+    for contrastive in (ContrastiveConfig(), predicting):
+        agent = make(tiny_cvrl(training=replace(TRAINING, precision="float32"), contrastive=contrastive))
+        noise = torch.randn(B, 6, MODEL.stochastic, generator=torch.Generator().manual_seed(0))
+        model = agent.world_model
+        loss = model.loss(random_batch(), noise)
+        _, prior, embeddings = model.infer(random_batch(), noise)
+        assert model.contrastive is not None
+        following, states = embeddings[:, 1:].flatten(0, 1), prior.features[:, 1:].flatten(0, 1)
+        log_shares = model.contrastive.scores(states, following).log_softmax(1)
+        losses[contrastive.prediction_weight] = (loss.loss, -log_shares.diagonal().mean(), loss.metrics)
+    (plain, _, without), (both, predicted, metrics) = losses[0.0], losses[weight]
+    assert both.item() == pytest.approx(plain.item() + weight * predicted.item(), rel=1e-5)
+    assert metrics["model/predicted_info_nce"].item() == pytest.approx(predicted.item(), rel=1e-5)
+    assert "model/predicted_info_nce" not in without
 
 
 def test_the_reward_of_a_first_frame_is_no_target() -> None:
