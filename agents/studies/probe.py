@@ -33,14 +33,22 @@ from ..latent_agent import LatentAgent
 from ..table import make_agent, preset_config
 from ..training.batch import Batch
 from ..training.command_line import check_config
-from ..training.config import CVRLConfig, RunConfig, Variant
+from ..training.config import Ablation, CVRLConfig, RunConfig, Variant
 from ..training.optimiser import NonFiniteGradient
 from ..training.replay import Replay
 from .probe_data import ProbeEpisodes, collect_episodes, held_out_r2
 from .probe_results import ProbeResults
 from .recorded_data import Recorded
+from .supervised import Labelled
 
-ProbeModel = Literal["cvrl", "generative", "reward-only"]
+# `supervised` is taught the physical state by labels, which no agent gets: the ceiling of the others.
+ProbeModel = Literal["cvrl", "generative", "reward-only", "supervised"]
+_ABLATIONS: dict[ProbeModel, Ablation] = {
+    "cvrl": "none",
+    "generative": "generative",
+    "reward-only": "reward-only",
+    "supervised": "reward-only",
+}
 TRAIN_SEED, TEST_SEED = 10_000, 20_000
 _BESIDE = 8  # episodes with the same background, if it is shared
 # Settings that older files do not have, and what they were then.
@@ -158,7 +166,7 @@ def run_config(config: ProbeConfig, model: ProbeModel, variant: Variant, seed: i
                 videos=config.videos,
                 seed=seed,
                 device=config.device,
-                ablation="none" if model == "cvrl" else model,
+                ablation=_ABLATIONS[model],
             )
         ),
     )
@@ -170,7 +178,7 @@ def train_and_probe(
     train: ProbeEpisodes,
     test: ProbeEpisodes,
     seen: ProbeEpisodes,
-    label: str,
+    model: ProbeModel,
 ) -> list[dict[str, Any]]:
     """Trains one world model on `train` and probes it at intervals; returns one record for each probe.
 
@@ -179,7 +187,8 @@ def train_and_probe(
     """
     fit = train.part(slice(config.fit_episodes))
     agent = cast(LatentAgent, make_agent(run, train.actions.shape[-1], choose_device(run.device)))
-    records = []
+    labelled = Labelled(agent, train) if model == "supervised" else None
+    label, records = f"{run.task} {run.variant} {model} seed {run.seed}", []
     with tempfile.TemporaryDirectory() as folder:
         replay = _as_replay(train, Path(folder), _BESIDE if config.shared_background else 16)
         keep_freed_memory(run.training.fast)  # not before the replay has its own
@@ -203,7 +212,7 @@ def train_and_probe(
                     flush=True,
                 )
             if update < config.updates:
-                metrics = agent.warm_up(agent.draw(replay, sampler))
+                metrics = labelled.update(sampler) if labelled else agent.warm_up(agent.draw(replay, sampler))
     return records
 
 
@@ -291,7 +300,7 @@ def run_probe(config: ProbeConfig) -> ProbeResults:
                 r = recorded.recording
                 same = replace(run.environment, action_repeat=r.action_repeat, size=r.size)
                 run = replace(run, environment=same)
-            records = train_and_probe(config, run, train, test, seen, f"{task} {variant} {model} seed {seed}")
+            records = train_and_probe(config, run, train, test, seen, model)
             results.add({"variant": variant, "model": model, "seed": seed, "probes": records})
     return results
 

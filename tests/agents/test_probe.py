@@ -195,11 +195,11 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     trained: list[str] = []
     real = probe.train_and_probe
 
-    def stop_at_the_second(config: Any, run: Any, train: Any, test: Any, seen: Any, label: str) -> Any:
+    def stop_at_the_second(config: Any, run: Any, train: Any, test: Any, seen: Any, model: str) -> Any:
         if len(trained) == 1:
             raise KeyboardInterrupt
-        trained.append(label)
-        return real(config, run, train, test, seen, label)
+        trained.append(model)
+        return real(config, run, train, test, seen, model)
 
     monkeypatch.setattr(probe, "train_and_probe", stop_at_the_second)
     two = [*tiny_probe, "--variants", "natural", "--models", "cvrl", "reward-only"]
@@ -207,9 +207,9 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     first = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"]
     assert [(r["model"], r["variant"]) for r in first] == [("cvrl", "natural")]
 
-    def note(config: Any, run: Any, train: Any, test: Any, seen: Any, label: str) -> Any:
-        trained.append(label)
-        return real(config, run, train, test, seen, label)
+    def note(config: Any, run: Any, train: Any, test: Any, seen: Any, model: str) -> Any:
+        trained.append(model)
+        return real(config, run, train, test, seen, model)
 
     monkeypatch.setattr(probe, "train_and_probe", note)
     assert main([*two, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
