@@ -11,7 +11,12 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-COLOURS = {"cvrl": "tab:blue", "generative": "tab:orange", "reward-only": "tab:green"}
+COLOURS = {
+    "cvrl": "tab:blue",
+    "generative": "tab:orange",
+    "reward-only": "tab:green",
+    "supervised": "tab:red",
+}
 
 
 def plot_probe(result: dict[str, Any], path: Path) -> None:

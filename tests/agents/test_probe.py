@@ -12,8 +12,9 @@ import torch
 from agents.studies import probe
 from agents.studies.probe import ProbeConfig, main, probe_features, run_config, score
 from agents.studies.probe_data import ProbeEpisodes, collect_episodes, held_out_r2
+from agents.studies.supervised import Labelled
 
-from .tiny import make, random_batch, tiny_cvrl
+from .tiny import MODEL, make, random_batch, tiny_cvrl
 
 
 def test_r2_finds_what_is_linear_and_not_what_is_not_there() -> None:
@@ -78,6 +79,28 @@ def test_a_probes_replay_holds_every_episode_once_in_a_few_streams(tmp_path: Pat
     rows = recent.rewards.reshape(16, 3, 12).transpose(0, 1).reshape(48, 12)
     np.testing.assert_array_equal(rows[:, 1:], data.rewards[:, 1:])
     assert (began >= 0).all()
+
+
+def test_labels_are_those_of_the_frames_and_teach_the_world_model() -> None:
+    """Brightness counts frames through all episodes, so that every frame tells its label."""
+    data = episodes(0, 5, 12)
+    count = np.arange(60.0).reshape(5, 12)
+    frames = np.broadcast_to(count[..., None, None, None] * 4, data.frames.shape).astype(np.uint8)
+    data = data._replace(frames=frames, states=np.stack([count, np.ones_like(count)], -1))
+    model = replace(MODEL, learning_rate=1e-2, reward_weight=100.0, gradient_clip=1000.0)
+    agent = make(tiny_cvrl(ablation="reward-only", model=model))
+    labelled = Labelled(agent, data)
+    batch, labels = labelled.draw(np.random.default_rng(0))
+    assert labels.shape == (*batch.rewards.shape, 1)  # the constant has none
+    shown = batch.frames[..., 0, 0, 0].float() / 4
+    torch.testing.assert_close(labels[..., 0], (shown - 29.5) / float(count.std(ddof=1)))
+    torch.testing.assert_close(batch.first, (shown % 12 == 0).float())
+    before = {k: v.clone() for k, v in agent.world_model.state_dict().items()}
+    losses = [float(labelled.update(np.random.default_rng(i))["model/label_error"]) for i in range(60)]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+    assert not torch.equal(
+        before["encoder.convolutions.0.weight"], agent.world_model.encoder.convolutions[0].weight
+    )
 
 
 def test_features_are_filtered_over_whole_episodes() -> None:
@@ -156,7 +179,7 @@ def tiny_probe(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Makes probes tiny; the flags of one, and their data is made up."""
 
     def tiny_run(config: ProbeConfig, model: str, variant: str, seed: int) -> Any:
-        ablation = "none" if model == "cvrl" else model
+        ablation = {"cvrl": "none", "supervised": "reward-only"}.get(model, model)
         return tiny_cvrl(task="cartpole-swingup", variant=variant, seed=seed, ablation=ablation)
 
     monkeypatch.setattr(probe, "run_config", tiny_run)
@@ -181,6 +204,7 @@ def test_the_command_trains_probes_and_draws(tiny_probe: list[str], tmp_path: Pa
     assert main([*tiny_probe, "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "cartpole-swingup.json").read_text())
     assert len(result["results"]) == 2 * 3 * 2
+    assert {r["model"] for r in result["results"]} == {"cvrl", "generative", "reward-only"}
     assert [p["update"] for p in result["results"][0]["probes"]] == [0, 3, 6]
     assert all(np.isfinite(p["r2"]["features"]["mean"]) for r in result["results"] for p in r["probes"])
     assert (tmp_path / "cartpole-swingup.png").stat().st_size > 10_000
@@ -217,6 +241,10 @@ def test_a_stopped_probe_goes_on_where_it_was_and_takes_more_models(
     results = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"]
     assert results[0] == first[0]
     assert len({(r["model"], r["seed"]) for r in results}) == len(results) == 4
+    assert main([*tiny_probe, "--variants", "natural", "--models", "supervised", "--out", str(tmp_path)]) == 0
+    ceiling = json.loads((tmp_path / "cartpole-swingup.json").read_text())["results"][-1]
+    assert ceiling["model"] == "supervised"
+    assert "model/label_error" in ceiling["probes"][-1]
 
     assert main([*two, "--updates", "7", "--out", str(tmp_path)]) == 2
     assert "updates: 6 there, 7 now" in capsys.readouterr().err
