@@ -92,15 +92,11 @@ def check_config(config: RunConfig) -> RunConfig:
     ):
         if value < lowest:
             raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")
-    if r.simultaneous_windows > config.num_envs:
-        raise InvalidArgument(
-            f"--replay.simultaneous-windows is {r.simultaneous_windows}; with --num-envs {config.num_envs} there are "
-            "not as many environments at once."
-        )
     if config.vector == "warp" and (e.shared_background or r.simultaneous_windows > 1):
         raise InvalidArgument(
-            "--environment.shared-background and --replay.simultaneous-windows need --vector workers: the batched "
-            "environment begins episodes by itself."
+            "--environment.shared-background and --replay.simultaneous-windows need --vector workers, since the "
+            "batched environment begins episodes by itself: add --environment.no-shared-background "
+            "--replay.simultaneous-windows 1."
         )
     if length > agent_steps:
         asked = f"--n-step is {n_step}" if single else f"--training.batch-length is {length}"

@@ -58,9 +58,9 @@ class ReplayConfig:
     """Number of sequences in a batch that come from the same episode. With four windows from each of four episodes,
     telling episodes apart by their clips lowers InfoNCE by log 4 instead of log 16."""
     simultaneous_windows: int = 1
-    """Number of sequences in a batch that are of the same steps in as many environments. With a shared background,
-    InfoNCE is then not solved by telling backgrounds apart. This and the settings of windows around it are for agents
-    that learn from sequences, those with a world model."""
+    """Number of sequences in a batch that are of the same steps in as many environments, or in all if there are fewer.
+    With a shared background, InfoNCE is then not solved by telling backgrounds apart. This and the settings of windows
+    around it are for agents that learn from sequences, those with a world model."""
     edge_windows: bool = False
     """Also draw windows that extend beyond an episode's ends by up to a quarter and move them inside, so that first and
     last steps are seen a quarter as often as others; otherwise every window is equally likely."""

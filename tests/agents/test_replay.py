@@ -94,6 +94,10 @@ def test_simultaneous_windows_are_the_same_rows_of_different_streams(tmp_path: P
     assert set(streams.ravel()) == {0, 1, 2, 3}
     assert len({group[0, 0] for group in rows}) > 3
     assert replay.sample(8, 4, np.random.default_rng(1), simultaneous=3).frames.shape[0] == 8
+    all_streams, more = (
+        replay.sample(8, 4, np.random.default_rng(1), simultaneous=n).actions for n in (replay.streams, 50)
+    )
+    assert torch.equal(all_streams, more)  # with fewer environments a preset's eight are all there are
 
 
 def test_edge_windows_show_the_ends_of_episodes_without_filling_batches_with_them(tmp_path: Path) -> None:
