@@ -77,7 +77,7 @@ def draw_figure(path: Path) -> None:
     rows = measured_returns()
     places = sorted({(row.task, row.condition) for row in rows}, reverse=True)
     agents = [name for name in reversed(COLOURS) if any(row.agent == name for row in rows) or name == "SAC"]
-    columns = min(4, len(places))
+    columns = min((4, 3), key=lambda n: (-len(places) % n, -n)) if len(places) > 4 else len(places)
     lines = -(-len(places) // columns)
     figure, grid = plt.subplots(
         lines, columns, figsize=(3.6 * columns, 2.4 * lines + 0.3), sharey=True, squeeze=False
