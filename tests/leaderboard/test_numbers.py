@@ -45,8 +45,9 @@ class Records:
         self.name: str = self.data["entry"]["name"]
         self.repeat: int = self.data["runs"][0]["action_repeat"]
         self._over: dict[tuple[str, ...], Number | None] = {}
-        seeds = {e["training_seed"] for e in self.data["episodes"]}
-        self.unit = "training_seed" if len(seeds) > 1 else "episode_seed"
+        seeds = {(e["task"], e["training_seed"]) for e in self.data["episodes"]}
+        tasks = {task for task, _ in seeds}  # one seed on each, though not the same, is one
+        self.unit = "training_seed" if len(seeds) > len(tasks) else "episode_seed"
 
     @property
     def trained_elsewhere(self) -> bool:
