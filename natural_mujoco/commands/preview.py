@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
+from ..errors import InvalidArgument
 from ..options import PLAYBACKS
 from ..tasks import find_task
 
@@ -15,8 +17,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "preview",
         help="write a picture, GIF or MP4 of a task",
-        description="Plays a task with smooth random actions, or with its expert, and writes the middle frame as PNG, "
-        "or all frames as GIF or MP4.",
+        description="Plays a task with smooth random actions, its expert, or a policy of yours, and writes the middle "
+        "frame as PNG, or all frames as GIF or MP4.",
     )
     parser.add_argument("task", metavar="TASK", help="a task, e.g. walker-walk, or an environment id")
     parser.add_argument(
@@ -53,9 +55,16 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--observations", action="store_true", help="show the agent's observations, enlarged")
     parser.add_argument(
         "--policy",
-        choices=("random", "expert"),
         default="random",
-        help="who acts: smooth random actions (default), or the task's state expert",
+        metavar="POLICY",
+        help="who acts: `random`, smooth random actions (default); `expert`, the task's state expert; `zero`; a run "
+        "directory of the bundled agents, whose action repeat is then used; or a module:factory, as for `evaluate`",
+    )
+    parser.add_argument(
+        "--action-repeat",
+        type=int,
+        metavar="N",
+        help="control steps of each action (default: the run's, or 2)",
     )
     parser.add_argument("--steps", type=int, default=100, help="agent steps to roll out (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="seed of physics, video and actions (default: 0)")
@@ -67,25 +76,31 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import gymnasium as gym
 
-    from ..pictures.recording import check_format, roll_out, write_pictures
+    from ..evaluation.policy_source import find_policy
+    from ..pictures.recording import ACTORS, check_format, roll_out, visitor, write_pictures
 
     check_format(args.out)  # before the work, not after it
     task = find_task(args.task)
+    source = None if args.policy in ACTORS else find_policy(args.policy)
+    if source is not None and source.kind == "run" and args.action_repeat is not None:
+        raise InvalidArgument("--action-repeat: a run directory knows its own, so leave it out.")
     options = {"size": args.size, "render_mode": "rgb_array", "render_size": args.render_size}
+    options["action_repeat"] = 2 if source is None else source.action_repeat
+    if args.action_repeat is not None:
+        options["action_repeat"] = args.action_repeat
     if args.variant == "natural" and args.task != task.standard_id:
         env_id = task.natural_id
         for name in ("videos", "split", "num_videos", "strength", "playback", "matte"):
             options[name] = getattr(args, name)
     else:
         env_id = task.standard_id
-    env = gym.make(env_id, **options)
-    frames = roll_out(
-        env, args.steps, args.seed, "observation" if args.observations else "render", args.policy
-    )
+    with contextlib.closing(gym.make(env_id, **options)) as env:
+        acting = args.policy if source is None else visitor(env, source)
+        pixels = "observation" if args.observations else "render"
+        frames, rate = roll_out(env, args.steps, args.seed, pixels, acting), env.metadata["render_fps"]
     if args.observations:
         side = (args.render_size, args.render_size)
         frames = [cv2.resize(frame, side, interpolation=cv2.INTER_NEAREST) for frame in frames]
-    write_pictures(args.out, frames, env.metadata["render_fps"])
-    env.close()
+    write_pictures(args.out, frames, rate)
     print(f"{args.out}: {env_id}, {len(frames)} steps")
     return 0

@@ -11,7 +11,6 @@ number of workers nor the episodes finished before a resume change what the poli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -23,14 +22,14 @@ import natural_mujoco  # noqa: F401  (registers the ids)
 
 from .. import batched
 from ..backgrounds.library import open_videos
-from ..errors import PolicyError, VideoSetError
+from ..errors import VideoSetError
 from ..options import Renderer
 from .conditions import SIZE, Condition, environment_spec, video_split
 from .episodes import Environments, Moment, play_episodes
-from .policy_errors import policy_failed, printable
+from .guarded import Guarded
 from .policy_loading import load_policy
 from .policy_source import PolicySource
-from .protocol import Actions, Observations, Policy
+from .protocol import Policy
 from .records import Episode, Results, VideoSet
 
 BLOCK = 10
@@ -162,7 +161,7 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
     watch.enter("loading")
     policy = stage.policy(block, action_size)
     watch.enter("environment")
-    guarded = _Guarded(policy, block, action_size, watch)
+    guarded = Guarded(policy, block.source.name, str(block), (BLOCK, action_size), watch.enter)
 
     if block.source.privileged == "state":
         assert not isinstance(envs, gym.vector.VectorEnv)  # checked by `plan.prepare`
@@ -192,54 +191,6 @@ def play(block: Block, stage: Stage | None = None, watch: Watch | None = None) -
         )
         for episode in played
     ]
-
-
-class _Guarded:
-    """Wraps an untrusted policy: turns its errors into `PolicyError`, checks its actions, and reports its time."""
-
-    def __init__(self, policy: Policy, block: Block, action_size: int, watch: Watch) -> None:
-        self._policy, self._block, self._watch = policy, block, watch
-        self._shape = BLOCK, action_size
-
-    def seed(self, episode_seeds: Sequence[int]) -> None:
-        seed = getattr(self._policy, "seed", None)
-        if callable(seed):
-            self._ask(lambda: seed(episode_seeds))
-
-    def reset(self, num_envs: int) -> None:
-        self._ask(lambda: self._policy.reset(num_envs))
-
-    def act(self, obs: Observations) -> Actions:
-        array: Actions | str = self._ask(lambda: _as_actions(self._policy.act(obs)))
-        if isinstance(array, str):
-            raise self._wrong(f"returned a {array}")
-        if array.shape != self._shape:
-            raise self._wrong(f"returned actions of shape {list(array.shape)}")
-        if not np.isfinite(array).all():
-            raise self._wrong("returned NaN or infinite actions")
-        return array
-
-    def _ask(self, call: Callable[[], Any]) -> Any:
-        self._watch.enter("policy")
-        try:
-            return call()
-        except BaseException as error:
-            what = f"The policy {self._block.source.name} raised in {self._block}"
-            raise policy_failed(what, error) from error
-        finally:
-            self._watch.enter("environment")
-
-    def _wrong(self, what: str) -> PolicyError:
-        wanted = f"it must return float32 {list(self._shape)}"
-        return PolicyError(f"The policy {self._block.source.name} {what} in {self._block}; {wanted}.")
-
-
-def _as_actions(returned: object) -> Actions | str:
-    """`returned` as an array, or the name of its type if it is not an array of numbers."""
-    try:
-        return np.asarray(returned, dtype=np.float32)
-    except (TypeError, ValueError, RuntimeError):
-        return printable(type(returned).__name__, 80)
 
 
 def _require_same_videos(videos: str, expected: VideoSet) -> None:

@@ -1,6 +1,7 @@
 """Pictures of environments: rolled-out frames, and files of them.
 
-- `roll_out`: frames of an episode under a policy; `actor`: that policy, an expert or smooth random actions.
+- `roll_out`: frames of an episode under a policy; `actor`: an expert, or smooth random actions.
+- `visitor`: a policy of the user's, for `roll_out`.
 - `write_pictures`: writes frames to a PNG, GIF or MP4.
 - `task_sheet`: one picture of all tasks, standard above natural.
 """
@@ -19,6 +20,9 @@ import numpy as np
 
 from ..errors import InvalidArgument, unknown
 from ..evaluation.episodes import moments
+from ..evaluation.guarded import Guarded
+from ..evaluation.policy_loading import load_policy
+from ..evaluation.policy_source import PolicySource
 from ..evaluation.protocol import Actions, Observations, Policy
 from ..experts import EXPERTS
 from ..experts.policy import ExpertPolicy
@@ -61,15 +65,30 @@ def actor(env: gym.Env[Any, Any], policy: str, seed: int) -> Policy:
     return expert
 
 
+def visitor(env: gym.Env[Any, Any], source: PolicySource) -> Policy:
+    """The policy of `source`, loaded to act in `env`.
+
+    Raises `InvalidArgument` if it was trained on another task, `PolicyError` if it cannot be loaded. The faults that it
+    makes in acting are `PolicyError`, too.
+    """
+    task = env.unwrapped.task.name  # type: ignore[attr-defined]
+    if source.task not in (None, task):
+        raise InvalidArgument(
+            f"--policy {source.text} was trained on {source.task}: give that task, not {task}."
+        )
+    size = int(np.prod(env.action_space.shape or ()))
+    return Guarded(load_policy(source, task, size), source.name, task, (1, size))
+
+
 def roll_out(
-    env: gym.Env[Any, Any], steps: int, seed: int, pixels: str = "render", policy: str = "random"
+    env: gym.Env[Any, Any], steps: int, seed: int, pixels: str = "render", policy: str | Policy = "random"
 ) -> list[Pixels]:
     """`steps` frames of the episodes with seeds `seed`, `seed + 1`, …, one for each agent step.
 
-    `pixels` is `"observation"`, or `"render"` for `render()`'s picture; `policy` is `"expert"` or `"random"`, as for
-    `actor`.
+    `pixels` is `"observation"`, or `"render"` for `render()`'s picture; `policy` is a policy, or `"expert"` or
+    `"random"`, as for `actor`.
     """
-    acting = actor(env, policy, seed)
+    acting = actor(env, policy, seed) if isinstance(policy, str) else policy
     frames: list[Pixels] = []
     for number in itertools.count(seed):
         for moment in moments(acting, [env], [number]):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium as gym
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from agents import load
 from natural_mujoco.cli import main
+from tests.agents.tiny import tiny_cvrl
+from tests.agents.untrained import write_untrained_run
 
 SMALL = ["--videos", "embedded", "--render-size", "64", "--steps", "6"]
 
@@ -111,3 +115,82 @@ def test_the_expert_acts_where_it_is_asked_to(tmp_path: Path) -> None:
         assert main([*command, "--render-size", "128", "--steps", "60"]) == 0
     random, expert = (iio.imread(tmp_path / f"{name}.png") for name in ("random", "expert"))
     assert (random != expert).any()
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A run directory of pendulum-swingup at action repeat 100."""
+    return write_untrained_run(tmp_path / "run", tiny_cvrl(task="pendulum-swingup", variant="natural"))
+
+
+def test_a_run_directory_shows_what_its_agent_does(trained: Path, tmp_path: Path) -> None:
+    """The frame after its first action, at its own action repeat."""
+    out = tmp_path / "seen.png"
+    command = ["preview", "pendulum-swingup", "--policy", str(trained), "--seed", "5", "--out", str(out)]
+    assert (
+        main([*command, "--videos", "embedded", "--split", "test", "--render-size", "96", "--steps", "3"])
+        == 0
+    )
+
+    look = {"render_mode": "rgb_array", "render_size": 96, "videos": "embedded", "split": "test"}
+    env = gym.make("NaturalMujoco/PendulumSwingup-v0", action_repeat=100, **look)
+    policy = load(trained)
+    observation, _ = env.reset(seed=5)
+    policy.seed([5])
+    policy.reset(1)
+    env.step(policy.act(observation[None])[0])
+    assert np.array_equal(iio.imread(out), env.render())
+    env.close()
+
+
+def test_a_policy_of_ones_own_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`zero` holds the balanced pole for as long as `module:factory` that gives zeros does, and random actions not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "preview_policy.py").write_text(
+        "import numpy as np\n"
+        "class Still:\n"
+        "    def reset(self, num_envs): pass\n"
+        "    def act(self, obs): return np.zeros((len(obs), 1), np.float32)\n"
+    )
+    pictures = []
+    for policy in ("zero", "preview_policy:Still", "random"):
+        command = [
+            "preview",
+            "cartpole-balance",
+            "--variant",
+            "standard",
+            "--policy",
+            policy,
+            "--out",
+            "x.png",
+        ]
+        assert main([*command, "--render-size", "64", "--steps", "40", "--action-repeat", "4"]) == 0
+        pictures.append(iio.imread(tmp_path / "x.png"))
+    zero, own, random = pictures
+    assert np.array_equal(zero, own)
+    assert (zero != random).any()
+
+
+def test_policies_that_cannot_be_shown_are_one_sentence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.png"
+    for policy, more, status, said in (
+        (str(trained), ["walker-walk"], 2, "was trained on pendulum-swingup"),
+        (str(trained), ["pendulum-swingup", "--action-repeat", "4"], 2, "leave it out"),
+        ("exprt", ["walker-walk"], 2, "neither zero, random, expert"),
+        (
+            "tests.evaluation.policies:WrongShape",
+            ["pendulum-swingup", "--steps", "60"],
+            1,
+            "returned actions of shape",
+        ),
+        ("zero", ["pendulum-swingup", "--action-repeat", "0"], 2, "action_repeat"),
+    ):
+        assert (
+            main(["preview", *more, "--policy", policy, "--out", str(out), "--videos", "embedded"]) == status
+        )
+        error = capsys.readouterr().err
+        assert said in error
+        assert "Traceback" not in error
+        assert not out.exists()

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
 
 from agents.table import make_agent
 from agents.training.checkpoint import save_checkpoint
-from agents.training.config import EnvironmentConfig, RunConfig
-from agents.training.run_folder import save_config
 from natural_mujoco.cli import main
 from natural_mujoco.evaluation.checking import check_results
 from natural_mujoco.evaluation.policy_source import find_policy
 from natural_mujoco.evaluation.records import read_results
 from tests.agents.tiny import CPU, tiny_cvrl, tiny_sac
-
-
-def write_run(folder: Path, config: RunConfig) -> Path:
-    """A run directory as training leaves it, of an untrained agent."""
-    folder.mkdir(parents=True)
-    config = dataclasses.replace(config, environment=EnvironmentConfig(action_repeat=100))
-    save_config(folder, config)
-    agent = make_agent(config, 1, CPU)
-    save_checkpoint(folder, 7, agent.tensors(), {"control_steps": 4000, "action_size": 1})
-    line = {"control_steps": 4000, "condition": "natural-test", "return": 12.5}
-    (folder / "evaluations.jsonl").write_text(json.dumps(line) + "\n")
-    return folder
+from tests.agents.untrained import write_untrained_run
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[str]:
     make = {"task": "pendulum-swingup", "variant": "natural"}
-    return [str(write_run(tmp_path / f"cvrl-{seed}", tiny_cvrl(seed=seed, **make))) for seed in (0, 1)]
+    return [
+        str(write_untrained_run(tmp_path / f"cvrl-{seed}", tiny_cvrl(seed=seed, **make))) for seed in (0, 1)
+    ]
 
 
 def test_several_runs_become_one_entry(
@@ -81,6 +69,6 @@ def test_a_new_checkpoint_is_another_policy(
 
 
 def test_every_kind_of_agent_describes_itself(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", tiny_sac(task="CartpoleSwingup", variant="standard", seed=4))
+    run = write_untrained_run(tmp_path / "run", tiny_sac(task="CartpoleSwingup", variant="standard", seed=4))
     source = find_policy(str(run))
     assert (source.agent, source.task, source.trained_on) == ("sac", "cartpole-swingup", "standard")
