@@ -50,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
         default="semantic",
         help="what counts as foreground (default: semantic)",
     )
-    parser.add_argument("--size", type=int, default=64, help="pixels of observations (default: 64)")
+    parser.add_argument("--size", type=int, help="pixels of observations (default: the run's, or 64)")
     parser.add_argument("--render-size", type=int, default=480, help="pixels of the picture (default: 480)")
     parser.add_argument("--observations", action="store_true", help="show the agent's observations, enlarged")
     parser.add_argument(
@@ -76,18 +76,20 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import gymnasium as gym
 
+    from ..evaluation.conditions import ACTION_REPEAT, SIZE
     from ..evaluation.policy_source import find_policy
     from ..pictures.recording import ACTORS, check_format, roll_out, visitor, write_pictures
 
     check_format(args.out)  # before the work, not after it
     task = find_task(args.task)
     source = None if args.policy in ACTORS else find_policy(args.policy)
-    if source is not None and source.kind == "run" and args.action_repeat is not None:
-        raise InvalidArgument("--action-repeat: a run directory knows its own, so leave it out.")
-    options = {"size": args.size, "render_mode": "rgb_array", "render_size": args.render_size}
-    options["action_repeat"] = 2 if source is None else source.action_repeat
-    if args.action_repeat is not None:
-        options["action_repeat"] = args.action_repeat
+    options = {"render_mode": "rgb_array", "render_size": args.render_size}
+    for name, usual in (("size", SIZE), ("action_repeat", ACTION_REPEAT)):
+        given, own = getattr(args, name), usual if source is None else getattr(source, name)
+        if given is not None and source is not None and source.kind == "run":
+            flag = name.replace("_", "-")
+            raise InvalidArgument(f"--{flag}: a run directory knows its own, so leave it out.")
+        options[name] = own if given is None else given
     if args.variant == "natural" and args.task != task.standard_id:
         env_id = task.natural_id
         for name in ("videos", "split", "num_videos", "strength", "playback", "matte"):

@@ -21,6 +21,7 @@ import natural_mujoco  # noqa: F401  (registers the ids)
 
 from ..backgrounds.library import open_videos
 from ..errors import FileError, InvalidArgument
+from ..evaluation.conditions import SIZE
 from ..evaluation.policy_loading import load_policy
 from ..evaluation.policy_source import PolicySource, find_policy
 from ..options import Split
@@ -55,7 +56,7 @@ class Recording:
     variant: Literal["natural", "standard"] = "natural"
     split: Split = "train"
     videos: str = "auto"
-    size: int = 64
+    size: int = SIZE
     action_repeat: int = 2
     seed: int = 0
 
@@ -85,6 +86,12 @@ class Recording:
             if source.task not in (None, name):
                 raise InvalidArgument(
                     f"--policy {text} was trained on {source.task}, and {name} is recorded. Give a run of {name}."
+                )
+            size = others.get("size", SIZE)
+            if source.kind == "run" and source.size != size:
+                raise InvalidArgument(
+                    f"--policy {text} reads frames of {source.size} pixels, and those recorded have {size}: "
+                    f"give --size {source.size}."
                 )
             disturbed = source.kind in ("expert", "run")
             kinds += [Kind(source, float(noise)) for noise in (noises if disturbed else (0.0,))]

@@ -153,6 +153,11 @@ def _run(request: Request, source: PolicySource) -> Run:
         raise InvalidArgument(
             f"The run {source.name} was trained on {source.task}: leave --tasks out, or give that task alone."
         )
+    if source.size != SIZE:
+        raise InvalidArgument(
+            f"The run {source.name} reads frames of {source.size}×{source.size} pixels, and the protocol's have "
+            f"{SIZE}×{SIZE}: evaluate a run of --environment.size {SIZE}."
+        )
     return Run(
         policy=source.name,
         training_seed=source.training_seed,

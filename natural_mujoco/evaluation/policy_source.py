@@ -19,7 +19,7 @@ from .. import files
 from ..errors import InvalidArgument, NaturalMujocoError
 from ..experts import experts_digest
 from ..tasks import find_task
-from .conditions import ACTION_REPEAT
+from .conditions import ACTION_REPEAT, SIZE
 from .fields import ActionRepeat, Line, Privileged, Seed, Sha256, Steps, VideoSet
 from .policy_digest import file_digest, source_digest
 from .policy_errors import printable
@@ -31,7 +31,7 @@ class PolicySource:
 
     `text` is what the user wrote (for a run directory its absolute path), `name` the policy's name in records. `digest`
     is the sha256 of the weights, or of the policy's own source (`policy_digest`). For a run directory, `agent`, `task`,
-    `training_seed`, `training_steps`, `action_repeat` and the fields about training are read from its files.
+    `training_seed`, `training_steps`, `action_repeat`, `size` and the fields about training are read from its files.
     """
 
     kind: Literal["zero", "random", "expert", "factory", "run"]
@@ -48,6 +48,8 @@ class PolicySource:
     num_videos: int | None = None
     strength: float | None = None
     action_repeat: int = ACTION_REPEAT
+    size: int = SIZE
+    """Height and width of the observations that it reads, in pixels."""
     earlier_digest: str | None = None
     """The `digest` that older versions recorded, so that their files can be continued."""
     privileged: Privileged | None = None
@@ -88,6 +90,7 @@ def find_policy(text: str) -> PolicySource:
 
 class _Environment(BaseModel):
     action_repeat: ActionRepeat = ACTION_REPEAT
+    size: Annotated[int, Field(ge=1, le=4096)] = SIZE
     num_videos: Annotated[int, Field(ge=1)] | None = None
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
 
@@ -143,6 +146,7 @@ def _describe_run(path: Path, here: str) -> PolicySource:
         num_videos=config.environment.num_videos if natural else None,
         strength=config.environment.strength if natural and config.environment.strength < 1 else None,
         action_repeat=config.environment.action_repeat,
+        size=config.environment.size,
         privileged="state in training" if taught else None,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agents import load
+from agents.training.config import EnvironmentConfig
 from natural_mujoco.cli import main
 from tests.agents.tiny import tiny_cvrl
 from tests.agents.untrained import write_untrained_run
@@ -143,6 +144,16 @@ def test_a_run_directory_shows_what_its_agent_does(trained: Path, tmp_path: Path
     env.close()
 
 
+def test_a_run_is_shown_frames_of_the_size_it_reads(tmp_path: Path) -> None:
+    look = EnvironmentConfig(size=84)
+    run = write_untrained_run(
+        tmp_path / "run", tiny_cvrl(task="pendulum-swingup", variant="natural", environment=look)
+    )
+    command = ["preview", "pendulum-swingup", "--policy", str(run), "--out", str(tmp_path / "x.gif")]
+    assert main([*command, *SMALL]) == 0
+    assert iio.imread(tmp_path / "x.gif").shape[:3] == (6, 64, 64)
+
+
 def test_a_policy_of_ones_own_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`zero` holds the balanced pole for as long as `module:factory` that gives zeros does, and random actions not."""
     monkeypatch.chdir(tmp_path)
@@ -178,6 +189,7 @@ def test_policies_that_cannot_be_shown_are_one_sentence(
     for policy, more, status, said in (
         (str(trained), ["walker-walk"], 2, "was trained on pendulum-swingup"),
         (str(trained), ["pendulum-swingup", "--action-repeat", "4"], 2, "leave it out"),
+        (str(trained), ["pendulum-swingup", "--size", "84"], 2, "leave it out"),
         ("exprt", ["walker-walk"], 2, "neither zero, random, expert"),
         (
             "tests.evaluation.policies:WrongShape",

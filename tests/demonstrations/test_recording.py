@@ -15,10 +15,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from agents.training.config import EnvironmentConfig
 from natural_mujoco import FileError, InvalidArgument, files
 from natural_mujoco.cli import main
 from natural_mujoco.demonstrations import Recording, record
 from natural_mujoco.experts import flatten, load_expert
+from tests.agents.tiny import tiny_cvrl
+from tests.agents.untrained import write_untrained_run
 
 # Where Minari cannot be installed at all, test_without_minari.py is what holds.
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="no Minari for Python 3.10")
@@ -230,6 +233,24 @@ def test_mistakes_end_in_one_sentence(
     assert fault in told
     assert len(told.strip().splitlines()) == 1
     assert not (tmp_path / "a-v0").exists()
+
+
+def test_a_run_is_recorded_on_its_own_task_and_at_its_own_size(tmp_path: Path, capsys: Any) -> None:
+    look = EnvironmentConfig(size=84)
+    run = str(
+        write_untrained_run(
+            tmp_path / "run", tiny_cvrl(task="pendulum-swingup", variant="natural", environment=look)
+        )
+    )
+    for words, message in (
+        (["walker-walk"], "was trained on pendulum-swingup"),
+        (["pendulum-swingup"], "reads frames of 84 pixels, and those recorded have 64: give --size 84."),
+    ):
+        command = ["episodes", "record", *words, "--policy", run, "--out", str(tmp_path / "set-v0")]
+        assert main([*command, "--videos", "embedded", "--episodes", "1"]) == 2
+        assert message in capsys.readouterr().err
+    recording = Recording.of("pendulum-swingup", [run], size=84)
+    assert (recording.size, recording.action_repeat) == (84, 100)
 
 
 def test_a_probe_takes_a_recording(plain_clips: Path, tmp_path: Path) -> None:

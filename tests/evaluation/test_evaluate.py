@@ -214,6 +214,12 @@ def test_runs_are_evaluated_on_their_own_task(plain_clips: Path, tmp_path: Path)
         evaluate(make_request(tmp_path / "r.json", plain_clips, sources=[run]))
 
 
+def test_runs_that_read_frames_of_another_size_are_refused(plain_clips: Path, tmp_path: Path) -> None:
+    run = find_policy(str(write_run(tmp_path / "run", environment={"action_repeat": 4, "size": 84})))
+    with pytest.raises(InvalidArgument, match="reads frames of 84×84 pixels, and the protocol's have 64×64"):
+        evaluate(make_request(tmp_path / "r.json", plain_clips, sources=[run], tasks=None))
+
+
 def test_two_runs_of_one_task_and_seed_are_refused(plain_clips: Path, tmp_path: Path) -> None:
     runs = [find_policy(str(write_run(tmp_path / name))) for name in ("a", "b")]
     with pytest.raises(InvalidArgument, match="are both training seed 3 on walker-walk"):
