@@ -11,8 +11,8 @@ import pytest
 
 from natural_mujoco.evaluation.records import write_results
 from tests.agents.tiny import tiny_cvrl
+from tests.agents.untrained import write_untrained_run
 from tests.evaluation.made_up import make_results
-from tests.evaluation.test_trained_runs import write_run
 from tools import check_results
 
 
@@ -74,7 +74,8 @@ def test_a_file_that_is_refused_ends_it_before_the_page(
 def test_weights_that_an_entry_links_are_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only those that are the entry's own; a repository that is gone is no fault."""
     runs = [
-        write_run(tmp_path / name, tiny_cvrl(task="pendulum-swingup", seed=k)) for k, name in enumerate("ab")
+        write_untrained_run(tmp_path / name, tiny_cvrl(task="pendulum-swingup", seed=k))
+        for k, name in enumerate("ab")
     ]
     asked = []
 
