@@ -76,20 +76,19 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import gymnasium as gym
 
-    from ..evaluation.conditions import ACTION_REPEAT, SIZE
     from ..evaluation.policy_source import find_policy
     from ..pictures.recording import ACTORS, check_format, roll_out, visitor, write_pictures
 
     check_format(args.out)  # before the work, not after it
     task = find_task(args.task)
-    source = None if args.policy in ACTORS else find_policy(args.policy)
+    source = find_policy(args.policy)
     options = {"render_mode": "rgb_array", "render_size": args.render_size}
-    for name, usual in (("size", SIZE), ("action_repeat", ACTION_REPEAT)):
-        given, own = getattr(args, name), usual if source is None else getattr(source, name)
-        if given is not None and source is not None and source.kind == "run":
+    for name in ("size", "action_repeat"):
+        given = getattr(args, name)
+        if given is not None and source.kind == "run":
             flag = name.replace("_", "-")
             raise InvalidArgument(f"--{flag}: a run directory knows its own, so leave it out.")
-        options[name] = own if given is None else given
+        options[name] = getattr(source, name) if given is None else given
     if args.variant == "natural" and args.task != task.standard_id:
         env_id = task.natural_id
         for name in ("videos", "split", "num_videos", "strength", "playback", "matte"):
@@ -97,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         env_id = task.standard_id
     with contextlib.closing(gym.make(env_id, **options)) as env:
-        acting = args.policy if source is None else visitor(env, source)
+        acting = args.policy if args.policy in ACTORS else visitor(env, source)
         pixels = "observation" if args.observations else "render"
         frames, rate = roll_out(env, args.steps, args.seed, pixels, acting), env.metadata["render_fps"]
     if args.observations:

@@ -21,6 +21,7 @@ class Guarded:
         where: what is played, for errors: "… raised in `where`".
         shape: (N, A), the shape of its actions.
         entering: called with `policy` when the policy's own code begins, and with `environment` when it ends.
+        passed: exceptions that are let through, since they are not the policy's: Ctrl-C where a person waits.
     """
 
     def __init__(
@@ -30,9 +31,10 @@ class Guarded:
         where: str,
         shape: tuple[int, int],
         entering: Callable[[str], None] = lambda phase: None,
+        passed: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._policy, self._name, self._where = policy, name, where
-        self._shape, self._entering = shape, entering
+        self._shape, self._entering, self._passed = shape, entering, passed
 
     def seed(self, episode_seeds: Sequence[int]) -> None:
         """Seeds the policy, if it can be."""
@@ -59,6 +61,8 @@ class Guarded:
         self._entering("policy")
         try:
             return call()
+        except self._passed:
+            raise
         except BaseException as error:
             raise policy_failed(f"The policy {self._name} raised in {self._where}", error) from error
         finally:

@@ -77,7 +77,7 @@ def visitor(env: gym.Env[Any, Any], source: PolicySource) -> Policy:
             f"--policy {source.text} was trained on {source.task}: give that task, not {task}."
         )
     size = int(np.prod(env.action_space.shape or ()))
-    return Guarded(load_policy(source, task, size), source.name, task, (1, size))
+    return Guarded(load_policy(source, task, size), source.name, task, (1, size), passed=(KeyboardInterrupt,))
 
 
 def roll_out(

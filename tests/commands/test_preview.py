@@ -206,3 +206,18 @@ def test_policies_that_cannot_be_shown_are_one_sentence(
         assert said in error
         assert "Traceback" not in error
         assert not out.exists()
+
+
+def test_ctrl_c_while_a_policy_acts_is_no_fault_of_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "interrupted_policy.py").write_text(
+        "class Interrupted:\n"
+        "    def reset(self, num_envs): pass\n"
+        "    def act(self, obs): raise KeyboardInterrupt\n"
+    )
+    command = ["preview", "pendulum-swingup", "--policy", "interrupted_policy:Interrupted", "--out", "x.png"]
+    assert main([*command, *SMALL]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "x.png").exists()
