@@ -91,7 +91,7 @@ def nearness(task: Task, states: int) -> tuple[dict[str, float], np.ndarray]:
     """
     n, each = 8, 5
     envs = batched.make(task.name, num_envs=n, device="cpu", videos="embedded")
-    singles = [gym.make(task.natural_id, videos="embedded").unwrapped for _ in range(n)]
+    singles: list[Any] = [gym.make(task.natural_id, videos="embedded").unwrapped for _ in range(n)]
     expert, rng = load_expert(task.name), np.random.default_rng(0)
     for row, single in enumerate(singles):
         single.reset(seed=row)
@@ -126,8 +126,9 @@ def nearness(task: Task, states: int) -> tuple[dict[str, float], np.ndarray]:
         if full.any():
             inside.append(error[full].mean())
         pictures = np.concatenate([theirs[-1], ours[-1], np.minimum(4 * error[-1], 255).astype(np.uint8)])
-    for each_env in (*singles, envs):
-        each_env.close()
+    for single in singles:
+        single.close()
+    envs.close()
     return {
         "IoU mean": float(np.mean(overlaps)),
         "IoU worst": float(np.min(overlaps)),

@@ -31,6 +31,7 @@ from agents.table import make_agent
 from agents.training.batch import Batch
 from agents.training.config import CVRLConfig
 from agents.training.replay import Replay
+from agents.training.state import ReplayState
 from benchmarks.measuring.timing import machine, sample, spread
 
 matplotlib.use("Agg")
@@ -95,13 +96,9 @@ def _unfilled(folder: Path, rows: int) -> Replay:
     starts = list(range(0, rows, 500))
     ends = [*starts[1:], rows]
     store.restore(
-        {
-            "rows": rows,
-            "stream": [0] * len(starts),
-            "start": starts,
-            "end": ends,
-            "current": [len(starts) - 1],
-        }
+        ReplayState(rows=rows, stream=[0] * len(starts), start=starts, end=ends, current=[len(starts) - 1]),
+        {},
+        "nowhere",
     )
     return store
 

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
     for split in ("train", "test"):
         env = gym.make("NaturalMujoco/CheetahRun-v0", videos=folder, split=split)
         env.reset(seed=0)
-        splits[split] = tuple(env.unwrapped.video_library.ids(split))
+        splits[split] = tuple(env.get_wrapper_attr("video_library").ids(split))
         *_, info = env.step(env.action_space.sample())
         print(f"{split}: {', '.join(splits[split])}; now behind the robot: {info['background']}")
         env.close()

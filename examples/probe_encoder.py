@@ -33,12 +33,14 @@ def collect(task: str, split: str, steps: int, videos: str) -> tuple[np.ndarray,
     env = gym.make(natural_mujoco.find_task(task).natural_id, videos=videos, split=split)
     env.action_space.seed(0)
     pixels, states = [], []
+    simulated = env.get_wrapper_attr("dm_control_env")
     observation, _ = env.reset(seed=0 if split == "train" else 1)
     for _ in range(steps):
         pixels.append(observation)
         # The state is for the probe alone: an agent that reads it is no pixel agent.
-        states.append(np.concatenate([np.ravel(v) for v in env.unwrapped.dm_control_env.task.get_observation(
-            env.unwrapped.dm_control_env.physics).values()]))  # fmt: skip
+        states.append(
+            np.concatenate([np.ravel(v) for v in simulated.task.get_observation(simulated.physics).values()])
+        )
         observation, _, _, truncated, _ = env.step(env.action_space.sample())
         if truncated:
             observation, _ = env.reset()

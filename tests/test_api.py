@@ -99,7 +99,7 @@ def test_a_copy_says_what_to_do_instead_and_leaves_the_original_alone(
     assert env.spec is not None
     other = gym.make(env.spec)
     np.testing.assert_array_equal(other.reset(seed=0)[0], observation)
-    physics = env.unwrapped.dm_control_env.physics
+    physics = env.get_wrapper_attr("dm_control_env").physics
     simulated = physics.copy()
     simulated.step()
     assert not np.array_equal(simulated.get_state(), physics.get_state())

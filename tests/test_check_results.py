@@ -9,6 +9,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from natural_mujoco.evaluation.policy_source import find_policy
 from natural_mujoco.evaluation.records import write_results
 from tests.agents.tiny import tiny_cvrl
 from tests.agents.untrained import write_untrained_run
@@ -87,7 +88,7 @@ def test_weights_that_an_entry_links_are_played(tmp_path: Path, monkeypatch: pyt
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    digest = check_results.find_policy(str(runs[1])).digest
+    digest = find_policy(str(runs[1])).digest
 
     def linking(link: str | None) -> list[str]:
         results = make_results("mine", training_seeds=1, tasks=("pendulum-swingup",), episodes=1, link=link)

@@ -194,7 +194,11 @@ def test_a_pinned_background_is_shown_and_leaves_later_ones_alone(
 ) -> None:
     free, pinned = (keep(task.natural_id, copy=copy, videos=footage) for copy in range(2))
     _, drawn = free.reset(seed=31)
-    options = ({"video": "street.mp4", "frame": 249}, {"video": "car.mp4"}, {"frame": 7})
+    options: tuple[dict[str, Any], ...] = (
+        {"video": "street.mp4", "frame": 249},
+        {"video": "car.mp4"},
+        {"frame": 7},
+    )
     for number, option in enumerate(options):
         if number:
             _, drawn = free.reset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import secrets
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_a_planted_link_is_neither_followed_nor_replaced(
 ) -> None:
     precious = tmp_path / "precious"
     precious.write_bytes(b"mine")
-    monkeypatch.setattr(files.secrets, "token_hex", lambda count: "0" * 16)  # as if the name had been guessed
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "0" * 16)  # as if the name had been guessed
     (tmp_path / f".a.json.{'0' * 16}.tmp").symlink_to(precious)
     with pytest.raises(FileError, match="Cannot write"):
         write_bytes(tmp_path / "a.json", b"new")

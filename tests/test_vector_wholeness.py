@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from natural_mujoco import InvalidArgument, VideoSetError
-from natural_mujoco.backgrounds import playback
+from natural_mujoco.backgrounds import VideoLibrary
 from natural_mujoco.backgrounds.obtain.folder import split_of
 from natural_mujoco.errors import InvalidAction, ResetNeeded
 from natural_mujoco.processes import child, exchange, mailbox, serving
@@ -186,7 +186,7 @@ def test_wrong_keywords_are_refused_before_any_process_starts(
 
 
 def test_a_row_past_its_end_stops_all_and_can_be_reset(plain_clips: Path) -> None:
-    envs = gym.make_vec(
+    envs: Any = gym.make_vec(
         PENDULUM, num_envs=3, workers=2, videos=plain_clips, size=8, action_repeat=500, autoreset_mode="Disabled"
     )  # fmt: skip
     with pytest.raises(ResetNeeded, match=r"\[0, 1, 2\] have not begun"):
@@ -234,7 +234,7 @@ def test_a_reset_that_one_row_refuses_begins_no_episode(two_clips: Path) -> None
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_an_episode_whose_clip_has_vanished_stops_all_and_can_be_mended(two_clips: Path, mode: str) -> None:
-    envs = gym.make_vec(
+    envs: Any = gym.make_vec(
         PENDULUM, num_envs=2, workers=2, videos=two_clips, size=8, action_repeat=500, autoreset_mode=mode
     )  # fmt: skip
     clips = sorted(path.name for path in two_clips.iterdir())
@@ -278,7 +278,7 @@ def _second_draws(seed: int, clips: list[str]) -> str:
 def test_an_interrupted_step_is_made_by_all_rows_or_by_none(plain_clips: Path) -> None:
     """Interrupted before some forty of its bytecodes, wherever in our code, and compared with a single environment."""
     modules = (vector, team, exchange, child, mailbox)
-    envs = gym.make_vec(CHEETAH, num_envs=2, workers=2, videos=plain_clips, size=8)
+    envs: Any = gym.make_vec(CHEETAH, num_envs=2, workers=2, videos=plain_clips, size=8)
     single = gym.make(CHEETAH, videos=plain_clips, size=8)
     rng = np.random.default_rng(0)
     outcomes = []
@@ -288,7 +288,7 @@ def test_an_interrupted_step_is_made_by_all_rows_or_by_none(plain_clips: Path) -
     while True:
         actions = rng.uniform(-1, 1, (2, 6))
         interrupted = interrupted_at(step, lambda: envs.step(actions), modules)  # noqa: B023
-        age = single.unwrapped.control_steps
+        age = single.get_wrapper_attr("control_steps")
         ages = envs.call("control_steps")
         assert ages in ((age, age), (age + 2, age + 2))
         outcomes.append(ages[0] > age)
@@ -311,14 +311,14 @@ def test_an_interrupted_step_is_made_by_all_rows_or_by_none(plain_clips: Path) -
 def test_preparing_a_clip_is_off_the_clock(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = mailbox.Mailbox()
     monkeypatch.setattr(serving, "_mailbox", box)
-    library = playback.VideoLibrary.frames
+    library = VideoLibrary.frames
     seen = []
 
     def frames(self: Any, *args: Any) -> Any:
         seen.append(box.off_the_clock)
         return library(self, *args)
 
-    monkeypatch.setattr(playback.VideoLibrary, "frames", frames)
+    monkeypatch.setattr(VideoLibrary, "frames", frames)
     env = gym.make(PENDULUM, videos=two_clips, size=8, disable_env_checker=True)
     env.reset(seed=0)
     env.close()

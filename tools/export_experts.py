@@ -1,4 +1,4 @@
-"""Makes the shipped experts of training runs: `python tools/export_experts.py RUNS [--tasks TASK …]`.
+"""Makes the shipped experts of training runs: `python -m tools.export_experts RUNS [--tasks TASK …]`.
 
 RUNS is the `--out` of `tools/train_experts.py`. For each task with a validated actor it writes, into
 `natural_mujoco/experts/trained/`, the weights and their card with the returns of 20, 50 and 20 episodes at action
@@ -22,16 +22,16 @@ os.environ.setdefault("MUJOCO_GL", "disable")
 import numpy as np
 import sbx
 from dm_control import suite
-from experts.network import Layers, actor_layers
-from experts.physics import StateTask
-from experts.plan import PLAN
-from experts.training import STATISTICS, measure
 from safetensors.numpy import save, save_file
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from natural_mujoco.experts.card import Card, Returns, Training
 from natural_mujoco.experts.observation import layout
 from natural_mujoco.tasks import find_task
+from tools.experts.network import Layers, actor_layers
+from tools.experts.physics import StateTask
+from tools.experts.plan import PLAN
+from tools.experts.training import STATISTICS, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = ROOT / "natural_mujoco/experts/trained"
@@ -149,7 +149,7 @@ def _stages(run: Path) -> list[dict[str, float]]:
 
 def _states(task: str, layers: Layers) -> np.ndarray:
     """States `float32[64, D]` on the way of the greedy policy, from reset to the end."""
-    from experts.network import act
+    from tools.experts.network import act
 
     env = StateTask(task, 2)
     state, _ = env.reset(seed=FIRST_SEED)

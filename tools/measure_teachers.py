@@ -1,4 +1,4 @@
-"""How well the experts bear errors of whoever copies them: `python tools/measure_teachers.py [TASK …]`.
+"""How well the experts bear errors of whoever copies them: `python -m tools.measure_teachers [TASK …]`.
 
 A line a task: the mean return of five episodes at action repeat 2 under Gaussian noise of several standard deviations
 on every action; how much the undisturbed action changes from one step to the next (0 held, 1 as if drawn anew, 2
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experts.physics import StateTask
 
 from natural_mujoco.experts import EXPERTS, Expert, load_expert
+from tools.experts.physics import StateTask
 
 NOISES = (0.0, 0.2, 0.4, 0.6)
 EPISODES = 5

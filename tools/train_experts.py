@@ -1,4 +1,4 @@
-"""Trains the state experts: `python tools/train_experts.py --out DIR [--tasks TASK …] [--jobs 2]`.
+"""Trains the state experts: `python -m tools.train_experts --out DIR [--tasks TASK …] [--jobs 2]`.
 
 Each task is a process of one thread and low priority, in a folder of its own with its log; the easiest come first.
 Rerun the command to resume. `tools/export_experts.py` makes the shipped files from the folders.
@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from experts.plan import PLAN
+from tools.experts.plan import PLAN
 
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--one", metavar="TASK", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        from experts.training import train
+        from tools.experts.training import train
 
         overrides = {name: json.loads(text) for name, _, text in (item.partition("=") for item in args.set)}
         train(dataclasses.replace(PLAN[args.one], **overrides), args.out / args.one)
@@ -55,7 +55,7 @@ def _train_all(out: Path, tasks: list[str], jobs: int, overrides: list[str]) -> 
         while waiting and len(running) < jobs:
             task = waiting.pop(0)
             (out / task).mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, __file__, "--out", str(out), "--one", task]
+            command = [sys.executable, "-m", "tools.train_experts", "--out", str(out), "--one", task]
             if overrides:
                 command += ["--set", *overrides]
             with open(out / task / "output.txt", "a") as output:

@@ -31,6 +31,12 @@ def run(collector: Collector, steps: int, randomly: bool = False) -> list[Any]:
     return [collector.step(randomly) for _ in range(steps)]
 
 
+def asked(collector: Collector) -> FakeEnvs:
+    """What its environments were asked for."""
+    assert isinstance(collector.envs, FakeEnvs)
+    return collector.envs
+
+
 def rows(collector: Collector) -> np.ndarray:
     """(seed byte, step) of every row stored, [streams, rows, 2]."""
     frames = collector.replay._frames.data[:, : collector.replay.rows]
@@ -43,7 +49,7 @@ def test_a_round_is_a_seeded_reset_and_one_episode_of_each(tmp_path: Path) -> No
     assert [steps for steps, _ in results] == [0, *[3] * 10, 0, *[3] * 10, 0]
     assert [len(episodes) for _, episodes in results if episodes] == [3, 3]
     assert all(e.length == 10 for _, episodes in results for e in episodes)
-    assert collector.envs.seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
+    assert asked(collector).seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
     assert rows(collector)[0, :, 1].tolist() == [*range(11), *range(11), 0]
 
 
@@ -51,9 +57,9 @@ def test_with_a_shared_background_a_round_shows_everyone_what_the_first_one_drew
     collector = make_collector(tmp_path, shared=True)
     run(collector, 23)
     seeds = [round_seeds(5, n, 3) for n in range(3)]
-    assert collector.envs.seeds_seen == [s for s in seeds for _ in range(2)]
+    assert asked(collector).seeds_seen == [s for s in seeds for _ in range(2)]
     pinned = [{"video": f"clip-{s[0] % 256}", "frame": 0} for s in seeds]
-    assert collector.envs.options_seen == [x for options in pinned for x in (None, options)]
+    assert asked(collector).options_seen == [x for options in pinned for x in (None, options)]
 
     again = make_collector(tmp_path, shared=True)
     state = CollectorState.model_validate(json.loads(json.dumps(collector.state())))
@@ -62,7 +68,7 @@ def test_with_a_shared_background_a_round_shows_everyone_what_the_first_one_drew
     state = CollectorState.model_validate(json.loads(json.dumps(collector.state())))
     again.replay.restore(saved, {}, "")
     again.restore(state, tensors, "")
-    assert again.envs.options_seen == [None, pinned[-1]]
+    assert asked(again).options_seen == [None, pinned[-1]]
 
 
 def test_with_a_shared_background_frames_differ_by_the_robot_alone(tmp_path: Path) -> None:
@@ -88,7 +94,7 @@ def test_a_round_ends_early_where_rounds_are_short(tmp_path: Path) -> None:
     results = run(collector, 11)
     assert [steps for steps, _ in results] == [0, *[3] * 4, 0, *[3] * 4, 0]
     assert [e.length for _, episodes in results for e in episodes] == [4] * 6
-    assert collector.envs.seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
+    assert asked(collector).seeds_seen == [round_seeds(5, n, 3) for n in range(3)]
     assert rows(collector)[0, :, 1].tolist() == [*range(5), *range(5), 0]
     # Each beginning is marked, so that no sequence of experience runs over it.
     assert collector.replay.recent(11)[0].first[0].tolist() == [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
@@ -157,7 +163,7 @@ def test_it_resumes_in_the_middle_of_an_episode(tmp_path: Path, steps: int, long
     second.replay.restore(replay, first.replay.tensors(), "it")
     second.agent.acting_noise.set_state(noise)
     second.restore(state, tensors, "it")
-    assert second.envs.steps_taken == max(0, second.row - 1)
+    assert asked(second).steps_taken == max(0, second.row - 1)
     run(second, 30 - steps)
     assert np.array_equal(whole.replay._frames.data[:, steps:30], second.replay._frames.data[:, steps:30])
     assert np.array_equal(whole.replay._actions.data[:, steps:30], second.replay._actions.data[:, steps:30])

@@ -24,7 +24,9 @@ def random_steps(seed: int = 0, b: int = 4, n: int = 3) -> StackedSteps:
     shape = (2, b, 3, SIZE, SIZE, 3)
     frames = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     actions = torch.rand(b, A, generator=generator) * 2 - 1
-    return StackedSteps(*frames, actions, torch.rand(b, n, generator=generator), torch.zeros(b, n))
+    return StackedSteps(
+        frames[0], frames[1], actions, torch.rand(b, n, generator=generator), torch.zeros(b, n)
+    )
 
 
 def test_returns_over_some_steps_end_with_the_episode() -> None:

@@ -41,7 +41,9 @@ def test_advantages_are_the_sum_of_discounted_errors_until_the_episode_is_cut() 
                 if terminals[i, k]:
                     break
     tensors = (torch.from_numpy(x) for x in (rewards, terminals, cut, values))
-    np.testing.assert_allclose(generalised_advantages(*tensors, gamma, lam).numpy(), expected)
+    np.testing.assert_allclose(
+        generalised_advantages(*tensors, discount=gamma, lambda_=lam).numpy(), expected
+    )
 
 
 def test_the_objective_gives_no_reward_for_leaving_the_clip() -> None:

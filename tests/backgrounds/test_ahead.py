@@ -15,6 +15,7 @@ import pytest
 
 from natural_mujoco.backgrounds import VideoLibrary, open_videos
 from natural_mujoco.backgrounds.obtain import ahead
+from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.backgrounds.playback import Playback
 
 from .sets import HANGS_S, write_manifest
@@ -67,7 +68,7 @@ def test_nothing_is_left_of_what_is_ended(
     children = set(psutil.Process().children(recursive=True))
     begun: list[str] = []
     monkeypatch.setattr(
-        ahead.PreparingProcess, "prepare", lambda self, library, clip_id, *rest: begun.append(clip_id)
+        PreparingProcess, "prepare", lambda self, library, clip_id, *rest: begun.append(clip_id)
     )
     held = street.cache.lock("turns", street.shelf.name, "16", street.key(street.video("clip-3.mp4")))
     with held:  # another process is at the second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 import sys
 import zlib
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from natural_mujoco.backgrounds import frames_sha256, open_videos
 from natural_mujoco.backgrounds.manifest import MAX_FRAMES
-from natural_mujoco.backgrounds.obtain import decode
 from natural_mujoco.backgrounds.obtain.decode import read_squares
 from natural_mujoco.backgrounds.obtain.preparing_process import PreparingProcess
 from natural_mujoco.errors import VideoSetError
@@ -269,7 +269,7 @@ def test_an_unreadable_video_is_not_called_damaged(tmp_path: Path, monkeypatch: 
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     path = short_clip(tmp_path / "locked.mp4", frames=3)
-    monkeypatch.setattr(decode.os, "open", refuse)  # root may read everything
+    monkeypatch.setattr(os, "open", refuse)  # root may read everything
     with pytest.raises(VideoSetError, match=r"^Cannot read .*locked\.mp4: Permission denied\.$"):
         read(path, 64)
 

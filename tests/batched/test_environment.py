@@ -58,7 +58,7 @@ def overlap(ours: np.ndarray, theirs: np.ndarray) -> float:
 def test_it_is_the_single_environments_of_the_same_seeds(task: Task, build: Make, footage: Path) -> None:
     """State, reward, clip, frame, matte and picture, at the reset and after some steps that the expert would take."""
     envs = build(task.name, videos=footage, split="test")
-    singles = [gym.make(task.natural_id, videos=footage, split="test").unwrapped for _ in range(N)]
+    singles: list[Any] = [gym.make(task.natural_id, videos=footage, split="test").unwrapped for _ in range(N)]
     observations, infos = envs.reset(seed=7)
     rewards, expected = torch.zeros(N), [0.0] * N
     firsts = [single.reset(seed=7 + row) for row, single in enumerate(singles)]
@@ -92,7 +92,7 @@ def test_it_is_the_single_environments_of_the_same_seeds(task: Task, build: Make
 def test_the_standard_variant_shows_the_scene(task: str, build: Make) -> None:
     envs = build(task, "standard")
     observations, infos = envs.reset(seed=0)
-    single = gym.make(natural_mujoco.find_task(task).standard_id).unwrapped
+    single: Any = gym.make(natural_mujoco.find_task(task).standard_id).unwrapped
     expected, _ = single.reset(seed=0)
     assert "background" not in infos
     # No reflections, and light computed for each pixel: alike, not equal.

@@ -32,7 +32,8 @@ def play(envs: gym.vector.VectorEnv[Any, Any, Any]) -> Any:
 def test_both_modes_give_the_same_episode_and_its_own_last_frame(plain_clips: Path) -> None:
     disabled = gym.make_vec(ID, videos=plain_clips, autoreset_mode="Disabled", **KWARGS)
     same_step = TensorInfos(gym.make_vec(ID, videos=plain_clips, autoreset_mode="SameStep", **KWARGS))
-    assert [envs.autoreset_mode.value for envs in (disabled, same_step)] == ["Disabled", "SameStep"]
+    both: tuple[Any, ...] = (disabled, same_step)
+    assert [envs.autoreset_mode.value for envs in both] == ["Disabled", "SameStep"]
     one, other = play(disabled), play(same_step)
     assert one["next", "truncated"][0, :, 0].tolist() == [False, False, False, True] * 2 + [False]
     for key in ("observation", ("next", "observation"), ("next", "reward"), ("next", "truncated")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_the_backend_that_is_there_is_chosen(
     empty_environment: pytest.MonkeyPatch, libraries: set[str], display: str | None, chosen: str
 ) -> None:
     empty_environment.setattr(
-        gl.ctypes.util, "find_library", lambda name: f"lib{name}.so" if name in libraries else None
+        ctypes.util, "find_library", lambda name: f"lib{name}.so" if name in libraries else None
     )
     if display:
         empty_environment.setenv("DISPLAY", display)
@@ -68,7 +69,7 @@ def test_the_users_own_choice_stays(empty_environment: pytest.MonkeyPatch) -> No
 def test_a_blank_variable_counts_as_unset(empty_environment: pytest.MonkeyPatch, blank: str) -> None:
     for name in ("MUJOCO_GL", "MUJOCO_EGL_DEVICE_ID", "PYOPENGL_PLATFORM"):
         empty_environment.setenv(name, blank)
-    empty_environment.setattr(gl.ctypes.util, "find_library", lambda name: f"lib{name}.so")
+    empty_environment.setattr(ctypes.util, "find_library", lambda name: f"lib{name}.so")
     gl.choose_backend()
     assert os.environ["MUJOCO_GL"] == "egl"
     assert not {"MUJOCO_EGL_DEVICE_ID", "PYOPENGL_PLATFORM"} & set(os.environ)
@@ -227,7 +228,7 @@ def test_a_backend_that_does_not_start_gives_the_remedy_of_its_cause(
 
 
 def test_without_any_opengl_the_error_names_the_packages(empty_environment: pytest.MonkeyPatch) -> None:
-    empty_environment.setattr(gl.ctypes.util, "find_library", lambda name: None)
+    empty_environment.setattr(ctypes.util, "find_library", lambda name: None)
     with pytest.raises(
         RenderingError, match=r"no EGL library and no display.*apt-get install libegl1 libgl1-mesa-dri"
     ):
