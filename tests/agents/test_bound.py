@@ -168,3 +168,21 @@ def test_sight_is_scored_on_other_episodes_in_front_of_held_out_videos(tmp_path:
     assert seen["mean"] == pytest.approx(sum(quantities) / len(quantities))
     assert max(quantities) < 1
     assert "sight: R²" in capsys.readouterr().out
+
+
+def test_of_a_reward_that_never_comes_there_is_no_sight(tmp_path: Path, capsys: Any) -> None:
+    """An untrained pendulum hangs down and earns nothing."""
+    config = replace(
+        tiny_cvrl(),
+        task="pendulum-swingup",
+        videos="embedded",
+        environment=EnvironmentConfig(action_repeat=100),
+    )
+    save_config(tmp_path, config)
+    save_checkpoint(tmp_path, 1, make(config, 1).tensors(), {"action_size": 1, "control_steps": 123})
+    out = tmp_path.parent / "sight.json"
+    assert main([str(tmp_path), "--device", "cpu", "--probe-episodes", "2", "--ways", "--out", str(out)]) == 0
+    seen = json.loads(out.read_text())["sight"]
+    assert {"mean", "velocity"} <= set(seen)
+    assert "reward" not in seen
+    assert "reward  never varies" in capsys.readouterr().out
