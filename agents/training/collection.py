@@ -104,6 +104,7 @@ class Collector:
         longest: agent steps after which a round ends, with episodes that are not over; 0 for none.
         shared_background: whether all environments play, in each round, the clip that the first one would play, from
             the same frame.
+        held: agent steps for which each random action is held.
     """
 
     def __init__(
@@ -115,9 +116,10 @@ class Collector:
         warp: bool = False,
         longest: int = 0,
         shared_background: bool = False,
+        held: int = 1,
     ) -> None:
         self.envs, self.agent, self.replay, self.seed, self.warp = envs, agent, replay, seed, warp
-        self.longest, self.shared_background = longest, shared_background
+        self.longest, self.shared_background, self.held = longest, shared_background, held
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 3]))
         self.memory = agent.begin(envs.num_envs)
         self.round = -1
@@ -157,13 +159,21 @@ class Collector:
         if randomly:
             # The agent does not see these steps; its memory is empty when it begins to act.
             self.memory = self.agent.begin(self.envs.num_envs)
-            return self.random.uniform(-1, 1, self.envs.action_space.shape).astype(np.float32)
+            return self._random_actions()
         frames = self.replay.last_frames().to(self.agent.device)
         chosen, self.memory = self.agent.act(frames, self.memory, self.agent.acting_noise, exploring=True)
         actions = chosen.float()
         if self.agent.state_size:
             return self._overruled(actions.cpu().numpy())
         return actions if self.warp else actions.cpu().numpy()
+
+    def _random_actions(self) -> NDArray[np.float32]:
+        """Uniform actions [N, A], each held for `held` steps; held ones depend on round and row alone."""
+        stream = self.random
+        if self.held > 1:
+            turn = [self.seed, 7, self.round, (self.row - 1) // self.held]
+            stream = np.random.default_rng(np.random.SeedSequence(turn))
+        return stream.uniform(-1, 1, self.envs.action_space.shape).astype(np.float32)
 
     def _overruled(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
         """The actions after the agent's teacher overruled some. Only the round and the row decide who acts where."""

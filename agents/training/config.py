@@ -77,6 +77,9 @@ class TrainingConfig:
     batch_length: int = 50
     prefill: int = 5000
     """Control steps of random actions before the first update."""
+    prefill_hold: int = 1
+    """Agent steps for which each of these random actions is held. Held ones gather speed, and see more of what earns
+    reward (`python -m benchmarks.held_actions`)."""
     episode_steps: int = 0
     """Control steps after which training episodes end early, all at once; 0 for whole ones. Many short episodes hold
     more goals, clips and first states than few long ones, whose clip gives away what is asked for."""

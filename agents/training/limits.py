@@ -18,7 +18,7 @@ _RULES: tuple[tuple[str, float, float], ...] = (
     (r"action_repeat", 1, 1000),
     (r"size", 46, 1024),
     (r"batch_length|horizon|rollout|n_step", 1, 100_000),
-    (r"frame_stack|epochs", 1, 1000),
+    (r"frame_stack|epochs|prefill_hold", 1, 1000),
     (r"bins", 2, 1000),
     (r"capacity", 1, 10**9),
     (r"(.*_)?depth", 1, 512),

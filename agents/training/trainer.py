@@ -115,7 +115,14 @@ class Trainer:
         longest = -(-config.training.episode_steps // config.environment.action_repeat)
         shared = config.variant == "natural" and config.environment.shared_background
         self.collector = Collector(
-            self.envs, self.agent, self.replay, config.seed, warp, longest, shared_background=shared
+            self.envs,
+            self.agent,
+            self.replay,
+            config.seed,
+            warp,
+            longest,
+            shared,
+            config.training.prefill_hold,
         )
 
     def _resume(self, checkpoint: Checkpoint[RunState]) -> None:

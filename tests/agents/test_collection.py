@@ -20,11 +20,18 @@ from .tiny import make, tiny_cvrl
 
 
 def make_collector(
-    folder: Path, lengths: tuple[int, ...] = (10,), num_envs: int = 3, longest: int = 0, shared: bool = False
+    folder: Path,
+    lengths: tuple[int, ...] = (10,),
+    num_envs: int = 3,
+    longest: int = 0,
+    shared: bool = False,
+    held: int = 1,
 ) -> Collector:
     envs = FakeEnvs(num_envs, lengths)
     replay = Replay(folder, num_envs, 600, (64, 64, 3), 2)
-    return Collector(envs, make(tiny_cvrl()), replay, seed=5, longest=longest, shared_background=shared)
+    return Collector(
+        envs, make(tiny_cvrl()), replay, seed=5, longest=longest, shared_background=shared, held=held
+    )
 
 
 def run(collector: Collector, steps: int, randomly: bool = False) -> list[Any]:
@@ -87,6 +94,27 @@ def test_with_a_shared_background_frames_differ_by_the_robot_alone(tmp_path: Pat
     assert not (corners[False] == corners[False][:1]).all()
     assert not (shown[True] == shown[True][:1]).all()
     assert not (corners[True][:, 0] == corners[True][:, 3]).all()  # the video goes on
+
+
+def test_random_actions_are_held_for_some_steps_on_resuming_too(tmp_path: Path) -> None:
+    collector = make_collector(tmp_path / "whole", held=3)
+    run(collector, 22, randomly=True)
+    actions = collector.replay._actions.data[:, :22]
+    rounds = np.stack([actions[:, 1:11], actions[:, 12:22]])  # a reset comes with no action
+    held = rounds[:, :, :9].reshape(2, 3, 3, 3, 2)  # round, environment, action, step of it
+    assert (held == held[:, :, :, :1]).all()
+    assert len({tuple(action) for action in held[:, :, :, 0].reshape(-1, 2).tolist()}) == 18
+    assert np.abs(held).max() > 0.9
+
+    first = make_collector(tmp_path / "parts", held=3)
+    run(first, 9, randomly=True)
+    replay = first.replay.sync()
+    state = CollectorState.model_validate(json.loads(json.dumps(first.state())))
+    second = make_collector(tmp_path / "parts", held=3)
+    second.replay.restore(replay, first.replay.tensors(), "it")
+    second.restore(state, first.memory_tensors(), "it")
+    run(second, 13, randomly=True)
+    assert np.array_equal(second.replay._actions.data[:, 9:22], actions[:, 9:])
 
 
 def test_a_round_ends_early_where_rounds_are_short(tmp_path: Path) -> None:
