@@ -95,11 +95,13 @@ def seeds_in_words(row: Row, units: int = 0) -> str:
 def cost_in_words(row: Row, task: str | None = None) -> str:
     """The cost of an entry's run, on `task` or any task: control steps, and core-hours if they are known."""
     steps = row.training_steps if task is None else row.steps_on.get(task, row.training_steps)
-    parts = [] if steps is None else [f"{short_steps(steps)} steps"]
+    least = f"{short_steps(min(row.steps_on.values()))} to " if task is None and row.steps_differ else ""
+    parts = [] if steps is None else [f"{least}{short_steps(steps)} steps"]
     # Where runs are of different lengths, the middle of their hours says little about one task.
-    told = task is None or len(set(row.steps_on.values())) < 2
+    told = task is None or not row.steps_differ
     if told and row.efficiency and row.efficiency.run_core_hours is not None:
-        parts.append(f"{row.efficiency.run_core_hours:.2g} core-hours")
+        middle = " in the middle" if row.steps_differ else ""
+        parts.append(f"{row.efficiency.run_core_hours:.2g} core-hours{middle}")
     return ", ".join(parts) or "unstated"
 
 

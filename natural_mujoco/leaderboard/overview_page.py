@@ -130,6 +130,7 @@ def _table_row(row: Row, board: Board) -> dict[str, Any]:
             *(() if row.summary else (f"{len(row.tasks)} of {len(TASK_NAMES)} tasks",)),
         ),
         "training_steps": row.training_steps,
+        "steps_differ": row.steps_differ,
         "iqm": picked[0],
         "median": picked[1],
         "mean": picked[2],

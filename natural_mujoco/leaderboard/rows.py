@@ -196,6 +196,12 @@ class Row:
     """Its mean return on a scale from random (0) to the expert (1), on each task where both are known."""
 
     @property
+    def steps_differ(self) -> bool:
+        """Whether its runs on some tasks were longer than on others, by more than the rounding to whole rollouts."""
+        steps = self.steps_on.values()
+        return bool(steps) and max(steps) > 1.01 * min(steps)
+
+    @property
     def competes(self) -> bool:
         """Whether it can lead and be ranked."""
         return self.privileged is None and self.renderer == "opengl"

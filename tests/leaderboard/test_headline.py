@@ -99,6 +99,7 @@ def test_a_task_says_what_its_own_run_cost() -> None:
     found = headline(board)
     assert found is not None
     assert [line.first.cost for line in found["lines"][:2]] == ["350k steps", "1M steps"]
+    assert found["sentence"].endswith("a run cost 350k to 1M steps, 20 core-hours in the middle.")
     lines = [
         line
         for line in csv.DictReader(csv_table(board, "natural-test").splitlines())
