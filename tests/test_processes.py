@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import multiprocessing
 import os
@@ -330,7 +329,7 @@ def test_using_up_descriptors_is_one_sentence() -> None:
 def test_children_end_with_their_parent(end: str) -> None:
     """Even while native code holds the interpreter, and in the middle of starting."""
     program = """
-        import sys, time
+        import sys
         from natural_mujoco.processes import ChildProcess, Exchange
         from tests.processes_at_work import Ledger
         team = [ChildProcess(Ledger) for _ in range(3)]
@@ -338,21 +337,22 @@ def test_children_end_with_their_parent(end: str) -> None:
         busy.ask("balance")
         busy.send("hold_the_interpreter")
         print(*(child.pid for child in team), flush=True)
-        if sys.argv[1] != "exit":
-            time.sleep(600)
+        sys.stdin.readline()  # until it is told to exit, or gets the signal
     """
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program), end], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(program)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as parent:
+        assert parent.stdin is not None
         assert parent.stdout is not None
-        team = []
-        for pid in parent.stdout.readline().split():
-            with contextlib.suppress(
-                psutil.NoSuchProcess
-            ):  # a parent that only exits may take it along before
-                team.append(psutil.Process(int(pid)))
+        team = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         assert len(team) == 3
-        if end != "exit":
+        if end == "exit":
+            parent.stdin.write("\n")
+            parent.stdin.flush()
+        else:
             parent.send_signal(getattr(signal, f"SIG{end}"))
         parent.wait()
     gone, alive = psutil.wait_procs(team, timeout=60)

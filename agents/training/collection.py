@@ -168,7 +168,11 @@ class Collector:
         return actions if self.warp else actions.cpu().numpy()
 
     def _random_actions(self) -> NDArray[np.float32]:
-        """Uniform actions [N, A], each held for `held` steps; held ones depend on round and row alone."""
+        """Uniform actions [N, A], each held for `held` steps.
+
+        Held ones depend on round and row alone, so that resuming needs no more state; others are drawn from the stream
+        that runs have always used.
+        """
         stream = self.random
         if self.held > 1:
             turn = [self.seed, 7, self.round, (self.row - 1) // self.held]

@@ -154,7 +154,7 @@ def _facts(entry: MeasuredEntry) -> list[tuple[str, str]]:
         ),
     ]
     if entry.training_steps is not None:
-        most = "at most " if len(set(entry.steps_on.values())) > 1 else ""
+        most = "at most " if entry.steps_differ else ""
         facts.insert(0, ("Training", f"{most}{entry.training_steps:,} control steps"))
     if entry.privileged:
         who = "its teacher was" if entry.privileged == "state in training" else "its policy is"

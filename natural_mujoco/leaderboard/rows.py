@@ -92,6 +92,11 @@ class MeasuredEntry:
         return found
 
     @property
+    def steps_differ(self) -> bool:
+        """As `Row.steps_differ`."""
+        return _differ(self.steps_on)
+
+    @property
     def privileged(self) -> str | None:
         """What its policies, or their teachers, see beyond pixels, e.g. `state`; `None` if nothing."""
         return next((run.privileged for run in self.results.runs if run.privileged), None)
@@ -152,6 +157,12 @@ class MeasuredEntry:
         ]
 
 
+def _differ(steps_on: dict[str, int]) -> bool:
+    """Whether training took more control steps on some tasks than on others, beyond the rounding to whole rollouts."""
+    steps = steps_on.values()
+    return bool(steps) and max(steps) > 1.01 * min(steps)
+
+
 def _other_set(run: Run, video_set: VideoSet | None) -> VideoSet | None:
     """The set that a run was trained on, if it is known and not the one on which it is evaluated."""
     same = run.trained_set is None or video_set is None or run.trained_set == video_set
@@ -197,9 +208,8 @@ class Row:
 
     @property
     def steps_differ(self) -> bool:
-        """Whether its runs on some tasks were longer than on others, by more than the rounding to whole rollouts."""
-        steps = self.steps_on.values()
-        return bool(steps) and max(steps) > 1.01 * min(steps)
+        """Whether its runs on some tasks were longer than on others."""
+        return _differ(self.steps_on)
 
     @property
     def competes(self) -> bool:

@@ -21,6 +21,7 @@ from agents.training.run_folder import save_config
 from .fake_envs import FakeEnvs
 from .test_loading import write_run
 from .tiny import make, random_batch, tiny_cvrl, tiny_dreamer, tiny_repo, tiny_sac
+from .untrained import write_untrained_run
 
 RUN = [
     "--task",
@@ -172,16 +173,9 @@ def test_sight_is_scored_on_other_episodes_in_front_of_held_out_videos(tmp_path:
 
 def test_of_a_reward_that_never_comes_there_is_no_sight(tmp_path: Path, capsys: Any) -> None:
     """An untrained pendulum hangs down and earns nothing."""
-    config = replace(
-        tiny_cvrl(),
-        task="pendulum-swingup",
-        videos="embedded",
-        environment=EnvironmentConfig(action_repeat=100),
-    )
-    save_config(tmp_path, config)
-    save_checkpoint(tmp_path, 1, make(config, 1).tensors(), {"action_size": 1, "control_steps": 123})
-    out = tmp_path.parent / "sight.json"
-    assert main([str(tmp_path), "--device", "cpu", "--probe-episodes", "2", "--ways", "--out", str(out)]) == 0
+    run = write_untrained_run(tmp_path / "run", tiny_cvrl(task="pendulum-swingup", videos="embedded"))
+    out = tmp_path / "sight.json"
+    assert main([str(run), "--device", "cpu", "--probe-episodes", "2", "--ways", "--out", str(out)]) == 0
     seen = json.loads(out.read_text())["sight"]
     assert {"mean", "velocity"} <= set(seen)
     assert "reward" not in seen

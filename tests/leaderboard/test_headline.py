@@ -90,12 +90,13 @@ def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
     assert len(re.findall("<meter", source)) == len(TASK_NAMES)
 
 
-def test_a_task_says_what_its_own_run_cost() -> None:
+def test_a_task_says_what_its_own_run_cost(tmp_path: Path) -> None:
     entry = learned("mine")
     [run] = entry.runs[:1]
     short = run.model_copy(update={"tasks": run.tasks[:1], "training_steps": 350_000})
     others = [r.model_copy(update={"tasks": r.tasks[1:]}) for r in entry.runs]
-    board = make_board([entry.model_copy(update={"runs": (short, *others)})])
+    entry = entry.model_copy(update={"runs": (short, *others)})
+    board = make_board([entry])
     found = headline(board)
     assert found is not None
     assert [line.first.cost for line in found["lines"][:2]] == ["350k steps", "1M steps"]
@@ -107,6 +108,8 @@ def test_a_task_says_what_its_own_run_cost() -> None:
     ]
     steps = {line["task"]: line["training_steps"] for line in lines}
     assert (steps[""], steps[run.tasks[0]], steps[run.tasks[1]]) == ("1000000", "350000", "1000000")
+    build_site([(Path("a"), entry)], tmp_path / "site")
+    assert ">≤ 1M<" in (tmp_path / "site" / "index.html").read_text()
 
 
 def test_the_headline_of_the_committed_records_is_theirs() -> None:
