@@ -2,7 +2,7 @@
 
 Four parts, each with what it found and how long it took; one that fails does not keep the others from running.
 
-- tests: those of the agents that compute most.
+- runs: each agent for some thousand control steps in two sittings, and its policy asked on the CPU.
 - agreement: the losses of one update on the GPU beside those on the CPU, float32, same parameters and batch.
 - updates: whole updates a second with the paper's sizes, by the plain path and by the default one.
 - training: `--train MINUTES` of CVRL in front of video with the paper's preset, its control steps and updates a second.
@@ -14,46 +14,70 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from agents import load
 from agents.agent import choose_device
-from agents.table import make_agent, preset_config
+from agents.table import AGENTS, make_agent, preset_config
 from agents.training.batch import Batch
 
 ROOT = Path(__file__).parents[1]
 ACTIONS = 6
-TESTS = (
-    "test_updates",
-    "test_acting",
-    "test_networks",
-    "test_rssm",
-    "test_planning",
-    "test_ppo",
-    "test_loading",
-)
+SHORT = {
+    "--task": "walker-walk",
+    "--variant": "natural",
+    "--videos": "embedded",
+    "--num-envs": "4",
+    "--training.prefill": "2000",
+    "--training.warmup-updates": "20",
+    "--training.evaluate-every": "0",
+    "--training.log-every": "1000",
+}
 
 
-def run_tests(_: argparse.Namespace) -> dict[str, Any]:
-    """The tests, in a process of their own."""
-    files = [str(ROOT / "tests" / "agents" / f"{name}.py") for name in TESTS]
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", *files],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    lines = result.stdout.strip().splitlines()
-    return {"ok": result.returncode == 0, "summary": lines[-1] if lines else result.stderr[-300:]}
+def runs(options: argparse.Namespace) -> dict[str, Any]:
+    """A short run of every agent in front of video, gone on with, and its policy asked on the CPU."""
+    names = ["cvrl", "ppo"] if options.quick else list(AGENTS)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.parallel) as pool:
+        found = list(pool.map(lambda name: short_run(name, Path(folder) / name, options.device), names))
+    return {"ok": all(run["ok"] for run in found), "runs": dict(zip(names, found, strict=True))}
+
+
+def short_run(name: str, folder: Path, device: str) -> dict[str, Any]:
+    """Trains `name` for some thousand control steps in two sittings."""
+    flags = SHORT | {"--device": device, "--logdir": str(folder)}
+    command = [sys.executable, "-m", f"agents.{name}", *chain.from_iterable(flags.items())]
+    for steps in (4_000, 6_000):
+        try:
+            result = subprocess.run(
+                [*command, "--steps", str(steps)], cwd=ROOT, capture_output=True, text=True, timeout=300
+            )
+        except subprocess.TimeoutExpired:
+            return {"ok": False, "error": "It took more than five minutes."}
+        if result.returncode:
+            return {"ok": False, "error": (result.stdout + result.stderr)[-2000:]}
+    try:
+        policy = load(folder, device="cpu")
+        policy.reset(2)
+        actions = policy.act(np.zeros((2, 64, 64, 3), np.uint8))
+        last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    except Exception as error:
+        return {"ok": False, "error": f"{type(error).__name__}: {error}"[:2000]}
+    ok = bool(np.isfinite(actions).all()) and "Resuming" in result.stdout and last["train/updates"] > 0
+    return {"ok": ok, "last_metrics": last}
 
 
 def random_batch(b: int, t: int, device: torch.device) -> Batch:
@@ -179,7 +203,10 @@ def main() -> int:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--train", type=float, default=0.0, metavar="MINUTES")
     parser.add_argument("--quick", action="store_true", help="small batches: does this script itself work?")
-    parser.add_argument("--skip-tests", action="store_true")
+    parser.add_argument("--skip-runs", action="store_true")
+    parser.add_argument(
+        "--parallel", type=int, default=min(4, (os.cpu_count() or 2) // 2), help="short runs at a time"
+    )
     options = parser.parse_args()
     device = choose_device(options.device)
     report: dict[str, Any] = {
@@ -191,7 +218,7 @@ def main() -> int:
         "python": platform.python_version(),
     }
     parts: list[Callable[[argparse.Namespace], dict[str, Any]]] = [agreement, updates]
-    parts = ([] if options.skip_tests else [run_tests]) + parts + ([training] if options.train else [])
+    parts = ([] if options.skip_runs else [runs]) + parts + ([training] if options.train else [])
     for part in parts:
         began = time.monotonic()
         try:

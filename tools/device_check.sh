@@ -1,7 +1,7 @@
 #!/bin/sh
 # For the day on which a GPU is there: what the agents do on it, in under ten minutes.
 #   tools/device_check.sh [PYTHON] [OUT.json] [MINUTES]
-# Writes one JSON file: the agents' tests, one update beside the CPU's, updates/s of the preset `paper` by the plain path and
+# Writes one JSON file: a short run of every agent, one update beside the CPU's, updates/s of the preset `paper` by the plain path and
 # by the default one, and after that MINUTES of training (0 by default; 15 show whether it learns).
 set -eu
 cd "$(dirname "$0")/.."

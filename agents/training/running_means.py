@@ -26,7 +26,10 @@ class RunningMeans:
 
     def take(self) -> dict[str, float]:
         """Returns the mean of each metric, with one transfer from the device for all, and clears the sums."""
-        sums = torch.stack(list(self._sums.values())).tolist() if self._sums else []
+        values = list(self._sums.values())
+        # Some metrics, a learning rate for instance, are the processor's, as are all sums of a run just resumed.
+        device = next((value.device for value in values if value.device.type != "cpu"), None)
+        sums = torch.stack([value.to(device or "cpu") for value in values]).tolist() if values else []
         means = {name: total / self._counts[name] for name, total in zip(self._sums, sums, strict=True)}
         self._sums, self._counts = {}, {}
         return means

@@ -23,7 +23,7 @@ from ..settings import Settings
 from .composite import PAPER, SEMANTIC, WHOLE, composite
 from .drawn_model import SCENERY, SHOWN, STRING_SEGMENTS, DrawnModel
 from .hanging_string import hang, segment_poses
-from .simulation import Simulation, on_stream
+from .simulation import Kernels, Simulation, on_stream
 
 WHOLE_SAMPLES = 2
 """Samples per pixel in each direction, in full renders."""
@@ -80,6 +80,7 @@ class Renderer:
         with on_stream(simulation.device):
             self._foreground = warp.array(foreground, dtype=bool)
         self._no_video = torch.zeros((n, 1, 1, 3), dtype=torch.uint8, device=simulation.device)
+        self._tracing = Kernels(simulation.device, self._trace)
 
     def draw(self, video: Tensor | None) -> Tensor:
         """Draws the present states, over `video` (`uint8[N, size, size, 3]`) on natural ids.
@@ -93,9 +94,8 @@ class Renderer:
         )
         self._matte = torch.empty(image.shape[:3], dtype=torch.uint8, device=simulation.device)
         behind = self._no_video if video is None else video.contiguous()
+        self._tracing.run()
         with on_stream(simulation.device):
-            mujoco_warp.refit_bvh(self._model, self._data, self._context)
-            mujoco_warp.render(self._model, self._data, self._context)
             warp.launch(
                 composite,
                 dim=tuple(image.shape[:3]),
@@ -111,6 +111,10 @@ class Renderer:
                 outputs=[warp.from_torch(image), warp.from_torch(self._matte)],
             )
         return image
+
+    def _trace(self) -> None:
+        mujoco_warp.refit_bvh(self._model, self._data, self._context)
+        mujoco_warp.render(self._model, self._data, self._context)
 
     def matte(self) -> Tensor:
         """Coverage of the foreground in what was drawn last: `uint8[N, size, size]`, a new tensor."""

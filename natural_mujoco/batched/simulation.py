@@ -3,11 +3,12 @@
 - `Simulation`: the worlds; begins episodes, steps, and exposes the state as tensors.
 - `Start`: the states in which episodes begin.
 - `on_stream`: orders Warp's kernels after torch's.
+- `Kernels`: the same kernels again and again, on a GPU launched as one graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -64,6 +65,8 @@ class Simulation:
         self._fixed_geoms = torch.from_numpy((model.geom_bodyid == 0).nonzero()[0]).to(device)
         self._acceleration_stage = _acceleration_sensors(model, device)
         self._memory = (self.qpos, self.qvel, self.act, self.warmstart, self.ctrl, self.sensordata)
+        self._substeps = Kernels(device, self._advance)
+        self._first_half = Kernels(device, lambda: mujoco_warp.step1(self.model, self.data))
 
     def state(self) -> State:
         """The present state; its tensors share the simulation's memory and change with every step."""
@@ -85,15 +88,14 @@ class Simulation:
     def step(self, actions: Tensor) -> None:
         """One control step with `actions` (`float32[N, A]`)."""
         self.ctrl.copy_(actions)
-        with on_stream(self.device):
-            if self._runge_kutta:
-                for _ in range(self.substeps):
-                    mujoco_warp.step(self.model, self.data)
-            else:
-                mujoco_warp.step2(self.model, self.data)
-                for _ in range(self.substeps - 1):
-                    mujoco_warp.step(self.model, self.data)
+        self._substeps.run()
         self._refresh()
+
+    def _advance(self) -> None:
+        if not self._runge_kutta:
+            mujoco_warp.step2(self.model, self.data)
+        for _ in range(self.substeps - (not self._runge_kutta)):
+            mujoco_warp.step(self.model, self.data)
 
     def diverged(self) -> Tensor:
         """Which worlds have diverged, that is hold NaN or a number beyond `FAR`: `bool[N]`."""
@@ -113,8 +115,7 @@ class Simulation:
     def _refresh(self) -> None:
         """Computes all that follows from positions and velocities."""
         kept = self.sensordata[:, self._acceleration_stage]
-        with on_stream(self.device):
-            mujoco_warp.step1(self.model, self.data)  # which sets all sensors to 0
+        self._first_half.run()  # which sets all sensors to 0
         self.sensordata[:, self._acceleration_stage] = kept
 
 
@@ -128,6 +129,42 @@ def on_stream(device: torch.device) -> Iterator[None]:
     else:
         with warp.ScopedDevice("cpu"):
             yield
+
+
+class Kernels:
+    """What `launch` has Warp do on `device`, the same each time: on a GPU launched as one CUDA graph.
+
+    A control step is thousands of small kernels, and launching them one by one from Python takes longer than running
+    them. The first run launches them one by one all the same, since Warp compiles kernels then.
+    """
+
+    recording = True
+    """Whether graphs are used; off, to measure what they are worth."""
+
+    def __init__(self, device: torch.device, launch: Callable[[], object]) -> None:
+        self._device, self._launch = device, launch
+        self._graph: Any = None
+        self._compiled = False
+
+    def run(self) -> None:
+        """Runs the kernels after what torch's present stream does, and before what it does next."""
+        if not (self._compiled and self._device.type == "cuda" and self.recording):
+            with on_stream(self._device):
+                self._launch()
+            self._compiled = True
+            return
+        if self._graph is None:
+            self._graph = self._record()
+        stream = warp.stream_from_torch(torch.cuda.current_stream(self._device))
+        warp.capture_launch(self._graph, stream=stream)
+
+    def _record(self) -> Any:
+        # On a stream of its own, as torch's default stream cannot be recorded.
+        torch.cuda.synchronize(self._device)
+        stream = warp.Stream(warp.device_from_torch(self._device))
+        with warp.ScopedStream(stream), warp.ScopedCapture(stream=stream) as capture:
+            self._launch()
+        return capture.graph
 
 
 def _acceleration_sensors(model: Any, device: torch.device) -> Tensor:
