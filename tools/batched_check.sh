@@ -3,7 +3,7 @@
 # minutes, and how near it is to OpenGL and to the CPU.
 #   tools/batched_check.sh [PYTHON [SECONDS]]
 # Prints what doctor says, steps a second, PPO's returns by seconds of training on natural walker-walk, what the trained
-# policy earns under both renderers, and how far GPU and CPU differ. Nothing of it has been run on a GPU yet.
+# policy earns under both renderers, and how far GPU and CPU differ.
 set -eu
 cd "$(dirname "$0")/.."
 python=${1:-.venv/bin/python}
@@ -17,7 +17,7 @@ run=$(mktemp -d)
 trap 'rm -rf "$run"' EXIT
 # An interrupted run saves itself; that it was cut short is no failure.
 timeout -s INT "$seconds" "$python" -m agents.ppo --task walker-walk --videos embedded --vector warp --device cuda \
-    --num-envs 1024 --rollout 32 --minibatch 8192 --replay.capacity 70000 --steps 50000000 \
+    --num-envs 1024 --rollout 32 --minibatch 2048 --replay.capacity 70000 --steps 50000000 \
     --training.evaluate-every 1000000 --logdir "$run/ppo" || [ $? -eq 124 ]
 "$python" - "$run/ppo/metrics.jsonl" <<'PYTHON'
 import json
