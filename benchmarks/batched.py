@@ -25,7 +25,7 @@ import torch
 
 import natural_mujoco  # noqa: F401  (registers the ids)
 from natural_mujoco import TASKS, Task, batched, find_task
-from natural_mujoco.batched.simulation import Start, on_stream
+from natural_mujoco.batched.simulation import Kernels, Start
 from natural_mujoco.experts import load_expert
 
 
@@ -55,12 +55,13 @@ def rates(task: Task, num_envs: int, device: str, seconds: float) -> dict[str, f
         for _ in range(envs.settings.action_repeat):
             simulation.step(actions)
 
-    def plain() -> None:
-        with on_stream(simulation.device):
-            for _ in range(envs.settings.action_repeat * simulation.substeps):
-                mujoco_warp.step(simulation.model, simulation.data)
-            mujoco_warp.refit_bvh(renderer._model, renderer._data, renderer._context)
-            mujoco_warp.render(renderer._model, renderer._data, renderer._context)
+    def launch() -> None:
+        for _ in range(envs.settings.action_repeat * simulation.substeps):
+            mujoco_warp.step(simulation.model, simulation.data)
+        mujoco_warp.refit_bvh(renderer._model, renderer._data, renderer._context)
+        mujoco_warp.render(renderer._model, renderer._data, renderer._context)
+
+    plain = Kernels(simulation.device, launch).run
 
     found = {
         name: rate(step, num_envs, envs.device.type, seconds)
