@@ -119,7 +119,7 @@ class Agent(nn.Module, Generic[BatchT]):
 
     @abstractmethod
     def update(self, batch: BatchT) -> Metrics:
-        """One step of every optimiser; returns what to log, as scalars on the device."""
+        """One step of every optimiser; returns what to log, as scalars; those of losses stay on the device."""
 
     def warm_up(self, batch: BatchT) -> Metrics:
         """One step of what is learned in the warm-up, before behaviour is learned; by default a whole `update`."""

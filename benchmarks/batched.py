@@ -25,7 +25,8 @@ import torch
 
 import natural_mujoco  # noqa: F401  (registers the ids)
 from natural_mujoco import TASKS, Task, batched, find_task
-from natural_mujoco.batched.simulation import Kernels, Start
+from natural_mujoco.batched.launching import Kernels
+from natural_mujoco.batched.simulation import Start
 from natural_mujoco.experts import load_expert
 
 
@@ -43,7 +44,10 @@ def rate(step: Callable[[], Any], steps_a_call: int, device: str, seconds: float
 
 
 def rates(task: Task, num_envs: int, device: str, seconds: float) -> dict[str, float]:
-    """Agent steps a second of the environment, of its physics, and of plain MuJoCo Warp."""
+    """Agent steps a second of the environment, of its physics, of plain MuJoCo Warp, and of kernels one by one.
+
+    The last is the environment with its kernels launched from Python; on a CPU they always are.
+    """
     envs = batched.make(task.name, num_envs=num_envs, device=device, videos="embedded")
     envs.reset(seed=0)
     shape = envs.action_space.shape
@@ -71,6 +75,11 @@ def rates(task: Task, num_envs: int, device: str, seconds: float) -> dict[str, f
             ("plain warp", plain),
         )
     }
+    Kernels.as_graphs = False
+    try:
+        found["one by one"] = rate(lambda: envs.step(actions), num_envs, envs.device.type, seconds)
+    finally:
+        Kernels.as_graphs = True
     envs.close()
     return found
 
@@ -183,15 +192,14 @@ def main() -> None:
     numbers = arguments.num_envs or ([4, 16] if device == "cpu" else [256, 1024, 4096])
     for task in map(find_task, arguments.task or ["walker-walk"]):
         print(f"{task.name}, agent steps a second on {name}")
-        print(
-            f"{'environments':>12} {'natural':>10} {'physics':>10} {'plain warp':>10}   natural / plain warp"
-        )
+        columns = "".join(f" {column:>10}" for column in ("natural", "physics", "plain warp", "one by one"))
+        print(f"{'environments':>12}{columns}   natural / plain warp")
         for number in numbers:
             found = rates(task, number, device, arguments.seconds)
             share = found["natural"] / found["plain warp"]
             print(
-                f"{number:>12} {found['natural']:>10.0f} {found['physics']:>10.0f} {found['plain warp']:>10.0f}"
-                f"   {share:.2f}",
+                f"{number:>12} {found['natural']:>10.0f} {found['physics']:>10.0f} {found['plain warp']:>10.0f} "
+                f"{found['one by one']:>10.0f}   {share:.2f}",
                 flush=True,
             )
         print(f"{'workers':>12} {workers_rate(task, arguments.seconds):>10.0f}   (16 environments, OpenGL)")

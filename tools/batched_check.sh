@@ -3,7 +3,7 @@
 # minutes, and how near it is to OpenGL and to the CPU.
 #   tools/batched_check.sh [PYTHON [SECONDS]]
 # Prints what doctor says, steps a second, PPO's returns by seconds of training on natural walker-walk, what the trained
-# policy earns under both renderers, and how far GPU and CPU differ.
+# policy earns under both renderers, and how far CUDA graphs, single launches and the CPU differ.
 set -eu
 cd "$(dirname "$0")/.."
 python=${1:-.venv/bin/python}
@@ -39,20 +39,28 @@ done
 "$python" - <<'PYTHON'
 import torch
 from natural_mujoco import TASKS, batched
+from natural_mujoco.batched.launching import Kernels
 
-for task in TASKS.values():
-    # The same seeds and actions on both devices.
-    pair = [batched.make(task.name, num_envs=4, device=device, videos="embedded") for device in ("cpu", "cuda")]
-    pictures = [envs.reset(seed=0)[0].cpu().float() for envs in pair]
+
+def played(task, device, as_graphs):
+    """State and picture after five steps by the same seeds and actions."""
+    Kernels.as_graphs = as_graphs
+    envs = batched.make(task.name, num_envs=4, device=device, videos="embedded")
+    envs.reset(seed=0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(5):
-        actions = torch.rand(pair[0].action_space.shape, generator=generator) * 2 - 1
-        pictures = [envs.step(actions)[0].cpu().float() for envs in pair]
-    states = [envs.state_observation().cpu() for envs in pair]
-    print(
-        f"{task.name:<20} cuda beside cpu: state {(states[0] - states[1]).abs().max():.1e}, "
-        f"picture {(pictures[0] - pictures[1]).abs().mean():.2f} grey levels"
-    )
-    for envs in pair:
-        envs.close()
+        picture = envs.step(torch.rand(envs.action_space.shape, generator=generator) * 2 - 1)[0]
+    state, picture = envs.state_observation().cpu(), picture.cpu().float()
+    envs.close()
+    return state, picture
+
+
+for task in TASKS.values():
+    ours = played(task, "cuda", True)
+    for name, device in (("cuda one by one", "cuda"), ("cpu", "cpu")):
+        state, picture = played(task, device, False)
+        print(
+            f"{task.name:<20} cuda beside {name}: state {(ours[0] - state).abs().max():.1e}, "
+            f"picture {(ours[1] - picture).abs().mean():.2f} grey levels"
+        )
 PYTHON

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,8 +10,17 @@ from torch import Tensor
 from .saved_tensors import take
 
 
+def together(values: Sequence[Tensor]) -> Tensor:
+    """Scalars as one tensor, on the accelerator if any of them is there.
+
+    Some metrics are the processor's, a learning rate for instance, and so are the sums of a run just resumed.
+    """
+    device = next((value.device for value in values if value.device.type != "cpu"), torch.device("cpu"))
+    return torch.stack([value.to(device) for value in values])
+
+
 class RunningMeans:
-    """Running sums in float64, on the device of the values."""
+    """Running sums in float64, on the devices of the values."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -26,10 +35,7 @@ class RunningMeans:
 
     def take(self) -> dict[str, float]:
         """Returns the mean of each metric, with one transfer from the device for all, and clears the sums."""
-        values = list(self._sums.values())
-        # Some metrics, a learning rate for instance, are the processor's, as are all sums of a run just resumed.
-        device = next((value.device for value in values if value.device.type != "cpu"), None)
-        sums = torch.stack([value.to(device or "cpu") for value in values]).tolist() if values else []
+        sums = together(list(self._sums.values())).tolist() if self._sums else []
         means = {name: total / self._counts[name] for name, total in zip(self._sums, sums, strict=True)}
         self._sums, self._counts = {}, {}
         return means

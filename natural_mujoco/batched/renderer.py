@@ -11,6 +11,7 @@ by its coverage, and the blend is that of `rendering/matting.py`.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import mujoco_warp
@@ -23,7 +24,8 @@ from ..settings import Settings
 from .composite import PAPER, SEMANTIC, WHOLE, composite
 from .drawn_model import SCENERY, SHOWN, STRING_SEGMENTS, DrawnModel
 from .hanging_string import hang, segment_poses
-from .simulation import Kernels, Simulation, on_stream
+from .launching import Kernels, on_stream
+from .simulation import Simulation
 
 WHOLE_SAMPLES = 2
 """Samples per pixel in each direction, in full renders."""
@@ -80,7 +82,7 @@ class Renderer:
         with on_stream(simulation.device):
             self._foreground = warp.array(foreground, dtype=bool)
         self._no_video = torch.zeros((n, 1, 1, 3), dtype=torch.uint8, device=simulation.device)
-        self._tracing = Kernels(simulation.device, self._trace)
+        self._tracing = Kernels(simulation.device, partial(_trace, self._model, self._data, self._context))
 
     def draw(self, video: Tensor | None) -> Tensor:
         """Draws the present states, over `video` (`uint8[N, size, size, 3]`) on natural ids.
@@ -112,10 +114,6 @@ class Renderer:
             )
         return image
 
-    def _trace(self) -> None:
-        mujoco_warp.refit_bvh(self._model, self._data, self._context)
-        mujoco_warp.render(self._model, self._data, self._context)
-
     def matte(self) -> Tensor:
         """Coverage of the foreground in what was drawn last: `uint8[N, size, size]`, a new tensor."""
         return self._matte.clone()
@@ -137,6 +135,11 @@ class Renderer:
             self._geom_size[:, numbers, 1] = half
             taut = (last - first).norm(dim=1) > string.length  # [N]
             self._geom_rgba[:, numbers] = string.colours[taut.long()][:, None]
+
+
+def _trace(model: Any, data: Any, context: Any) -> None:
+    mujoco_warp.refit_bvh(model, data, context)
+    mujoco_warp.render(model, data, context)
 
 
 class FadedRenderer:

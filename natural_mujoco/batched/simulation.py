@@ -2,14 +2,11 @@
 
 - `Simulation`: the worlds; begins episodes, steps, and exposes the state as tensors.
 - `Start`: the states in which episodes begin.
-- `on_stream`: orders Warp's kernels after torch's.
-- `Kernels`: the same kernels again and again, on a GPU launched as one graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import mujoco
@@ -18,6 +15,7 @@ import torch
 import warp
 from torch import Tensor
 
+from .launching import Kernels, on_stream
 from .measures import State
 
 CONTACTS = 64
@@ -50,7 +48,6 @@ class Simulation:
 
     def __init__(self, model: Any, num_envs: int, substeps: int, device: torch.device) -> None:
         self.num_envs, self.substeps, self.device = num_envs, substeps, device
-        self._runge_kutta = model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
         with on_stream(device):
             self.model = mujoco_warp.put_model(model, batch_sizes={"geom_pos": num_envs})
             self.data = mujoco_warp.make_data(model, nworld=num_envs, nconmax=CONTACTS, njmax=CONSTRAINTS)
@@ -65,8 +62,11 @@ class Simulation:
         self._fixed_geoms = torch.from_numpy((model.geom_bodyid == 0).nonzero()[0]).to(device)
         self._acceleration_stage = _acceleration_sensors(model, device)
         self._memory = (self.qpos, self.qvel, self.act, self.warmstart, self.ctrl, self.sensordata)
-        self._substeps = Kernels(device, self._advance)
-        self._first_half = Kernels(device, lambda: mujoco_warp.step1(self.model, self.data))
+        runge_kutta = model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
+        self._control_step = Kernels(
+            device, partial(_control_step, self.model, self.data, substeps, runge_kutta)
+        )
+        self._first_half = Kernels(device, partial(mujoco_warp.step1, self.model, self.data))
 
     def state(self) -> State:
         """The present state; its tensors share the simulation's memory and change with every step."""
@@ -88,14 +88,8 @@ class Simulation:
     def step(self, actions: Tensor) -> None:
         """One control step with `actions` (`float32[N, A]`)."""
         self.ctrl.copy_(actions)
-        self._substeps.run()
+        self._control_step.run()
         self._refresh()
-
-    def _advance(self) -> None:
-        if not self._runge_kutta:
-            mujoco_warp.step2(self.model, self.data)
-        for _ in range(self.substeps - (not self._runge_kutta)):
-            mujoco_warp.step(self.model, self.data)
 
     def diverged(self) -> Tensor:
         """Which worlds have diverged, that is hold NaN or a number beyond `FAR`: `bool[N]`."""
@@ -119,52 +113,15 @@ class Simulation:
         self.sensordata[:, self._acceleration_stage] = kept
 
 
-@contextmanager
-def on_stream(device: torch.device) -> Iterator[None]:
-    """Inside, Warp runs on `device` and on torch's present stream, so that both see each other's results."""
-    if device.type == "cuda":
-        stream = warp.stream_from_torch(torch.cuda.current_stream(device))
-        with warp.ScopedStream(stream):
-            yield
+def _control_step(model: Any, data: Any, substeps: int, runge_kutta: bool) -> None:
+    """dm_control's: what follows from positions and velocities is known at its beginning."""
+    if runge_kutta:
+        for _ in range(substeps):
+            mujoco_warp.step(model, data)
     else:
-        with warp.ScopedDevice("cpu"):
-            yield
-
-
-class Kernels:
-    """What `launch` has Warp do on `device`, the same each time: on a GPU launched as one CUDA graph.
-
-    A control step is thousands of small kernels, and launching them one by one from Python takes longer than running
-    them. The first run launches them one by one all the same, since Warp compiles kernels then.
-    """
-
-    recording = True
-    """Whether graphs are used; off, to measure what they are worth."""
-
-    def __init__(self, device: torch.device, launch: Callable[[], object]) -> None:
-        self._device, self._launch = device, launch
-        self._graph: Any = None
-        self._compiled = False
-
-    def run(self) -> None:
-        """Runs the kernels after what torch's present stream does, and before what it does next."""
-        if not (self._compiled and self._device.type == "cuda" and self.recording):
-            with on_stream(self._device):
-                self._launch()
-            self._compiled = True
-            return
-        if self._graph is None:
-            self._graph = self._record()
-        stream = warp.stream_from_torch(torch.cuda.current_stream(self._device))
-        warp.capture_launch(self._graph, stream=stream)
-
-    def _record(self) -> Any:
-        # On a stream of its own, as torch's default stream cannot be recorded.
-        torch.cuda.synchronize(self._device)
-        stream = warp.Stream(warp.device_from_torch(self._device))
-        with warp.ScopedStream(stream), warp.ScopedCapture(stream=stream) as capture:
-            self._launch()
-        return capture.graph
+        mujoco_warp.step2(model, data)
+        for _ in range(substeps - 1):
+            mujoco_warp.step(model, data)
 
 
 def _acceleration_sensors(model: Any, device: torch.device) -> Tensor:

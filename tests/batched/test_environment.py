@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,20 @@ def overlap(ours: np.ndarray, theirs: np.ndarray) -> float:
     """Intersection over union of two mattes."""
     a, b = ours / 255.0, theirs / 255.0
     return float(np.minimum(a, b).sum() / np.maximum(a, b).sum())
+
+
+def test_closing_frees_the_physics_and_the_renderer_at_once(build: Make, footage: Path) -> None:
+    """On a GPU they hold gigabytes, which the next environment may need."""
+    envs = build("walker-walk", videos=footage)
+    envs.reset(seed=0)
+    envs.step(actions(envs))
+    held = [weakref.ref(part) for part in (envs.simulation, envs.simulation.data, envs._renderer)]
+    gc.disable()
+    try:
+        envs.close()
+        assert [part() for part in held] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
