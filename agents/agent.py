@@ -81,6 +81,9 @@ class Agent(nn.Module, Generic[BatchT]):
         """The autocast context for forward passes."""
         return precision(self.precision, self.device)
 
+    recordable = False
+    """Whether an update is the same work on the device each time, so that a CUDA graph can record it."""
+
     on_policy = False
     """Whether it learns only from experience since its last update, so that older rows need not be kept."""
 

@@ -31,6 +31,8 @@ class LatentAgent(Agent[Batch]):
         planning: settings of A.3; None for an agent that never plans.
     """
 
+    recordable = True
+
     def __init__(
         self,
         config: DreamerConfig,

@@ -75,7 +75,7 @@ class RePo(Dreamer):
     def _move_multiplier(self, kl: Tensor) -> Metrics:
         optimiser = self.optimisers["multiplier"]
         optimiser.differentiate(self.multiplier.dual_loss(kl, self.bottleneck.target))
-        step_together([optimiser])
+        step_together([optimiser], judged=self.optimisers.values())
         return {"model/multiplier": self.multiplier()}
 
 

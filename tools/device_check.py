@@ -1,10 +1,11 @@
 """What the agents do on this machine's GPU, in under ten minutes and one JSON file: see device_check.sh.
 
-Four parts, each with what it found and how long it took; one that fails does not keep the others from running.
+Five parts, each with what it found and how long it took; one that fails does not keep the others from running.
 
 - runs: each agent for some thousand control steps in two sittings, and its policy asked on the CPU.
 - agreement: the losses of one update on the GPU beside those on the CPU, float32, same parameters and batch.
-- updates: whole updates a second with the paper's sizes, by the plain path and by the default one.
+- recorded: updates as CUDA graphs beside the same ones one by one, float32; and that a failed one moves nothing.
+- updates: whole updates a second with the sizes of presets: plain, by the default path one by one, and recorded.
 - training: `--train MINUTES` of CVRL in front of video with the paper's preset, its control steps and updates a second.
 """
 
@@ -32,8 +33,10 @@ import torch
 
 from agents import load
 from agents.agent import choose_device
+from agents.fast.recorded_updates import RecordedUpdates, Updates, updates_of
 from agents.table import AGENTS, make_agent, preset_config
 from agents.training.batch import Batch
+from agents.training.optimiser import NonFiniteGradient
 
 ROOT = Path(__file__).parents[1]
 ACTIONS = 6
@@ -105,9 +108,11 @@ def random_batch(b: int, t: int, device: torch.device) -> Batch:
     return Batch(frames, actions, rewards, *torch.zeros(2, b, t)).to(device)
 
 
-def latent_agent(name: str, device: torch.device, precision: str, fast: bool) -> Any:
-    """CVRL or Dreamer of the paper's sizes."""
-    config = preset_config(name, "paper")
+def latent_agent(
+    name: str, device: torch.device, precision: str, fast: bool = True, preset: str = "paper"
+) -> Any:
+    """CVRL, Dreamer or RePo of a preset's sizes."""
+    config = preset_config(name, preset)
     training = dataclasses.replace(config.training, precision=precision, fast=fast)  # type: ignore[arg-type]
     return make_agent(dataclasses.replace(config, training=training), ACTIONS, device)
 
@@ -119,7 +124,7 @@ def agreement(options: argparse.Namespace) -> dict[str, Any]:
     for name in ("cvrl", "dreamer"):
         losses = []
         for where in (cpu, device):
-            agent = latent_agent(name, where, "float32", fast=True)
+            agent = latent_agent(name, where, "float32")
             noise = torch.randn(4, 8, 30, generator=torch.Generator().manual_seed(1)).to(where)
             metrics = agent.world_model.loss(random_batch(4, 8, where), noise).metrics
             losses.append({key: float(value) for key, value in metrics.items()})
@@ -131,34 +136,91 @@ def agreement(options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def recorded(options: argparse.Namespace) -> dict[str, Any]:
+    """How far agents are apart after updates as graphs and one by one; what an update that fails leaves."""
+    device = choose_device(options.device)
+    found: dict[str, Any] = {"ok": True}
+    batches = [random_batch(4, 8, device)._replace(rewards=torch.full((4, 8), i / 4.0)) for i in range(4)]
+    batches = [batch.to(device) for batch in batches]
+    for name in ("cvrl", "dreamer", "repo"):
+        agents = [latent_agent(name, device, "float32", preset="laptop") for _ in range(2)]
+        ends = []
+        for agent, learner in zip(agents, (Updates(agents[0]), updates_of(agents[1], True)), strict=True):
+            for _ in range(2):
+                for batch in batches:
+                    learner.warm_up(batch)
+            for _ in range(3):
+                for batch in batches:
+                    metrics = learner.update(batch)
+            learner.settle()
+            ends.append((agent.state_dict(), {key: float(value) for key, value in metrics.items()}))
+        parameters = max(float((ends[0][0][key] - value).abs().max()) for key, value in ends[1][0].items())
+        losses = max(abs(ends[0][1][k] - v) / (abs(v) + 1) for k, v in ends[1][1].items())
+        streams = torch.equal(*(agent.update_noise.get_state() for agent in agents))
+        learner, before = updates_of(agents[1], True), {}
+        for i in range(8):  # the last of them fails, and is recorded long since
+            before = {key: p.detach().clone() for key, p in agents[1].named_parameters()}
+            bad = batches[0]._replace(rewards=batches[0].rewards + (float("nan") if i == 7 else 0.0))
+            with contextlib.suppress(NonFiniteGradient):
+                learner.update(bad)
+        refused = False
+        try:
+            learner.settle()
+        except NonFiniteGradient:
+            refused = True
+        refused |= type(learner) is Updates  # which refused at once
+        unmoved = all(
+            torch.equal(before[key], p) for key, p in agents[1].named_parameters() if p.requires_grad
+        )
+        found[name] = {
+            "recorded": type(learner) is RecordedUpdates,
+            "parameters": parameters,
+            "losses": losses,
+            "streams": streams,
+            "refused": refused,
+            "unmoved": unmoved,
+        }
+        found["ok"] &= losses < 1e-2 and streams and refused and unmoved
+    return found
+
+
 def updates(options: argparse.Namespace) -> dict[str, Any]:
-    """Updates a second of 50 × 50, the median of some seconds' worth, and memory at its highest."""
+    """Updates a second of two presets' sizes, over some seconds, and memory at its highest."""
     device, results = choose_device(options.device), []
-    b, t = (4, 8) if options.quick else (50, 50)
-    for name in ("cvrl", "dreamer"):
-        for label, precision, fast in (("plain", "float32", False), ("default", "auto", True)):
-            agent, batch = latent_agent(name, device, precision, fast), random_batch(b, t, device)
-            seconds: list[float] = []
-            end = time.monotonic() + (1 if options.quick else 20)
-            while len(seconds) < 4 or time.monotonic() < end:
-                began = time.perf_counter()
-                metrics = agent.update(batch)
-                if device.type == "cuda":
-                    torch.cuda.synchronize()
-                seconds.append(time.perf_counter() - began)
-            seconds = sorted(seconds[2:])
-            results.append(
-                {
-                    "agent": name,
-                    "path": label,
-                    "precision": agent.precision,
-                    "batch": f"{b}x{t}",
-                    "updates_per_second": 1 / seconds[len(seconds) // 2],
-                    "finite": bool(torch.stack([m.float() for m in metrics.values()]).isfinite().all()),
-                    "gigabytes": torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None,
-                }
-            )
-            del agent
+    for name, preset, path, precision in (
+        ("cvrl", "paper", "plain", "float32"),
+        *((n, "paper", p, "auto") for n in ("cvrl", "dreamer") for p in ("default", "recorded")),
+        ("cvrl", "paper", "recorded", "float32"),
+        *(("cvrl", "laptop", p, q) for p in ("default", "recorded") for q in ("auto", "float32")),
+    ):
+        config = preset_config(name, preset).training
+        b, t = (4, 8) if options.quick else (config.batch_size, config.batch_length)
+        agent = latent_agent(name, device, precision, fast=path != "plain", preset=preset)
+        learner, batch = updates_of(agent, path == "recorded"), random_batch(b, t, device)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        for _ in range(5):
+            learner.update(batch)
+        count, rate, began = 0, 0.0, time.perf_counter()
+        while time.perf_counter() - began < (0.1 if options.quick else options.seconds):
+            metrics = learner.update(batch)
+            learner.settle()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            count += 1
+            rate = count / (time.perf_counter() - began)
+        results.append(
+            {
+                "agent": name,
+                "path": path,
+                "precision": agent.precision,
+                "batch": f"{b}x{t}",
+                "updates_per_second": rate,
+                "finite": bool(torch.stack([m.float() for m in metrics.values()]).isfinite().all()),
+                "gigabytes": torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None,
+            }
+        )
+        del agent, learner
     return {"ok": all(r["finite"] for r in results), "rows": results}
 
 
@@ -200,6 +262,7 @@ def main() -> int:
     parser.add_argument("--train", type=float, default=0.0, metavar="MINUTES")
     parser.add_argument("--quick", action="store_true", help="small batches: does this script itself work?")
     parser.add_argument("--skip-runs", action="store_true")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of updates, for each row of `updates`")
     parser.add_argument(
         "--parallel", type=int, default=min(4, os.cpu_count() or 1), help="short runs at a time"
     )
@@ -213,7 +276,7 @@ def main() -> int:
         "cuda": torch.version.cuda,
         "python": platform.python_version(),
     }
-    parts: list[Callable[[argparse.Namespace], dict[str, Any]]] = [agreement, updates]
+    parts: list[Callable[[argparse.Namespace], dict[str, Any]]] = [agreement, recorded, updates]
     parts = ([] if options.skip_runs else [runs]) + parts + ([training] if options.train else [])
     for part in parts:
         began = time.monotonic()

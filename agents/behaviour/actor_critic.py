@@ -144,17 +144,19 @@ class ReturnRange(nn.Module):
     low: Tensor
     high: Tensor
     seen: Tensor
+    levels: Tensor
 
     def __init__(self, rate: float = 0.01) -> None:
         super().__init__()
         self.rate = rate
         for name in ("low", "high", "seen"):
             self.register_buffer(name, torch.zeros(()))
+        self.register_buffer("levels", torch.tensor([0.05, 0.95]), persistent=False)
 
     @torch.no_grad()
     def follow(self, returns: Tensor) -> Tensor:
         """Updates the estimate with `returns` and returns the range, a scalar. The first returns initialise it."""
-        low, high = torch.quantile(returns.float().flatten(), returns.new_tensor([0.05, 0.95]).float())
+        low, high = torch.quantile(returns.float().flatten(), self.levels)
         rate = torch.where(self.seen == 0, 1.0, self.rate)
         self.low.lerp_(low, rate)
         self.high.lerp_(high, rate)

@@ -5,6 +5,9 @@ can therefore change only its own group, and no parameter changes before all los
 
 - `Optimiser`: one group of parameters.
 - `step_together`: steps all groups of an agent.
+
+While a CUDA graph records an update (see recorded_updates.py), nothing may wait for the device. What is decided here
+from a number is then decided on the device: how a gradient is scaled, and that no group steps if a loss is not finite.
 """
 
 from __future__ import annotations
@@ -23,7 +26,16 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of Adam
 
 
 class NonFiniteGradient(NaturalMujocoError):
-    """A loss or its gradient is NaN or infinite; the parameters are as they were before the update."""
+    """A loss or its gradient is NaN or infinite; the parameters are as they were before the update.
+
+    Args:
+        name: the group.
+        loss: what was to be minimised.
+        norm: the norm of its gradient.
+    """
+
+    def __init__(self, name: str, loss: float, norm: float) -> None:
+        super().__init__(f"The {name} loss is {loss} and the norm of its gradient {norm}.")
 
 
 class Optimiser:
@@ -49,26 +61,29 @@ class Optimiser:
         self.epsilon = 1e-7  # the default of Keras, which the paper's code used
         self.moments: list[dict[str, Tensor]] = [{} for _ in self.parameters]
         """Adam's `step`, `exp_avg` and `exp_avg_sq` of each parameter; empty before the first step."""
+        self.verdict: Tensor | None = None
+        """The last loss and the norm of its gradient, [2]."""
         self._gradients: list[Tensor] | None = None
 
     def differentiate(self, loss: Tensor, retain_graph: bool = False) -> Tensor:
         """Computes the gradient of `loss` and keeps it for `step`; returns its global norm before clipping.
 
-        Raises `NonFiniteGradient`, and RuntimeError if the loss does not depend on all parameters of the group.
+        Raises `NonFiniteGradient`, unless a CUDA graph records; and RuntimeError if the loss does not depend on all
+        parameters of the group.
         """
         gradients = torch.autograd.grad(loss, self.parameters, retain_graph=retain_graph)
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        if not bool(torch.isfinite(norm)):
-            raise NonFiniteGradient(
-                f"The {self.name} loss is {float(loss.detach())} and the norm of its gradient {float(norm)}."
-            )
-        if self.clip and norm > self.clip:
-            gradients = torch._foreach_mul(gradients, float(self.clip / norm))
+        self.verdict = torch.stack([loss.detach(), norm])
+        recording = _recording(norm)
+        if not recording and not bool(torch.isfinite(norm)):
+            raise NonFiniteGradient(self.name, *self.verdict.tolist())
+        if self.clip and (recording or norm > self.clip):
+            gradients = torch._foreach_mul(gradients, (self.clip / norm).clamp(max=1))
         self._gradients = list(gradients)
         return norm.detach()
 
-    def step(self) -> None:
-        """Steps the parameters with the gradient of the last `differentiate`."""
+    def step(self, refused: Tensor | None = None) -> None:
+        """Steps the parameters with the gradient of the last `differentiate`, unless the scalar `refused` is 1."""
         if self._gradients is None:
             raise RuntimeError(f"The {self.name} optimiser has no gradient: call differentiate first.")
         for parameter, moments in zip(self.parameters, self.moments, strict=True):
@@ -92,6 +107,7 @@ class Optimiser:
                 weight_decay=0.0,
                 eps=self.epsilon,
                 maximize=False,
+                found_inf=refused,
             )
         self._gradients = None
 
@@ -120,10 +136,19 @@ class Optimiser:
         refuse_others([name for name in tensors if name.startswith(prefix)], known, source)
 
 
-def step_together(optimisers: Collection[Optimiser]) -> None:
-    """Steps every group."""
+def step_together(optimisers: Collection[Optimiser], judged: Collection[Optimiser] = ()) -> None:
+    """Steps every group; while a CUDA graph records, none if a norm is not finite, of these groups or of `judged`."""
+    refused = None
+    verdicts = [o.verdict[1] for o in (*optimisers, *judged) if o.verdict is not None]
+    if verdicts and _recording(verdicts[0]):
+        refused = 1 - torch.stack(verdicts).isfinite().all().float()
     for optimiser in optimisers:
-        optimiser.step()
+        optimiser.step(refused)
+
+
+def _recording(result: Tensor) -> bool:
+    """Whether a CUDA graph records what computes `result`."""
+    return result.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import imageio.v2 as imageio
 import numpy as np
@@ -20,6 +21,7 @@ from natural_mujoco import WorkerError
 
 from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
+from ..fast.recorded_updates import updates_of
 from ..table import agent_name, make_agent
 from .checkpoint import TENSORS, Checkpoint, load_checkpoint, save_checkpoint, save_failure
 from .collection import Collector, Episode, make_training_environments
@@ -108,6 +110,7 @@ class Trainer:
         assert space.shape is not None
         self.action_size = space.shape[0]
         self.agent = make_agent(config, self.action_size, self.device)
+        self.learner = updates_of(self.agent, config.training.fast)
         warp = config.vector == "warp"
         lost_with_it = self.device if warp and self.agent.on_policy else None
         self.replay = make_replay(self.directory, config, self.agent, device=lost_with_it)
@@ -226,10 +229,8 @@ class Trainer:
 
     def _update(self, warming_up: bool) -> None:
         batch = self.agent.draw(self.replay, self.sampler)
-        try:
-            metrics = self.agent.warm_up(batch) if warming_up else self.agent.update(batch)
-        except NonFiniteGradient as error:
-            raise save_failure(self.directory, self.updates, error, self.agent.tensors(), batch) from error
+        with self._failure_saved(batch):
+            metrics = self.learner.warm_up(batch) if warming_up else self.learner.update(batch)
         self.means.add(metrics)
         if warming_up:
             self.warmups += 1
@@ -237,8 +238,23 @@ class Trainer:
             self.updates += 1
         self.learned_at = self.control_steps
 
+    @contextlib.contextmanager
+    def _failure_saved(self, batch: NamedTuple | None = None) -> Iterator[None]:
+        """Saves what led to an update that failed inside: that with `batch`, or the one before."""
+        try:
+            yield
+        except NonFiniteGradient as error:
+            failed = self.learner.failed(batch)
+            raise save_failure(self.directory, self.updates, error, self.agent.tensors(), failed) from error
+
+    def _settle(self) -> None:
+        """Waits for the last update; what follows needs its outcome."""
+        with self._failure_saved():
+            self.learner.settle()
+
     def _evaluate(self) -> None:
         """Plays held-out episodes and writes their records, a film, and for generative models figure 3."""
+        self._settle()
         self.evaluations = self.control_steps // self.config.training.evaluate_every
         self.evaluated_at = self.control_steps
         self.log.progress(
@@ -291,6 +307,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Writes a checkpoint: the replay's new rows first, then everything else."""
+        self._settle()
         replay = self.replay.sync()
         state = {
             "control_steps": self.control_steps,
