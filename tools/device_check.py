@@ -33,10 +33,10 @@ import torch
 
 from agents import load
 from agents.agent import choose_device
-from agents.fast.recorded_updates import RecordedUpdates, Updates, updates_of
 from agents.table import AGENTS, make_agent, preset_config
 from agents.training.batch import Batch
 from agents.training.optimiser import NonFiniteGradient
+from agents.training.recorded_updates import RecordedUpdates, Updates, updates_of
 
 ROOT = Path(__file__).parents[1]
 ACTIONS = 6

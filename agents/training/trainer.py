@@ -21,7 +21,6 @@ from natural_mujoco import WorkerError
 
 from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
-from ..fast.recorded_updates import updates_of
 from ..table import agent_name, make_agent
 from .checkpoint import TENSORS, Checkpoint, load_checkpoint, save_checkpoint, save_failure
 from .collection import Collector, Episode, make_training_environments
@@ -32,6 +31,7 @@ from .loading import TrainedPolicy, make_replay
 from .open_loop_prediction import write_open_loop
 from .optimiser import NonFiniteGradient
 from .progress import Progress, Stand
+from .recorded_updates import updates_of
 from .replay import ROWS_BETWEEN_CHECKPOINTS
 from .run_folder import held, run_directory, write_failed
 from .run_log import RunLog

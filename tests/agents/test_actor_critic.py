@@ -177,7 +177,7 @@ def test_with_normalised_returns_the_actor_learns_the_same_whatever_the_scale_of
         kept: list[torch.Tensor] = []
         optimiser = agent.optimisers["actor"]
         optimiser.clip = 0.0
-        optimiser.step = lambda o=optimiser, k=kept: k.extend(g.flatten().clone() for g in o._gradients)
+        optimiser.step = lambda _, o=optimiser, k=kept: k.extend(g.flatten().clone() for g in o._gradients)
         agent.update(random_batch())
         gradients.append(torch.cat(kept))
     torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3)

@@ -13,10 +13,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from agents.agent import Agent
-from agents.fast.recorded_updates import Updates, updates_of
 from agents.training import optimiser
 from agents.training.config import AugmentationConfig, TrainingConfig
 from agents.training.optimiser import step_together
+from agents.training.recorded_updates import Updates, updates_of
 
 from .tiny import make, random_batch, tiny_cvrl, tiny_dreamer, tiny_repo
 

@@ -83,7 +83,7 @@ def test_alpha_weighs_the_sac_gradient_that_reaches_the_actor() -> None:
         optimiser.clip = 0.0
         step = optimiser.step
 
-        def keep(optimiser: Any = optimiser, kept: list = kept, step: Any = step) -> None:
+        def keep(_: Any, optimiser: Any = optimiser, kept: list = kept, step: Any = step) -> None:
             kept.extend(g.clone() for g in optimiser._gradients)
             step()
 
@@ -110,7 +110,7 @@ def test_each_optimiser_moves_its_group_and_no_other(group: str) -> None:
     before = parameters(agent)
     for name, optimiser in agent.optimisers.items():
         if name != group:
-            optimiser.step = lambda: None  # type: ignore[method-assign]
+            optimiser.step = lambda _: None  # type: ignore[method-assign]
     agent.critic.update_targets = lambda: None
     agent.update(random_batch())
     assert changed(before, agent) == {k for k in before if k.startswith(GROUPS[group])}

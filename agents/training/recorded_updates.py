@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..agent import Agent, Metrics
-from ..training.optimiser import NonFiniteGradient
+from .optimiser import NonFiniteGradient
 
 BatchT = TypeVar("BatchT", bound=Any)
 # Updates before one is recorded: they create Adam's moments, and what cuBLAS and cuDNN keep.
