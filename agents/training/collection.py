@@ -6,8 +6,8 @@ checkpoint in the middle of an episode therefore needs no state of the simulator
 with the same seeds, and its actions, which the replay holds, are repeated.
 
 With MuJoCo Warp (`--vector warp`), the same actions need not lead to the same frames. There a run has only one round,
-in which episodes follow each other, and a resumed run begins another. These environments give tensors, which become
-arrays only if the replay keeps arrays.
+in which episodes follow each other, unless the background is shared; a resumed run begins another. These environments
+give tensors, which become arrays only if the replay keeps arrays.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class Collector:
         Returns:
             (agent steps taken, episodes that ended). A reset counts as no step.
         """
-        if self.row == 0 or self._cut() or (self.finished.all() and not self.warp):
+        one_round = self.warp and not self.shared_background
+        if self.row == 0 or self._cut() or (self.finished.all() and not one_round):
             self._begin_round()
             return 0, []
         actions = self._choose(randomly)
@@ -206,7 +207,10 @@ class Collector:
             return frames
         # Once more, with what the first one drew: 5 ms for eight environments, whose episodes take 1.6 s to step.
         drawn = infos["background"]
-        background = {"video": str(drawn["video"][0]), "frame": int(drawn["frame"][0])}
+        video = drawn["video"][0]
+        if self.warp:
+            video = self.envs.videos[int(video)]  # type: ignore[attr-defined]
+        background = {"video": str(video), "frame": int(drawn["frame"][0])}
         return self.envs.reset(seed=seeds, options=background)[0]  # type: ignore[arg-type]
 
     def _begin_round(self) -> None:

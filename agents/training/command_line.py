@@ -92,11 +92,10 @@ def check_config(config: RunConfig) -> RunConfig:
     ):
         if value < lowest:
             raise InvalidArgument(f"{name} is {value}; it must be at least {lowest}.")
-    if config.vector == "warp" and (e.shared_background or r.simultaneous_windows > 1):
+    if config.vector == "warp" and r.simultaneous_windows > 1 and not e.shared_background:
         raise InvalidArgument(
-            "--environment.shared-background and --replay.simultaneous-windows need --vector workers, since the "
-            "batched environment begins episodes by itself: add --environment.no-shared-background "
-            "--replay.simultaneous-windows 1."
+            "--replay.simultaneous-windows needs --environment.shared-background or --vector workers: the batched "
+            "environment begins episodes by itself, which need not be all at once."
         )
     if length > agent_steps:
         asked = f"--n-step is {n_step}" if single else f"--training.batch-length is {length}"

@@ -201,6 +201,44 @@ def test_other_agents_collect_from_it_and_keep_their_replay(tmp_path: Path, conf
         assert windows.any()
 
 
+class SharedTensorEnvs(FakeTensorEnvs):
+    """Tells clips as the batched environment does: by their numbers among `videos`."""
+
+    videos = tuple(f"clip-{i}" for i in range(256))
+
+    def _info(self) -> dict[str, Any]:
+        background = {"video": torch.from_numpy(self.seeds), "frame": torch.from_numpy(self.row + 3)}
+        return {"background": background}
+
+
+def test_all_worlds_begin_together_with_one_background(
+    tmp_path: Path, warp: list[FakeTensorEnvs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        batched,
+        "make",
+        lambda *args, **kwargs: warp.append(SharedTensorEnvs(4, lengths=(10, 10, 6, 10))) or warp[-1],
+    )
+    config = tiny_cvrl(logdir=tmp_path, steps=400, device="cpu", threads=1, vector="warp", num_envs=4)
+    config = replace(
+        config,
+        variant="natural",
+        environment=replace(config.environment, shared_background=True),
+        replay=replace(config.replay, simultaneous_windows=2),
+        training=replace(config.training, prefill=80),
+    )
+    trainer(config).run()
+    (envs,) = warp
+    seeds, options = envs.seeds_seen, envs.options_seen
+    assert len(seeds) > 4
+    assert seeds[::2] == seeds[1::2], (
+        "each round begins twice, the second time with the background of the first"
+    )
+    assert options[::2] == [None] * len(options[::2])
+    assert options[1::2] == [{"video": f"clip-{first[0] % 256}", "frame": 3} for first in seeds[::2]]
+    assert len({tuple(first) for first in seeds}) == len(seeds) // 2
+
+
 def test_what_vector_cannot_be_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +256,10 @@ def test_what_vector_cannot_be_is_refused_before_anything_is_written(
         check_config(tiny_cvrl(vector="warp", device="cpu"))
     with pytest.raises(InvalidArgument, match="--device cuda: PyTorch sees no CUDA GPU here"):
         check_config(tiny_ppo(vector="warp", device="cuda"))
+    monkeypatch.setattr(batched, "require", lambda device: device)
+    config = tiny_cvrl(vector="warp", device="cpu", num_envs=2)
+    with pytest.raises(InvalidArgument, match=r"--replay\.simultaneous-windows needs"):
+        check_config(replace(config, replay=replace(config.replay, simultaneous_windows=2)))
     assert not folder.exists()
 
 

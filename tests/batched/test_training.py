@@ -25,7 +25,11 @@ pytestmark = pytest.mark.batched
 def test_agents_train_on_it_and_resume(tmp_path: Path, agent: str, steps: str, footage: Path) -> None:
     flags = [*write_tiny_flags(tmp_path, agent), "--variant", "natural", "--videos", str(footage)]
     flags += ["--vector", "warp", "--num-envs", "2"]
-    flags += ["--anneal-steps", steps] if agent == "ppo" else ["--training.prefill", "240"]
+    if agent == "ppo":
+        flags += ["--anneal-steps", steps]
+    else:
+        flags += ["--training.prefill", "240", "--training.episode-steps", "200"]
+        flags += ["--environment.shared-background", "--replay.simultaneous-windows", "2"]
     assert main(agent, [*flags, "--steps", "400"]) == 0
     assert main(agent, [*flags, "--steps", steps]) == 0
     if agent == "ppo":
