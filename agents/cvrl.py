@@ -46,6 +46,7 @@ class CVRL(LatentAgent):
                 self.behaviour.discount,
                 sac.target_rate,
                 sac.initial_temperature,
+                sac.entropy_backup,
             ).to(device)
             if config.initialisation == "keras":
                 initialise_as_keras(self.critic.q)

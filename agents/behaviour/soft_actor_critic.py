@@ -56,6 +56,10 @@ class SoftCritic(nn.Module):
     """Two Q networks, their slowly moving targets, and the learned temperature α.
 
     Q values are returns; α is in returns ÷ `unit` per nat. `unit` is a scalar, 1 if returns are not normalised.
+
+    Args:
+        entropy_backup: whether Q counts the entropy of later actions as reward, as in SAC; without, Q is of rewards
+            alone (as in RLPD, Ball and others 2023), and entropy weighs only where the actor acts.
     """
 
     def __init__(
@@ -67,9 +71,10 @@ class SoftCritic(nn.Module):
         discount: float,
         target_rate: float,
         initial_temperature: float,
+        entropy_backup: bool = True,
     ) -> None:
         super().__init__()
-        self.discount, self.target_rate = discount, target_rate
+        self.discount, self.target_rate, self.entropy_backup = discount, target_rate, entropy_backup
         self.target_entropy = -float(action_size)
         self.q = TwinQ(features, action_size, units, layers)
         self.target_q = TwinQ(features, action_size, units, layers)
@@ -83,10 +88,15 @@ class SoftCritic(nn.Module):
 
     @torch.no_grad()
     def targets(self, t: Transitions, policy: Policy, noise: Tensor, unit: Tensor | float = 1.0) -> Tensor:
-        """r + γ(1 − terminal)(min Q'(s', a') − α·unit·log π(a' | s')), `policy` being that at s': [N]."""
+        """r + γ(1 − terminal)(min Q'(s', a') − α·unit·log π(a' | s')), `policy` being that at s': [N].
+
+        Without `entropy_backup`, there is no term of log π.
+        """
         action, log_prob = policy.sample(noise)
-        soft_value = self.target_q(t.next_features, action).amin(0) - self.temperature * unit * log_prob
-        return t.rewards + self.discount * (1 - t.terminals) * soft_value
+        value = self.target_q(t.next_features, action).amin(0)
+        if self.entropy_backup:
+            value = value - self.temperature * unit * log_prob
+        return t.rewards + self.discount * (1 - t.terminals) * value
 
     def q_loss(self, t: Transitions, targets: Tensor) -> Tensor:
         """Half the squared TD error, averaged over transitions and summed over the two Qs: a scalar."""

@@ -198,6 +198,9 @@ class SoftActorCriticConfig:
     learning_rate: float = 8e-5
     gradient_clip: float = 100.0
     target_rate: float = 0.005
+    entropy_backup: bool = True
+    """Whether Q counts the entropy of later actions as reward, as in SAC. At saturated actions entropies are far below
+    zero, and a Q that counts them is mostly of entropy."""
     initial_temperature: float = 1.0
     """Initial entropy temperature, in (normalised) return per nat."""
     temperature_learning_rate: float = 3e-4
