@@ -34,8 +34,10 @@ def test_no_transition_joins_two_sequences() -> None:
     assert len(t.features) == 4 * 5
 
 
+@pytest.mark.parametrize("backup", [True, False])
 @pytest.mark.parametrize("unit", [1.0, 30.0])
-def test_td_target_by_hand(critic: SoftCritic, unit: float) -> None:
+def test_td_target_by_hand(critic: SoftCritic, unit: float, backup: bool) -> None:
+    critic.entropy_backup = backup
     g = torch.Generator().manual_seed(1)
     t = Transitions(
         torch.randn(3, F_SIZE, generator=g),
@@ -53,7 +55,8 @@ def test_td_target_by_hand(critic: SoftCritic, unit: float) -> None:
     x = torch.cat([t.next_features, torch.tanh(raw)], 1)
     one, two = (network(x).detach().numpy()[:, 0] for network in critic.target_q.networks)
     for i in range(2):
-        expected = t.rewards[i].item() + 0.9 * (min(one[i], two[i]) - 0.5 * unit * log_prob[i])
+        entropy = -0.5 * unit * log_prob[i] if backup else 0.0
+        expected = t.rewards[i].item() + 0.9 * (min(one[i], two[i]) + entropy)
         assert targets[i] == pytest.approx(expected, rel=1e-5)
     assert targets[2] == 3.0  # nothing follows a terminal state
 

@@ -337,3 +337,13 @@ def test_random_shift_moves_whole_stacks_and_repeats_the_edge() -> None:
         for x in range(9)
     ]
     assert sum(places) == 1
+
+
+def test_q_counts_entropy_unless_it_is_told_not_to() -> None:
+    """The flag reaches the critic: at one temperature, targets differ by what the entropy is worth."""
+    targets = []
+    for backup in (True, False):
+        config = tiny_cvrl()
+        agent = make(replace(config, sac=replace(config.sac, entropy_backup=backup)))
+        targets.append(agent.update(random_batch())["sac/q_target"].item())
+    assert targets[0] != pytest.approx(targets[1])
