@@ -27,6 +27,7 @@ from ..agent import Agent
 from .config import RunConfig
 from .replay import Replay
 from .replay_column import as_array
+from .sampling import groups
 from .saved_tensors import take
 from .state import CollectorState
 
@@ -102,8 +103,8 @@ class Collector:
         seed: the run's seed.
         warp: whether `envs` is from `natural_mujoco.batched`.
         longest: agent steps after which a round ends, with episodes that are not over; 0 for none.
-        shared_background: whether all environments play, in each round, the clip that the first one would play, from
-            the same frame.
+        sharing: how many environments, at least, play the same clip from the same frame in each round, that which the
+            first of the group would play; 0 if each plays its own. See `groups`.
         held: agent steps for which each random action is held.
     """
 
@@ -115,11 +116,11 @@ class Collector:
         seed: int,
         warp: bool = False,
         longest: int = 0,
-        shared_background: bool = False,
+        sharing: int = 0,
         held: int = 1,
     ) -> None:
         self.envs, self.agent, self.replay, self.seed, self.warp = envs, agent, replay, seed, warp
-        self.longest, self.shared_background, self.held = longest, shared_background, held
+        self.longest, self.sharing, self.held = longest, sharing, held
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 3]))
         self.memory = agent.begin(envs.num_envs)
         self.round = -1
@@ -139,7 +140,7 @@ class Collector:
         Returns:
             (agent steps taken, episodes that ended). A reset counts as no step.
         """
-        one_round = self.warp and not self.shared_background
+        one_round = self.warp and not self.sharing
         if self.row == 0 or self._cut() or (self.finished.all() and not one_round):
             self._begin_round()
             return 0, []
@@ -201,17 +202,22 @@ class Collector:
 
     def _reset(self) -> Any:
         """Resets all environments with the seeds of the round; returns their first frames."""
-        seeds = round_seeds(self.seed, self.round, self.envs.num_envs)
+        n = self.envs.num_envs
+        seeds = round_seeds(self.seed, self.round, n)
         frames, infos = self.envs.reset(seed=seeds)  # type: ignore[arg-type]
-        if not self.shared_background:
+        if not self.sharing:
             return frames
         # Once more, with what the first one drew: 5 ms for eight environments, whose episodes take 1.6 s to step.
         drawn = infos["background"]
-        video = drawn["video"][0]
-        if self.warp:
-            video = self.envs.videos[int(video)]  # type: ignore[attr-defined]
-        background = {"video": str(video), "frame": int(drawn["frame"][0])}
-        return self.envs.reset(seed=seeds, options=background)[0]  # type: ignore[arg-type]
+        for group in groups(n, self.sharing):
+            video = drawn["video"][group[0]]
+            if self.warp:
+                video = self.envs.videos[int(video)]  # type: ignore[attr-defined]
+            options = {"video": str(video), "frame": int(drawn["frame"][group[0]])}
+            if len(group) < n:
+                options["reset_mask"] = np.isin(np.arange(n), group)
+            frames, _ = self.envs.reset(seed=seeds, options=options)  # type: ignore[arg-type]
+        return frames
 
     def _begin_round(self) -> None:
         self.round += 1

@@ -41,7 +41,8 @@ class EnvironmentConfig:
     """Natural only: how strongly the video shows, from 0 (the standard background) to 1."""
     shared_background: bool = False
     """Natural only: all training environments play the same clip from the same frame, another one in every episode. At
-    any step their frames then differ by the robot alone."""
+    any step their frames then differ by the robot alone. With `replay.simultaneous_windows` and at least twice as many
+    environments, those of each group of so many do, and the groups' clips differ."""
 
     def discount_per_step(self, discount: float) -> float:
         """The discount of one agent step, for a `discount` given for two control steps, the paper's agent step."""
@@ -58,9 +59,10 @@ class ReplayConfig:
     """Number of sequences in a batch that come from the same episode. With four windows from each of four episodes,
     telling episodes apart by their clips lowers InfoNCE by log 4 instead of log 16."""
     simultaneous_windows: int = 1
-    """Number of sequences in a batch that are of the same steps in as many environments, or in all if there are fewer.
-    With a shared background, InfoNCE is then not solved by telling backgrounds apart. This and the settings of windows
-    around it are for agents that learn from sequences, those with a world model."""
+    """Number of sequences in a batch that are of the same steps in as many environments, or in all if there are fewer;
+    of one group of them, if there are at least twice as many. With a shared background, InfoNCE is then not solved by
+    telling backgrounds apart. This and the settings of windows around it are for agents that learn from sequences,
+    those with a world model."""
     edge_windows: bool = False
     """Also draw windows that extend beyond an episode's ends by up to a quarter and move them inside, so that first and
     last steps are seen a quarter as often as others; otherwise every window is equally likely."""

@@ -199,8 +199,8 @@ class Replay:
     ) -> Batch:
         """`count` sequences of `length` rows, each within one episode; see `draw`.
 
-        Each `simultaneous` consecutive ones are the same rows of different streams, whose episodes begin together; of
-        all streams, if there are fewer.
+        Each `simultaneous` consecutive ones are the same rows of different streams of one of the `groups` of so many,
+        whose episodes begin together; of all streams, if there are fewer.
         """
         simultaneous = min(simultaneous, self.streams)
         stream, start, _, began = self.draw(-(-count // simultaneous), length, rng, edge_windows, per_episode)

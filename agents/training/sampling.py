@@ -50,9 +50,18 @@ def draw_windows(
     return episode, np.clip(offset - margins[episode], 0, windows[episode] - 1)
 
 
+def groups(streams: int, least: int) -> list[NDArray[np.int64]]:
+    """The streams 0, 1, … as groups of neighbours, as many as can have `least` each; all in one if there are fewer."""
+    return np.array_split(np.arange(streams), max(1, streams // least))
+
+
 def draw_streams(streams: int, each: int, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """For each of `draws`, `each` different ones of `streams`, one after the other: [draws · each]."""
-    return np.stack([rng.permutation(streams)[:each] for _ in range(draws)]).ravel()
+    """For each of `draws`, `each` different ones of one of the `groups`, one after the other: [draws · each]."""
+    found = groups(streams, each)
+    if len(found) == 1:
+        return np.stack([rng.permutation(streams)[:each] for _ in range(draws)]).ravel()
+    chosen = rng.integers(len(found), size=draws)
+    return np.stack([rng.permutation(found[i])[:each] for i in chosen]).ravel()
 
 
 def _draw(

@@ -116,7 +116,9 @@ class Trainer:
         self.replay = make_replay(self.directory, config, self.agent, device=lost_with_it)
         keep_freed_memory()  # not before the replay has its own
         longest = -(-config.training.episode_steps // config.environment.action_repeat)
-        shared = config.variant == "natural" and config.environment.shared_background
+        sharing, simultaneous = 0, config.replay.simultaneous_windows
+        if config.variant == "natural" and config.environment.shared_background:
+            sharing = simultaneous if simultaneous > 1 else self.envs.num_envs
         self.collector = Collector(
             self.envs,
             self.agent,
@@ -124,7 +126,7 @@ class Trainer:
             config.seed,
             warp,
             longest,
-            shared,
+            sharing,
             config.training.prefill_hold,
         )
 

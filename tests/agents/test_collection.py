@@ -12,6 +12,7 @@ import torch
 from agents.training.collection import Collector, environment_id, make_environments, round_seeds
 from agents.training.config import CVRLConfig, EnvironmentConfig
 from agents.training.replay import Replay
+from agents.training.sampling import groups
 from agents.training.state import CollectorState
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
@@ -24,14 +25,12 @@ def make_collector(
     lengths: tuple[int, ...] = (10,),
     num_envs: int = 3,
     longest: int = 0,
-    shared: bool = False,
+    sharing: int = 0,
     held: int = 1,
 ) -> Collector:
     envs = FakeEnvs(num_envs, lengths)
     replay = Replay(folder, num_envs, 600, (64, 64, 3), 2)
-    return Collector(
-        envs, make(tiny_cvrl()), replay, seed=5, longest=longest, shared_background=shared, held=held
-    )
+    return Collector(envs, make(tiny_cvrl()), replay, seed=5, longest=longest, sharing=sharing, held=held)
 
 
 def run(collector: Collector, steps: int, randomly: bool = False) -> list[Any]:
@@ -61,14 +60,14 @@ def test_a_round_is_a_seeded_reset_and_one_episode_of_each(tmp_path: Path) -> No
 
 
 def test_with_a_shared_background_a_round_shows_everyone_what_the_first_one_drew(tmp_path: Path) -> None:
-    collector = make_collector(tmp_path, shared=True)
+    collector = make_collector(tmp_path, sharing=3)
     run(collector, 23)
     seeds = [round_seeds(5, n, 3) for n in range(3)]
     assert asked(collector).seeds_seen == [s for s in seeds for _ in range(2)]
     pinned = [{"video": f"clip-{s[0] % 256}", "frame": 0} for s in seeds]
     assert asked(collector).options_seen == [x for options in pinned for x in (None, options)]
 
-    again = make_collector(tmp_path, shared=True)
+    again = make_collector(tmp_path, sharing=3)
     state = CollectorState.model_validate(json.loads(json.dumps(collector.state())))
     run(collector, 3)
     saved, tensors = collector.replay.sync(), collector.memory_tensors()
@@ -84,7 +83,7 @@ def test_with_a_shared_background_frames_differ_by_the_robot_alone(tmp_path: Pat
     for shared in (False, True):
         envs = make_environments(config, 3)
         replay = Replay(tmp_path / str(shared), 3, 600, (64, 64, 3), 1)
-        collector = Collector(envs, make(tiny_cvrl(), 1), replay, seed=1, shared_background=shared)
+        collector = Collector(envs, make(tiny_cvrl(), 1), replay, seed=1, sharing=3 * shared)
         run(collector, 4, randomly=True)
         shown[shared] = replay._frames.data[:, :4].astype(int)
         envs.close()
@@ -94,6 +93,37 @@ def test_with_a_shared_background_frames_differ_by_the_robot_alone(tmp_path: Pat
     assert not (corners[False] == corners[False][:1]).all()
     assert not (shown[True] == shown[True][:1]).all()
     assert not (corners[True][:, 0] == corners[True][:, 3]).all()  # the video goes on
+
+
+def test_groups_of_environments_share_a_background_of_their_own(tmp_path: Path) -> None:
+    """With twice as many environments as a batch has beside each other, a round has two clips and not one."""
+    envs = make_environments(CVRLConfig(task="cartpole-swingup", videos="embedded", num_envs=5), 5)
+    replay = Replay(tmp_path, 5, 600, (64, 64, 3), 1)
+    run(Collector(envs, make(tiny_cvrl(), 1), replay, seed=1, sharing=2), 4, randomly=True)
+    envs.close()
+    frames = replay._frames.data[:, :4].astype(int)
+    corners = frames[:, :, :6, :6]
+    assert (corners[:3] == corners[0]).all()
+    assert (corners[3:] == corners[3]).all()
+    assert not (corners[0] == corners[3]).all()
+    assert len({frame.tobytes() for frame in frames[:, 0]}) == 5
+
+    batch = replay.sample(40, 2, np.random.default_rng(0), simultaneous=2)
+    pairs = batch.frames.numpy().reshape(20, 2, 2, 64, 64, 3)[:, :, :, :6, :6]
+    assert (pairs[:, 0] == pairs[:, 1]).all(), "sequences that are beside each other are of one group"
+    assert not (pairs[:, 0] == pairs[0, 0]).all(axis=(1, 2, 3, 4)).all()
+
+
+@pytest.mark.parametrize(
+    ("streams", "least", "sizes"),
+    [(8, 8, [8]), (12, 8, [12]), (5, 8, [5]), (20, 8, [10, 10]), (64, 8, [8] * 8)],
+)
+def test_no_group_is_smaller_than_asked_but_for_want_of_environments(
+    streams: int, least: int, sizes: list[int]
+) -> None:
+    found = groups(streams, least)
+    assert [len(group) for group in found] == sizes
+    assert np.concatenate(found).tolist() == list(range(streams))
 
 
 def test_random_actions_are_held_for_some_steps_on_resuming_too(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ class SharedTensorEnvs(FakeTensorEnvs):
         return {"background": background}
 
 
-def test_all_worlds_begin_together_with_one_background(
+def test_all_worlds_begin_together_with_one_background_a_group(
     tmp_path: Path, warp: list[FakeTensorEnvs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -230,13 +230,17 @@ def test_all_worlds_begin_together_with_one_background(
     trainer(config).run()
     (envs,) = warp
     seeds, options = envs.seeds_seen, envs.options_seen
-    assert len(seeds) > 4
-    assert seeds[::2] == seeds[1::2], (
-        "each round begins twice, the second time with the background of the first"
-    )
-    assert options[::2] == [None] * len(options[::2])
-    assert options[1::2] == [{"video": f"clip-{first[0] % 256}", "frame": 3} for first in seeds[::2]]
-    assert len({tuple(first) for first in seeds}) == len(seeds) // 2
+    rounds = len(seeds) // 3
+    assert rounds > 2
+    assert seeds == [drawn for drawn in seeds[::3] for _ in range(3)]
+    assert len({tuple(drawn) for drawn in seeds}) == rounds
+    assert options[::3] == [None] * rounds
+    for group, first in ((1, 0), (2, 2)):  # two worlds each, with what the first of them drew
+        masks = [asked.pop("reset_mask").tolist() for asked in options[group::3]]
+        assert masks == [[i // 2 == first // 2 for i in range(4)]] * rounds
+        assert options[group::3] == [
+            {"video": f"clip-{drawn[first] % 256}", "frame": 3} for drawn in seeds[::3]
+        ]
 
 
 def test_what_vector_cannot_be_is_refused_before_anything_is_written(
