@@ -69,10 +69,12 @@ class RecordedUpdates(Updates):
         self._failed: _Recording | None = None
 
     def update(self, batch: BatchT) -> Metrics:
-        return self._run("update", self.agent.update, batch)
+        with torch.cuda.device(self.agent.device):
+            return self._run("update", self.agent.update, batch)
 
     def warm_up(self, batch: BatchT) -> Metrics:
-        return self._run("warm_up", self.agent.warm_up, batch)
+        with torch.cuda.device(self.agent.device):
+            return self._run("warm_up", self.agent.warm_up, batch)
 
     def _run(self, name: str, function: Callable[[BatchT], Metrics], batch: BatchT) -> Metrics:
         self.settle()
