@@ -18,9 +18,14 @@ PACKAGES = ("mujoco", "dm_control", "gymnasium", "numpy", "opencv-python-headles
 """Packages whose versions can change what a policy sees or does."""
 
 
-@lru_cache(maxsize=8)
 def describe_machine(folder: Path | None = None, renderer: Renderer = "opengl") -> Machine:
     """Describes this machine; the commit is that of the git repository of `folder` (default: the working directory)."""
+    return _without_commit(renderer).model_copy(update={"commit": _commit(folder or Path.cwd())})
+
+
+@lru_cache(maxsize=2)
+def _without_commit(renderer: Renderer) -> Machine:
+    """What cannot change while this process runs."""
     versions = {"natural-mujoco": __version__, "python": platform.python_version()}
     for package in PACKAGES if renderer == "opengl" else (*PACKAGES, *batched.PACKAGES):
         try:
@@ -31,7 +36,6 @@ def describe_machine(folder: Path | None = None, renderer: Renderer = "opengl") 
         versions=versions,
         gl_renderer=gl_renderer() if renderer == "opengl" else f"MuJoCo Warp on {batched.best_device()[1]}",
         platform=f"{platform.system()} {platform.machine()}",
-        commit=_commit(folder or Path.cwd()),
     )
 
 
@@ -61,6 +65,6 @@ def _commit(folder: Path) -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=60, check=True
     )
     return done.stdout.strip()
