@@ -7,7 +7,7 @@ number of environments at once, and learns from batches that it draws from the r
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic
 
 import numpy as np
 import torch
@@ -18,13 +18,13 @@ from natural_mujoco import InvalidArgument
 
 from .model.distributions import Generators
 from .model.networks import precision
+from .training.batch import BatchT
 from .training.config import RunConfig
 from .training.optimiser import Optimiser
 from .training.replay import Replay
 from .training.saved_tensors import refuse_others, take, take_stream
 
 Metrics = dict[str, Tensor]
-BatchT = TypeVar("BatchT", bound=NamedTuple)
 Memory = dict[str, Tensor]  # what an agent carries from step to step, each [num_envs, …]
 
 

@@ -26,6 +26,7 @@ from .behaviour.imitation import Bins, OneNumber
 from .model.networks import MLP
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
+from .training.batch import on_device
 from .training.optimiser import Optimiser
 from .training.pixel_config import DistilConfig
 from .training.replay import Replay
@@ -90,7 +91,7 @@ class Distil(StackedAgent[Lesson]):
         """Draws B visited states, each with the expert's action in it."""
         frames, states = replay.sample_states(self.config.training.batch_size, self.frame_stack, rng)
         actions = torch.from_numpy(self.expert.act(states.numpy()))
-        return Lesson(frames.to(self.device, non_blocking=True), actions.to(self.device, non_blocking=True))
+        return on_device(Lesson(frames, actions), self.device)
 
     def update(self, batch: Lesson) -> Metrics:
         """One step towards the expert's actions."""

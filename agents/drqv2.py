@@ -20,6 +20,7 @@ from .behaviour.soft_actor_critic import TwinQ
 from .model.networks import MLP
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
+from .training.batch import on_device
 from .training.optimiser import Optimiser, step_together
 from .training.pixel_config import DrQv2Config
 from .training.replay import Replay
@@ -75,7 +76,7 @@ class DrQv2(StackedAgent[StackedSteps]):
         c = self.config
         frames, later, way = replay.sample_stacked(c.training.batch_size, c.frame_stack, rng, c.n_step)
         batch = StackedSteps(frames, later, way.actions[:, 0], way.rewards, way.terminals)
-        return StackedSteps(*(x.to(self.device, non_blocking=True) for x in batch))
+        return on_device(batch, self.device)
 
     def update(self, batch: StackedSteps) -> Metrics:
         """Updates the Qs with the encoder, then the actor, on one batch of size B."""

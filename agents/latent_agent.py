@@ -16,7 +16,7 @@ from .model.distributions import Generators, standard_normal
 from .model.networks import MLP, initialise_as_keras
 from .model.rssm import Latent
 from .model.world_model import ModelLoss, WorldModel
-from .training.batch import Batch
+from .training.batch import Batch, on_device
 from .training.config import ContrastiveConfig, DreamerConfig, ObservationModel, PlanningConfig
 from .training.optimiser import Optimiser, step_together
 from .training.replay import Replay
@@ -86,7 +86,7 @@ class LatentAgent(Agent[Batch]):
             r.windows_per_episode,
             r.simultaneous_windows,
         )
-        return batch.to(self.device)
+        return on_device(batch, self.device)
 
     def model_loss(self, batch: Batch) -> ModelLoss:
         """The world model's loss on a batch, with newly drawn noise."""

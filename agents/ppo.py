@@ -22,6 +22,7 @@ from .model.distributions import normal_entropy, normal_log_prob
 from .model.networks import MLP, orthogonal_
 from .model.pixels import PixelEncoder, beside
 from .stacked_agent import StackedAgent
+from .training.batch import on_device
 from .training.optimiser import Optimiser, step_together
 from .training.pixel_config import PPOConfig
 from .training.replay import Replay
@@ -109,7 +110,7 @@ class PPO(StackedAgent[Rollout]):
             batch.terminals[:, first + 1 :],
             torch.from_numpy(cut).float(),
         )
-        return Rollout(*(x.to(self.device, non_blocking=True) for x in rollout))
+        return on_device(rollout, self.device)
 
     def update(self, batch: Rollout) -> Metrics:
         """Several epochs over one rollout of N environments with T steps, in minibatches of B steps."""

@@ -20,6 +20,7 @@ from .behaviour.policies import Policy
 from .behaviour.soft_actor_critic import SoftCritic, Transitions
 from .model.pixels import PixelEncoder, random_shift
 from .stacked_agent import StackedAgent
+from .training.batch import on_device
 from .training.optimiser import Optimiser, step_together
 from .training.pixel_config import PixelSACConfig
 from .training.replay import Replay
@@ -73,7 +74,7 @@ class PixelSAC(StackedAgent[StackedBatch]):
             self.config.training.batch_size, self.config.frame_stack, rng
         )
         batch = StackedBatch(frames, following, row.actions[:, 0], row.rewards[:, 0], row.terminals[:, 0])
-        return StackedBatch(*(x.to(self.device, non_blocking=True) for x in batch))
+        return on_device(batch, self.device)
 
     def update(self, batch: StackedBatch) -> Metrics:
         """Updates Qs with the encoder, actor and temperature on one batch; N = B."""

@@ -7,8 +7,9 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from .agent import Agent, BatchT, Memory
+from .agent import Agent, Memory
 from .model.distributions import Generators, standard_normal
+from .training.batch import BatchT
 from .training.config import RunConfig
 
 

@@ -5,7 +5,7 @@ Five parts, each with what it found and how long it took; one that fails does no
 - runs: each agent for some thousand control steps in two sittings, and its policy asked on the CPU.
 - agreement: the losses of one update on the GPU beside those on the CPU, float32, same parameters and batch.
 - recorded: updates as CUDA graphs beside the same ones one by one, float32; and that a failed one moves nothing.
-- updates: whole updates a second with the sizes of presets: plain, by the default path one by one, and recorded.
+- updates: whole updates a second with the sizes of presets: plain, by the fast path one by one, and recorded.
 - training: `--train MINUTES` of CVRL in front of video with the paper's preset, its control steps and updates a second.
 """
 
@@ -34,7 +34,7 @@ import torch
 from agents import load
 from agents.agent import choose_device
 from agents.table import AGENTS, make_agent, preset_config
-from agents.training.batch import Batch
+from agents.training.batch import Batch, on_device
 from agents.training.optimiser import NonFiniteGradient
 from agents.training.recorded_updates import RecordedUpdates, Updates, updates_of
 
@@ -105,7 +105,7 @@ def random_batch(b: int, t: int, device: torch.device) -> Batch:
     g = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (b, t, 64, 64, 3), dtype=torch.uint8, generator=g)
     actions, rewards = torch.rand(b, t, ACTIONS, generator=g) * 2 - 1, torch.rand(b, t, generator=g)
-    return Batch(frames, actions, rewards, *torch.zeros(2, b, t)).to(device)
+    return on_device(Batch(frames, actions, rewards, *torch.zeros(2, b, t)), device)
 
 
 def latent_agent(
@@ -140,48 +140,45 @@ def recorded(options: argparse.Namespace) -> dict[str, Any]:
     """How far agents are apart after updates as graphs and one by one; what an update that fails leaves."""
     device = choose_device(options.device)
     found: dict[str, Any] = {"ok": True}
-    batches = [random_batch(4, 8, device)._replace(rewards=torch.full((4, 8), i / 4.0)) for i in range(4)]
-    batches = [batch.to(device) for batch in batches]
+    batches = [
+        random_batch(4, 8, device)._replace(rewards=torch.full((4, 8), i / 4, device=device))
+        for i in range(4)
+    ]
     for name in ("cvrl", "dreamer", "repo"):
         agents = [latent_agent(name, device, "float32", preset="laptop") for _ in range(2)]
+        learners = [updates_of(agent, fast) for agent, fast in zip(agents, (False, True), strict=True)]
         ends = []
-        for agent, learner in zip(agents, (Updates(agents[0]), updates_of(agents[1], True)), strict=True):
-            for _ in range(2):
-                for batch in batches:
-                    learner.warm_up(batch)
-            for _ in range(3):
-                for batch in batches:
-                    metrics = learner.update(batch)
+        for learner in learners:
+            for batch in 2 * batches:
+                learner.warm_up(batch)
+            for batch in 3 * batches:
+                metrics = learner.update(batch)
             learner.settle()
-            ends.append((agent.state_dict(), {key: float(value) for key, value in metrics.items()}))
-        parameters = max(float((ends[0][0][key] - value).abs().max()) for key, value in ends[1][0].items())
-        losses = max(abs(ends[0][1][k] - v) / (abs(v) + 1) for k, v in ends[1][1].items())
-        streams = torch.equal(*(agent.update_noise.get_state() for agent in agents))
-        learner, before = updates_of(agents[1], True), {}
-        for i in range(8):  # the last of them fails, and is recorded long since
-            before = {key: p.detach().clone() for key, p in agents[1].named_parameters()}
-            bad = batches[0]._replace(rewards=batches[0].rewards + (float("nan") if i == 7 else 0.0))
-            with contextlib.suppress(NonFiniteGradient):
-                learner.update(bad)
-        refused = False
-        try:
-            learner.settle()
-        except NonFiniteGradient:
-            refused = True
-        refused |= type(learner) is Updates  # which refused at once
-        unmoved = all(
-            torch.equal(before[key], p) for key, p in agents[1].named_parameters() if p.requires_grad
-        )
+            ends.append((learner.agent.state_dict(), {key: float(value) for key, value in metrics.items()}))
+        (one_by_one, plain_losses), (at_once, losses) = ends
+        streams = [agent.update_noise.get_state() for agent in agents]
         found[name] = {
-            "recorded": type(learner) is RecordedUpdates,
-            "parameters": parameters,
-            "losses": losses,
-            "streams": streams,
-            "refused": refused,
-            "unmoved": unmoved,
+            "recorded": type(learners[1]) is RecordedUpdates,
+            "parameters": max(float((one_by_one[key] - value).abs().max()) for key, value in at_once.items()),
+            "losses": max(abs(plain_losses[key] - value) / (abs(value) + 1) for key, value in losses.items()),
+            "streams": torch.equal(*streams),
+            "refused": refused_and_unmoved(learners[1], batches[0]),
         }
-        found["ok"] &= losses < 1e-2 and streams and refused and unmoved
+        good = found[name]["losses"] < 1e-2 and found[name]["streams"] and found[name]["refused"]
+        found["ok"] &= good and found[name]["recorded"] == (device.type == "cuda")
     return found
+
+
+def refused_and_unmoved(learner: Updates[Batch], batch: Batch) -> bool:
+    """Whether an update with rewards that are not numbers raises and moves no parameter."""
+    before = {key: value.clone() for key, value in learner.agent.state_dict().items()}
+    try:
+        learner.update(batch._replace(rewards=batch.rewards * float("nan")))
+        learner.settle()
+    except NonFiniteGradient:
+        trained = {key for key, p in learner.agent.named_parameters() if p.requires_grad}
+        return all(torch.equal(before[key], learner.agent.state_dict()[key]) for key in trained)
+    return False
 
 
 def updates(options: argparse.Namespace) -> dict[str, Any]:
@@ -189,9 +186,9 @@ def updates(options: argparse.Namespace) -> dict[str, Any]:
     device, results = choose_device(options.device), []
     for name, preset, path, precision in (
         ("cvrl", "paper", "plain", "float32"),
-        *((n, "paper", p, "auto") for n in ("cvrl", "dreamer") for p in ("default", "recorded")),
+        *((n, "paper", p, "auto") for n in ("cvrl", "dreamer") for p in ("one by one", "recorded")),
         ("cvrl", "paper", "recorded", "float32"),
-        *(("cvrl", "laptop", p, q) for p in ("default", "recorded") for q in ("auto", "float32")),
+        *(("cvrl", "laptop", p, q) for p in ("one by one", "recorded") for q in ("auto", "float32")),
     ):
         config = preset_config(name, preset).training
         b, t = (4, 8) if options.quick else (config.batch_size, config.batch_length)
@@ -201,14 +198,14 @@ def updates(options: argparse.Namespace) -> dict[str, Any]:
             torch.cuda.reset_peak_memory_stats()
         for _ in range(5):
             learner.update(batch)
-        count, rate, began = 0, 0.0, time.perf_counter()
+        count, began = 0, time.perf_counter()
         while time.perf_counter() - began < (0.1 if options.quick else options.seconds):
             metrics = learner.update(batch)
-            learner.settle()
             if device.type == "cuda":
                 torch.cuda.synchronize()
             count += 1
-            rate = count / (time.perf_counter() - began)
+        rate = count / (time.perf_counter() - began)
+        learner.settle()
         results.append(
             {
                 "agent": name,

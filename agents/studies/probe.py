@@ -31,7 +31,7 @@ from ..agent import choose_device
 from ..fast.allocator import keep_freed_memory
 from ..latent_agent import LatentAgent
 from ..table import make_agent, preset_config
-from ..training.batch import Batch
+from ..training.batch import Batch, on_device
 from ..training.command_line import check_config
 from ..training.config import Ablation, CVRLConfig, RunConfig, Variant
 from ..training.optimiser import NonFiniteGradient
@@ -110,7 +110,7 @@ def probe_features(agent: LatentAgent, episodes: ProbeEpisodes) -> dict[str, NDA
     for i in range(len(episodes.frames)):
         frames, actions, rewards = (torch.from_numpy(x[i : i + 1]) for x in episodes[:3])
         none = torch.zeros_like(rewards)
-        batch = Batch(frames, actions, rewards, none, none).to(agent.device)
+        batch = on_device(Batch(frames, actions, rewards, none, none), agent.device)
         noise = torch.zeros(*batch.rewards.shape, model.rssm.stochastic_size, device=agent.device)
         with torch.no_grad(), agent.autocast():
             posterior, _, embedding = model.infer(batch, noise)

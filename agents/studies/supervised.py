@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..agent import Metrics
 from ..latent_agent import LatentAgent
-from ..training.batch import Batch
+from ..training.batch import Batch, on_device
 from ..training.optimiser import Optimiser
 from .probe_data import ProbeEpisodes
 
@@ -44,8 +44,8 @@ class Labelled:
 
         first = torch.from_numpy((step == 0).astype(np.float32))
         frames, actions, rewards = (rows(x) for x in self.episodes[:3])
-        batch = Batch(frames, actions, rewards, torch.zeros_like(first), first).to(self.agent.device)
-        return batch, self.labels[episode, step].to(self.agent.device)
+        batch = Batch(frames, actions, rewards, torch.zeros_like(first), first)
+        return on_device(batch, self.agent.device), self.labels[episode, step].to(self.agent.device)
 
     def update(self, rng: np.random.Generator) -> Metrics:
         """One update of the world model and the linear map."""

@@ -1,11 +1,14 @@
-"""Batches of sequences, from which sequence models learn."""
+"""Batches of experience: that of sequence models, and how any batch comes to a device."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+
+BatchT = TypeVar("BatchT", bound=NamedTuple)
+"""What an agent learns from: a named tuple of tensors."""
 
 
 class Batch(NamedTuple):
@@ -17,8 +20,13 @@ class Batch(NamedTuple):
     terminals: Tensor  # [B, T], 1 where frame t is that of a terminal state
     first: Tensor  # [B, T], 1 where frame t began the episode: neither action nor reward came with it
 
-    def to(self, device: torch.device) -> Batch:
-        """The batch on `device`. To a GPU it goes by page-locked memory, so that nothing waits for the copy."""
-        if device.type == "cuda":
-            return Batch(*(x if x.is_cuda else x.pin_memory().to(device, non_blocking=True) for x in self))
-        return Batch(*(x.to(device) for x in self))
+
+def on_device(batch: BatchT, device: torch.device) -> BatchT:
+    """A named tuple of tensors on `device`. To a GPU they go by page-locked memory, so that nothing waits."""
+
+    def moved(x: Tensor) -> Tensor:
+        if device.type == "cuda" and not x.is_cuda:
+            x = x.pin_memory()
+        return x.to(device, non_blocking=True)
+
+    return batch._make(map(moved, batch))

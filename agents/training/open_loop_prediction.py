@@ -14,7 +14,7 @@ from ..behaviour.actor_critic import follow
 from ..latent_agent import LatentAgent
 from ..model.rssm import Latent
 from ..model.world_model import reconstruct
-from .batch import Batch
+from .batch import Batch, on_device
 from .event_file import encode_gif
 from .replay import Replay
 
@@ -55,7 +55,7 @@ def write_open_loop(agent: Agent, replay: Replay, directory: Path) -> NDArray[np
     length = CONTEXT + STEPS
     if not isinstance(agent, LatentAgent) or agent.world_model.decoder is None or not replay.windows(length):
         return None
-    batch = replay.sample(4, length, np.random.default_rng(0)).to(agent.device)
+    batch = on_device(replay.sample(4, length, np.random.default_rng(0)), agent.device)
     films = open_loop(agent, batch)  # B T height width 3
     picture = np.concatenate([np.concatenate(list(film[list(SHOWN)]), 1) for film in films[:2]], 0)
     imageio.imwrite(directory / "open_loop.png", picture)

@@ -13,6 +13,7 @@ from a number is then decided on the device: how a gradient is scaled, and that 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,10 +33,12 @@ class NonFiniteGradient(NaturalMujocoError):
         name: the group.
         loss: what was to be minimised.
         norm: the norm of its gradient.
+        batch: what the update learned from, if it was an earlier one than that which raises.
     """
 
-    def __init__(self, name: str, loss: float, norm: float) -> None:
+    def __init__(self, name: str, loss: float, norm: float, batch: Any = None) -> None:
         super().__init__(f"The {name} loss is {loss} and the norm of its gradient {norm}.")
+        self.batch = batch
 
 
 class Optimiser:

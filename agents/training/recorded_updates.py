@@ -10,24 +10,25 @@ end, so that a loss that is not finite is found before the next one. No paramete
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..agent import Agent, Metrics
+from .batch import BatchT
 from .optimiser import NonFiniteGradient
 
-BatchT = TypeVar("BatchT", bound=Any)
 # Updates before one is recorded: they create Adam's moments, and what cuBLAS and cuDNN keep.
 FIRST = 3
 
 
-class Updates:
+class Updates(Generic[BatchT]):
     """Updates of `agent`, one by one."""
 
-    def __init__(self, agent: Agent[Any]) -> None:
+    def __init__(self, agent: Agent[BatchT]) -> None:
         self.agent = agent
 
     def update(self, batch: BatchT) -> Metrics:
@@ -39,11 +40,7 @@ class Updates:
         return self.agent.warm_up(batch)
 
     def settle(self) -> None:
-        """Waits until the last update has ended. Raises `NonFiniteGradient` if it failed."""
-
-    def failed(self, batch: BatchT) -> BatchT:
-        """The batch of the update that failed, after an error in an update with `batch`."""
-        return batch
+        """Waits until the last update has ended. Raises `NonFiniteGradient`, with its batch, if it failed."""
 
 
 class _Recording(NamedTuple):
@@ -56,17 +53,16 @@ class _Recording(NamedTuple):
     seen: Tensor  # the same, in page-locked memory of the processor
 
 
-class RecordedUpdates(Updates):
+class RecordedUpdates(Updates[BatchT]):
     """Updates of `agent`, which is on a GPU: the first few one by one, the others as a CUDA graph."""
 
-    def __init__(self, agent: Agent[Any]) -> None:
+    def __init__(self, agent: Agent[BatchT]) -> None:
         super().__init__(agent)
         self._stream = torch.cuda.Stream(agent.device)
         self._pool = torch.cuda.graph_pool_handle()
         self._recordings: dict[str, _Recording] = {}
-        self._before: dict[str, int] = {}
+        self._before = Counter[str]()
         self._running: tuple[_Recording, torch.cuda.Event] | None = None
-        self._failed: _Recording | None = None
 
     def update(self, batch: BatchT) -> Metrics:
         with torch.cuda.device(self.agent.device):
@@ -78,8 +74,8 @@ class RecordedUpdates(Updates):
 
     def _run(self, name: str, function: Callable[[BatchT], Metrics], batch: BatchT) -> Metrics:
         self.settle()
-        if self._before.get(name, 0) < FIRST:
-            self._before[name] = self._before.get(name, 0) + 1
+        if self._before[name] < FIRST:
+            self._before[name] += 1
             return self._one_by_one(function, batch)
         recording = self._recordings.get(name)
         if recording is None:
@@ -101,11 +97,7 @@ class RecordedUpdates(Updates):
         ended.synchronize()
         for group, (loss, norm) in zip(recording.groups, recording.seen.tolist(), strict=True):
             if not math.isfinite(norm):
-                self._failed = recording
-                raise NonFiniteGradient(group, loss, norm)
-
-    def failed(self, batch: BatchT) -> BatchT:
-        return batch if self._failed is None else self._failed.inputs
+                raise NonFiniteGradient(group, loss, norm, recording.inputs)
 
     def _one_by_one(self, function: Callable[[BatchT], Metrics], batch: BatchT) -> Metrics:
         present = torch.cuda.current_stream(self.agent.device)
@@ -131,7 +123,7 @@ class RecordedUpdates(Updates):
         return _Recording(graph, inputs, list(metrics), values, list(judged), verdicts, seen)
 
 
-def updates_of(agent: Agent[Any], fast: bool) -> Updates:
+def updates_of(agent: Agent[BatchT], fast: bool) -> Updates[BatchT]:
     """The updates of `agent`: recorded if it is on a GPU and can be, and `fast` is set."""
     recorded = fast and agent.recordable and agent.device.type == "cuda"
     return RecordedUpdates(agent) if recorded else Updates(agent)

@@ -58,8 +58,6 @@ def groups(streams: int, least: int) -> list[NDArray[np.int64]]:
 def draw_streams(streams: int, each: int, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """For each of `draws`, `each` different ones of one of the `groups`, one after the other: [draws · each]."""
     found = groups(streams, each)
-    if len(found) == 1:
-        return np.stack([rng.permutation(streams)[:each] for _ in range(draws)]).ravel()
     chosen = rng.integers(len(found), size=draws)
     return np.stack([rng.permutation(found[i])[:each] for i in chosen]).ravel()
 

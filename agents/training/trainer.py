@@ -246,8 +246,9 @@ class Trainer:
         try:
             yield
         except NonFiniteGradient as error:
-            failed = self.learner.failed(batch)
-            raise save_failure(self.directory, self.updates, error, self.agent.tensors(), failed) from error
+            late = error.batch is not None
+            number, batch = (max(0, self.updates - 1), error.batch) if late else (self.updates, batch)
+            raise save_failure(self.directory, number, error, self.agent.tensors(), batch) from error
 
     def _settle(self) -> None:
         """Waits for the last update; what follows needs its outcome."""

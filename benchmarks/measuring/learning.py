@@ -14,7 +14,7 @@ import torch
 from agents.fast.allocator import keep_freed_memory
 from agents.sac import StackedBatch
 from agents.table import make_agent
-from agents.training.batch import Batch
+from agents.training.batch import Batch, on_device
 from agents.training.config import CVRLConfig, DreamerConfig, RunConfig, TrainingConfig
 from agents.training.pixel_config import PixelSACConfig
 from agents.training.replay import Replay
@@ -34,11 +34,10 @@ def random_batch(agent: str, shape: str, device: torch.device) -> Any:
         stacked = StackedBatch(
             frames, following, torch.rand(n, ACTIONS) * 2 - 1, torch.rand(n), torch.zeros(n)
         )
-        return StackedBatch(*(x.to(device) for x in stacked))
+        return on_device(stacked, device)
     frames = torch.randint(0, 256, (b, t, 64, 64, 3), dtype=torch.uint8)
-    return Batch(frames, torch.rand(b, t, ACTIONS) * 2 - 1, torch.rand(b, t), *torch.zeros(2, b, t)).to(
-        device
-    )
+    batch = Batch(frames, torch.rand(b, t, ACTIONS) * 2 - 1, torch.rand(b, t), *torch.zeros(2, b, t))
+    return on_device(batch, device)
 
 
 def paper_agent(name: str, device: torch.device, fast: bool, precision: str) -> Any:
@@ -90,7 +89,7 @@ def replay_rows(shapes: list[str], device: torch.device, budget: float, rows: in
                 b, t = map(int, shape.split("x"))
                 rng = np.random.default_rng(0)
                 timings = sample(
-                    lambda r=replay, b=b, t=t, g=rng: r.sample(b, t, g).to(device), device, budget
+                    lambda r=replay, b=b, t=t, g=rng: on_device(r.sample(b, t, g), device), device, budget
                 )
                 row = Row("replay", f"{storage} {shape} of {rows:,}", unit="ms", **spread(timings, 1000))
                 reference.setdefault(shape, row.value)

@@ -14,8 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from agents.agent import Metrics
 from agents.training.batch import Batch
 from agents.training.command_line import check_config, main
+from agents.training.optimiser import NonFiniteGradient
+from agents.training.recorded_updates import Updates
 from agents.training.run_folder import run_directory
 from agents.training.trainer import Stopped, Trainer
 from natural_mujoco import InvalidArgument, NaturalMujocoError
@@ -181,13 +184,34 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(
     assert differing(whole, parts) == []
 
 
-def test_a_nan_saves_what_led_to_it_and_leaves_the_checkpoint(tmp_path: Path) -> None:
+class Late(Updates[Any]):
+    """Tells of a failed update when the next one is wanted, as updates on a GPU do."""
+
+    error: NonFiniteGradient | None = None
+
+    def update(self, batch: Any) -> Metrics:
+        self.settle()
+        try:
+            return self.agent.update(batch)
+        except NonFiniteGradient:
+            self.error = NonFiniteGradient("model", float("nan"), float("nan"), batch)
+            return {}
+
+    def settle(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_nan_saves_what_led_to_it_and_leaves_the_checkpoint(tmp_path: Path, late: bool) -> None:
     trainer = Trainer(config(tmp_path))
+    if late:
+        trainer.learner = Late(trainer.agent)
     draw = trainer.agent.draw
 
     def poisoned(replay: Any, rng: np.random.Generator) -> Batch:
         batch = draw(replay, rng)
-        if trainer.updates < 3:
+        if trainer.updates != 3:
             return batch
         return batch._replace(rewards=torch.full_like(batch.rewards, float("nan")))
 
