@@ -4,12 +4,12 @@
     python -m benchmarks.ladder --name after -- --sac.weight 0.3
     python -m benchmarks.ladder --table before after
 
-Three rungs on three tasks in front of video, a small robot, a large one and a sparse reward, each with two seeds:
+Rungs on three tasks in front of video, a small robot, a large one and a sparse reward, each with two seeds:
 
 - `probe` (ten minutes a model on a core): what a world model knows of the robot, on held-out and on training videos;
-- `500k` (a quarter of an hour for PPO, three for CVRL): control steps of training, then ten episodes on either half of
-  the videos;
-- `2M`: the same run carried on.
+- `100k` (ten minutes for CVRL; only where `--rungs` names it): control steps of training, then ten episodes on either
+  half of the videos;
+- `500k` (a quarter of an hour for PPO, three for CVRL), `2M`: the same run carried on.
 
 What follows `--` goes to every training run. Two single-threaded runs at a time; the same command goes on where it was
 stopped, and `--minutes` stops it.
@@ -33,7 +33,7 @@ from agents.table import AGENTS
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("cartpole-swingup", "walker-walk", "finger-spin")
-RUNGS = {"500k": 500_000, "2M": 2_000_000}
+RUNGS = {"100k": 100_000, "500k": 500_000, "2M": 2_000_000}
 CONDITIONS = ("natural-train", "natural-test")
 EPISODES = 10
 
@@ -152,16 +152,19 @@ def _probe_rows(data: dict[str, Any]) -> list[dict[str, Any]]:
 def print_table(root: Path, names: Sequence[str]) -> None:
     """Every rung under every name, one line each; the spread is from the lowest to the highest seed."""
     print(
-        f"{'name':12} {'agent':11} {'task':17} {'rung':6} {'seeds':>5} {'training':>9} {'held-out':>9} {'spread':>7} "
+        f"{'name':20} {'agent':11} {'task':17} {'rung':6} {'seeds':>5} {'training':>9} {'held-out':>9} {'spread':>7} "
         f"{'updates':>8} {'minutes':>8}"
     )
     lines = [
         (row["task"], row["rung"], row["agent"], name, row) for name in names for row in rows(root / name)
     ]
-    for task, rung, agent, name, row in sorted(lines, key=lambda line: line[:3]):
+    order = ("probe", *RUNGS)
+    for task, rung, agent, name, row in sorted(
+        lines, key=lambda line: (line[0], order.index(line[1]), line[2])
+    ):
         digits = 2 if rung == "probe" else 0
         print(
-            f"{name:12} {agent:11} {task:17} {rung:6} {row['seeds']:5} {row['natural-train']:9.{digits}f} "
+            f"{name:20} {agent:11} {task:17} {rung:6} {row['seeds']:5} {row['natural-train']:9.{digits}f} "
             f"{row['natural-test']:9.{digits}f} {row['spread']:7.{digits}f} {row.get('updates', 0):8.0f} "
             f"{row.get('minutes', 0):8.0f}"
         )
