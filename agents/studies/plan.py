@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from natural_mujoco import InvalidArgument, NaturalMujocoError, files, find_task
 
+from ..agent import choose_device, choose_precision
 from ..table import AGENTS
 from ..training.command_line import parse
 from ..training.config import Ablation, Variant
@@ -206,7 +207,8 @@ class Book:
     def write_down(self, run: PlannedRun, commit: str, command: str) -> None:
         """Writes the card of a finished run."""
         folder = self.runs / run.name
-        curve = read_curve(folder, read_config(folder))
+        config = read_config(folder)
+        curve = read_curve(folder, config)
         card: dict[str, Any] = {
             "entry": run.group.entry,
             "group": run.group.name,
@@ -217,6 +219,8 @@ class Book:
             "commit": commit,
             "hours": round(max(curve["minutes"], default=0) / 60, 2),
             "machine": f"{platform.machine()}, Python {platform.python_version()}",
+            # By default that of the processor's hardware, so that the same command gives other digits on another kind.
+            "precision": choose_precision(config.training.precision, choose_device(config.device)),
             "curve": curve,
         }
         path = self.card(run)

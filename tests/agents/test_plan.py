@@ -16,6 +16,7 @@ from agents.studies import plan as plans
 from agents.studies import pursuit
 from agents.studies.plan import Book, main, planned_runs, read_plan
 from agents.studies.pursuit import STOPPED, Step, Work, commit_of, frozen_code, pursue
+from agents.training.config import RunConfig, TrainingConfig
 from agents.training.run_folder import require_run_folder
 from natural_mujoco import InvalidArgument, NaturalMujocoError
 
@@ -234,7 +235,8 @@ def test_a_run_keeps_the_commit_it_began_with_and_is_written_down_when_it_ends(
     (work.folder / "replay").mkdir()
     assert book.state(run) == "begun"
     curve = {"steps": [400], "minutes": [30.0], "updates": [50], "returns": [[1.0, 3.0]]}
-    monkeypatch.setattr(plans, "read_config", lambda _: None)
+    config = RunConfig(device="cpu", training=TrainingConfig(precision="float32"))
+    monkeypatch.setattr(plans, "read_config", lambda _: config)
     monkeypatch.setattr(plans, "read_curve", lambda *_: curve)
     (work.folder / "replay/frames.bin").write_bytes(bytes(10))
     work.finish()
@@ -244,6 +246,7 @@ def test_a_run_keeps_the_commit_it_began_with_and_is_written_down_when_it_ends(
     work.finish()
     card = json.loads(book.card(run).read_text())
     assert (card["commit"], card["hours"], card["curve"]) == (first, 0.5, curve)
+    assert card["precision"] == "float32"
     assert card["command"].startswith("python -m agents.sac --task cartpole-swingup")
     assert not (work.folder / "replay").exists()
 
