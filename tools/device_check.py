@@ -171,13 +171,13 @@ def recorded(options: argparse.Namespace) -> dict[str, Any]:
 
 def refused_and_unmoved(learner: Updates[Batch], batch: Batch) -> bool:
     """Whether an update with rewards that are not numbers raises and moves no parameter."""
-    before = {key: value.clone() for key, value in learner.agent.state_dict().items()}
+    trained = [p for p in learner.agent.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in trained]
     try:
         learner.update(batch._replace(rewards=batch.rewards * float("nan")))
         learner.settle()
     except NonFiniteGradient:
-        trained = {key for key, p in learner.agent.named_parameters() if p.requires_grad}
-        return all(torch.equal(before[key], learner.agent.state_dict()[key]) for key in trained)
+        return all(map(torch.equal, before, trained))
     return False
 
 
